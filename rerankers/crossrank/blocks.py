@@ -1,0 +1,181 @@
+"""The block loop: which queries are scored together, what a block holds, and running them all.
+
+The layout follows from the candidates and the memory budget alone, never from the number of
+workers, so that the same budget gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.collection import Collection, Feature
+from crossrank.contract import Block, Needs
+from crossrank.ragged import Ragged
+
+SHARE_OF_BUDGET = 8
+MOST_QUERIES = 1024
+JSON_BYTES = 200
+
+Result = TypeVar("Result")
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def layout(
+    index: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    query_bytes: NDArray[np.int64],
+    candidate_bytes: NDArray[np.int64],
+    memory_budget: int,
+) -> list[range]:
+    """Cut the queries into consecutive ranges whose features fit a share of the budget.
+
+    Parameters
+    ----------
+    index, mask
+        ``[Q, K]`` the candidates of each query.
+    query_bytes, candidate_bytes
+        ``[Q]`` and ``[N]``: what the features of each query and of each gallery row weigh.
+    memory_budget
+        In bytes; a block takes an eighth of it, or a single query if that is more.
+    """
+    share = memory_budget // SHARE_OF_BUDGET
+    used = np.zeros(len(candidate_bytes), np.bool_)
+
+    def weight(rows: range) -> int:
+        part = slice(rows.start, rows.stop)
+        used[:] = False
+        used[index[part][mask[part]]] = True
+        features = int(query_bytes[part].sum()) + int(candidate_bytes[used].sum())
+        return features + int(64 * index.shape[1] * len(rows))
+
+    def fitting(rows: range) -> Iterator[range]:
+        if len(rows) <= 1 or weight(rows) <= share:
+            yield rows
+            return
+        middle = len(rows) // 2
+        yield from fitting(rows[:middle])
+        yield from fitting(rows[middle:])
+
+    starts = range(0, len(index), MOST_QUERIES)
+    return [
+        rows
+        for start in starts
+        for rows in fitting(range(start, min(start + MOST_QUERIES, len(index))))
+    ]
+
+
+def feature_bytes(collection: Collection, features: Sequence[str]) -> NDArray[np.int64]:
+    """Return ``[N]`` what some features of each item weigh in memory."""
+    total = np.zeros(len(collection), np.int64)
+    for name in features:
+        total += _bytes(collection[name])
+    return total
+
+
+def make_block(
+    rows: NDArray[np.int64],
+    index: NDArray[np.int64],
+    mask: NDArray[np.bool_],
+    base_scores: NDArray[np.float64] | None,
+    queries: Collection,
+    gallery: Collection,
+    needs: Needs,
+    direction: str,
+    keep: int | None = None,
+) -> Block:
+    """Gather what some queries and their distinct candidates need.
+
+    Parameters
+    ----------
+    rows
+        ``[B]`` rows of `queries`.
+    index, mask, base_scores
+        ``[B, K]`` their candidates.
+    """
+    used = np.zeros(len(gallery), np.bool_)
+    used[index[mask]] = True
+    candidate_rows = np.flatnonzero(used)
+    place = np.cumsum(used) - 1
+    local = np.where(mask, place[np.where(mask, index, 0)], 0) if len(gallery) else index
+    return Block(
+        queries=_part(queries, rows, needs.queries),
+        candidates=_part(gallery, candidate_rows, needs.candidates),
+        index=_locked(local.astype(np.int64, copy=False)),
+        mask=_locked(mask.view()),
+        base_scores=None if base_scores is None else _locked(base_scores.view()),
+        direction=direction,
+        query_rows=_locked(rows.view()),
+        candidate_rows=_locked(candidate_rows),
+        keep=keep,
+    )
+
+
+def run_blocks(
+    work: Callable[[range], Result],
+    blocks: Sequence[range],
+    workers: int,
+    done: Callable[[int], None],
+) -> Iterator[tuple[range, Result]]:
+    """Yield every block with its result, in order, with at most `workers` under way.
+
+    Parameters
+    ----------
+    work
+        Scores one block.
+    blocks
+        What `layout` returned.
+    workers
+        How many threads.
+    done
+        Told after each block how many queries it had.
+    """
+    if workers == 1 or len(blocks) < 2:
+        for rows in blocks:
+            yield rows, work(rows)
+            done(len(rows))
+        return
+    waiting: deque[tuple[range, Future[Result]]] = deque()
+    rest = iter(blocks)
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        try:
+            while True:
+                for rows in islice(rest, workers - len(waiting)):
+                    waiting.append((rows, pool.submit(work, rows)))
+                if not waiting:
+                    return
+                rows, future = waiting.popleft()
+                yield rows, future.result()
+                done(len(rows))
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _part(collection: Collection, rows: NDArray[np.int64], features: Sequence[str]) -> Collection:
+    """Take rows without copying where they are all of them, in order."""
+    if len(rows) == len(collection) and np.array_equal(rows, np.arange(len(rows))):
+        return collection.read_only(features)
+    return collection.take(rows, features).read_only(features)
+
+
+def _locked(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    array.flags.writeable = False
+    return array
+
+
+def _bytes(feature: Feature) -> NDArray[np.int64]:
+    if isinstance(feature, Ragged):
+        row = int(np.prod(feature.trailing, dtype=np.int64)) * feature.dtype.itemsize
+        weights: NDArray[np.int64] = feature.lengths * row
+        return weights
+    if isinstance(feature, np.ndarray):
+        row = int(np.prod(feature.shape[1:], dtype=np.int64)) * feature.dtype.itemsize
+        return np.full(len(feature), row, np.int64)
+    return np.full(len(feature), JSON_BYTES, np.int64)

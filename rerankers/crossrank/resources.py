@@ -1,0 +1,79 @@
+"""What a run may use: memory, threads, a device, a cache folder."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossrank.contract import Progress
+from crossrank.errors import InputError
+from crossrank.progress import as_progress, silent
+from crossrank.readers import check_positive
+
+UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a run may use; see `Pipeline.rerank` for the meaning of each."""
+
+    memory_budget: int = 1 << 30
+    workers: int = 1
+    threads: int = 1
+    device: str = "cpu"
+    dtype: str = "float32"
+    cache_folder: Path | None = None
+    progress: Progress = silent
+
+    @classmethod
+    def of(
+        cls,
+        memory_budget: int | str = "1GB",
+        workers: int = 1,
+        threads: int | None = None,
+        device: str = "cpu",
+        dtype: str = "float32",
+        cache_folder: str | Path | None = None,
+        progress: Progress | bool | None = None,
+    ) -> Resources:
+        """Read the resources as callers write them.
+
+        Raises
+        ------
+        InputError
+            On counts below 1 and memory that is no size.
+        """
+        check_positive("rerank", "workers", workers)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        share = max(1, (cores or 1) // workers)
+        if threads is not None:
+            check_positive("rerank", "threads", threads)
+        return cls(
+            memory_budget=parse_bytes(memory_budget),
+            workers=workers,
+            threads=share if threads is None else threads,
+            device=device,
+            dtype=dtype,
+            cache_folder=None if cache_folder is None else Path(cache_folder),
+            progress=as_progress(progress),
+        )
+
+
+def parse_bytes(size: int | str) -> int:
+    """Return a size in bytes: ``"2GB"``, ``"512 MB"``, or a number; units are powers of 1024.
+
+    Raises
+    ------
+    InputError
+        If it is no positive size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", str(size).upper())
+    if match is None:
+        raise InputError(f"a size of {size!r} cannot be read; give bytes or a str such as '2GB'")
+    unit = match[2] if match[2].endswith("B") or not match[2] else match[2] + "B"
+    count = int(float(match[1]) * UNITS[unit])
+    if count < 1:
+        raise InputError(f"a size of {size!r} is too small")
+    return count

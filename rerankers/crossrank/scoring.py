@@ -1,0 +1,220 @@
+"""Running one stage: prepare, score block by block, check what comes back, fuse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.blocks import feature_bytes, layout, make_block, run_blocks
+from crossrank.candidates import Candidates
+from crossrank.contract import Block, Context, Needs, Scores, State
+from crossrank.errors import CrossrankError, PluginError, ScoreError
+from crossrank.evidence import Evidence
+from crossrank.fusion import Replace
+from crossrank.rankings import StageScores
+from crossrank.resources import Resources
+from crossrank.stage import Stage
+
+Result = TypeVar("Result")
+
+
+def score_stage(
+    stage: Stage,
+    context: Context,
+    query_rows: NDArray[np.int64],
+    current: NDArray[np.float64],
+    current_ranks: NDArray[np.int64],
+    resources: Resources,
+    keep: int | None,
+) -> tuple[StageScores, NDArray[np.float64]]:
+    """Score what the stage sees of every list and fuse.
+
+    Parameters
+    ----------
+    stage, context
+        What to run, over which candidates.
+    query_rows
+        ``[Q]`` the row of each query in ``context.queries``.
+    current, current_ranks
+        ``[Q, K]`` scores and ranks before this stage.
+    resources
+        See `Resources`.
+    keep
+        How many of each list will be returned; set for the last stage.
+
+    Returns
+    -------
+    tuple
+        The stage's own scores and ``[Q, K]`` the fused ones.
+    """
+    candidates = context.candidates
+    seen = (
+        candidates.mask if stage.depth is None else candidates.mask & (current_ranks <= stage.depth)
+    )
+    order, part = _seen_part(candidates, seen, current_ranks)
+    context = replace(context, candidates=part)
+    state = _prepared(stage, context)
+    needs = stage.scorer.needs(context)
+    screens = keep is not None and isinstance(stage.fusion, Replace) and keep < part.depth
+
+    def work(rows: range) -> Scores:
+        block = _block(context, needs, query_rows, rows, keep if screens else None)
+        return checked_scores(stage, block, state)
+
+    raw = np.full(part.index.shape, np.nan, np.float32)
+    reasons = [""] * len(part)
+    finished = 0
+
+    def done(count: int) -> None:
+        nonlocal finished
+        finished += count
+        resources.progress(f"rerank: {stage.name}", finished, len(part))
+
+    blocks = layout(
+        part.index,
+        part.mask,
+        feature_bytes(context.queries, needs.queries)[query_rows],
+        feature_bytes(context.gallery, needs.candidates),
+        resources.memory_budget,
+    )
+    workers = resources.workers if stage.scorer.info.thread_safe else 1
+    for rows, scores in run_blocks(work, blocks, workers, done):
+        opinion = part.mask[rows.start : rows.stop]
+        if scores.abstained is not None:
+            opinion = opinion & ~scores.abstained
+            for row in np.flatnonzero(
+                (scores.abstained & part.mask[rows.start : rows.stop]).any(1)
+            ):
+                reasons[rows.start + row] = scores.reason
+        raw[rows.start : rows.stop] = np.where(opinion, scores.values, np.nan)
+
+    spread = np.full(seen.shape, np.nan, np.float32)
+    np.put_along_axis(spread, order, raw, axis=1)
+    scored = ~np.isnan(spread)
+    fused = stage.fusion.fuse(
+        current, current_ranks, spread.astype(np.float64), candidates.mask, seen, scored
+    )
+    normalised = np.where(scored, fused.normalised, np.nan)
+    record = StageScores(stage.name, spread, normalised, seen, stage.fusion.weight, tuple(reasons))
+    return record, fused.scores
+
+
+def explain_pairs(
+    stage: Stage, context: Context, query_rows: NDArray[np.int64]
+) -> Sequence[Evidence]:
+    """Return a stage's evidence for all pairs of a few queries."""
+    state = _prepared(stage, context)
+    needs = stage.scorer.needs(context)
+    extra = stage.scorer.info.explain_features
+    more = Needs(
+        tuple(dict.fromkeys((*needs.queries, *(f for f in extra if f in context.queries)))),
+        tuple(dict.fromkeys((*needs.candidates, *(f for f in extra if f in context.gallery)))),
+    )
+    block = _block(context, more, query_rows, range(len(query_rows)), None)
+    found = _guarded(stage, "explain", lambda: stage.scorer.explain(block, state), block)
+    return tuple(found)
+
+
+def checked_scores(stage: Stage, block: Block, state: State | None) -> Scores:
+    """Call a scorer and hold what it returns against the contract.
+
+    Raises
+    ------
+    PluginError
+        If it raises.
+    ScoreError
+        If it returns the wrong type, shape or dtype, or a score that is not finite.
+    """
+    scores = _guarded(stage, "score", lambda: stage.scorer.score(block, state), block)
+    who = f"the reranker {stage.name!r}"
+    if not isinstance(scores, Scores):
+        raise ScoreError(f"{who} returned a {type(scores).__name__}; score() must return Scores")
+    values, abstained = scores.values, scores.abstained
+    if not isinstance(values, np.ndarray) or values.dtype != np.float32:
+        found = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+        raise ScoreError(f"{who} returned scores of {found}; they must be a float32 array")
+    if values.shape != block.mask.shape:
+        raise ScoreError(
+            f"{who} returned scores of shape {values.shape} for a block of {block.mask.shape}"
+        )
+    counts = block.mask
+    if abstained is not None:
+        if not isinstance(abstained, np.ndarray) or abstained.dtype != np.bool_:
+            raise ScoreError(f"{who} returned an abstain mask that is not a bool array")
+        if abstained.shape != block.mask.shape:
+            raise ScoreError(
+                f"{who} returned an abstain mask of shape {abstained.shape} "
+                f"for a block of {block.mask.shape}"
+            )
+        counts = counts & ~abstained
+    wrong = counts & ~np.isfinite(values)
+    if wrong.any():
+        row, place = np.argwhere(wrong)[0]
+        raise ScoreError(
+            f"{who} gave {values[row, place]} to query {block.queries.ids[row]!r} and candidate "
+            f"{block.candidates.ids[block.index[row, place]]!r}; scores must be finite "
+            "(abstain where there is none)"
+        )
+    return scores
+
+
+def _seen_part(
+    candidates: Candidates, seen: NDArray[np.bool_], current_ranks: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Candidates]:
+    """Cut the lists to what is seen, and say which places that were."""
+    width = int(seen.sum(axis=1).max(initial=0))
+    order = np.argsort(current_ranks, axis=1, kind="stable")[:, :width]
+    scores = candidates.scores
+    part = replace(
+        candidates,
+        index=np.take_along_axis(candidates.index, order, axis=1),
+        mask=np.take_along_axis(seen, order, axis=1),
+        scores=None if scores is None else np.take_along_axis(scores, order, axis=1),
+    )
+    return order, part
+
+
+def _prepared(stage: Stage, context: Context) -> State | None:
+    return _guarded(stage, "prepare", lambda: stage.scorer.prepare(context), None)
+
+
+def _block(
+    context: Context,
+    needs: Needs,
+    query_rows: NDArray[np.int64],
+    rows: range,
+    keep: int | None,
+) -> Block:
+    part = slice(rows.start, rows.stop)
+    candidates = context.candidates
+    return make_block(
+        query_rows[part],
+        candidates.index[part],
+        candidates.mask[part],
+        None if candidates.scores is None else candidates.scores[part],
+        context.queries,
+        context.gallery,
+        needs,
+        context.direction,
+        keep,
+    )
+
+
+def _guarded(stage: Stage, what: str, call: Callable[[], Result], block: Block | None) -> Result:
+    try:
+        return call()
+    except CrossrankError:
+        raise
+    except Exception as error:
+        where = ""
+        if block is not None and len(block.queries):
+            where = f" on queries {block.queries.ids[0]!r} to {block.queries.ids[-1]!r}"
+        hint = "; a block is read-only" if "read-only" in str(error) else ""
+        raise PluginError(
+            f"the reranker {stage.name!r} failed in {what}(){where}: "
+            f"{type(error).__name__}: {error}{hint}"
+        ) from error
