@@ -12,10 +12,13 @@ from crossrank.contract import (
     RerankerInfo,
     Scores,
 )
+from crossrank.dropin import rerank, rerank_many
+from crossrank.encoding import encode
 from crossrank.evidence import Evidence, Link
 from crossrank.fingerprint import fingerprint
 from crossrank.fusion import RRF, Fusion, Replace, WeightedSum
 from crossrank.hookspecs import hookimpl
+from crossrank.images import open_image
 from crossrank.item import Item
 from crossrank.pipeline import Pipeline
 from crossrank.ragged import Ragged
@@ -50,7 +53,11 @@ __all__ = [
     "Stage",
     "Trace",
     "WeightedSum",
+    "encode",
     "fingerprint",
     "hookimpl",
+    "open_image",
     "register",
+    "rerank",
+    "rerank_many",
 ]

@@ -71,7 +71,7 @@ class ImageError(CrossrankError, ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'a' or 'b'?"`` for the names closest to `name`, or the whole list.
+    """Return ``"; did you mean 'a' or 'b'?"`` for the names closest to `name`, or what there is.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
         return "; did you mean " + " or ".join(repr(match) for match in close) + "?"
-    if names:
-        return "; there are " + ", ".join(names)
-    return ""
+    if len(names) > 12:
+        return f"; there are {', '.join(names[:8])} and {len(names) - 8} more"
+    return "; there are " + ", ".join(names) if names else ""
 
 
 def missing_package(package: str, extra: str, purpose: str) -> MissingPackageError:

@@ -199,7 +199,7 @@ def _check_class(kind: str, name: str | None, plugin: Any, where: str) -> None:
     base = BASES[kind]
     if not _is_subclass(plugin, base):
         raise PluginError(f"{where}: {plugin!r} is not a subclass of crossrank.{base.__name__}")
-    info = getattr(plugin, "info", None)
+    info: Any = getattr(plugin, "info", None)
     if type(info).__name__ != f"{base.__name__}Info":
         raise PluginError(f"{where}: {plugin.__name__}.info must be a {base.__name__}Info")
     if name is not None and info.name != name:

@@ -1,0 +1,119 @@
+"""Opening pictures safely: whatever the file, an 8-bit RGB image or one clear error."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from crossrank.errors import ImageError
+
+MAX_PIXELS = 150_000_000
+"""Larger pictures are refused before they are decoded."""
+
+
+def open_image(source: Path | Image.Image) -> Image.Image:
+    """Return a picture as 8-bit RGB, upright.
+
+    EXIF orientation is applied, 16-bit greys are scaled to 8 bits, transparency is laid on white,
+    and of an animation the first frame is taken.
+
+    Parameters
+    ----------
+    source
+        A file or an open image, which is left as it is.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing, empty, truncated or no picture, or has more than `MAX_PIXELS`.
+    """
+    if isinstance(source, Image.Image):
+        _refuse_size(source, "the image")
+        with _named("the image"):
+            return _to_rgb(source)
+    with _opened(source) as image, _named(str(source)):
+        return _to_rgb(image)
+
+
+def check_image(path: Path) -> None:
+    """Refuse, from the header alone, what cannot be a picture or is too large.
+
+    Raises
+    ------
+    ImageError
+        As for `open_image`; damage behind the header shows only when it is decoded.
+    """
+    with _opened(path):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    if not path.is_file():
+        raise ImageError(f"{path} is not a file; check the path of the picture")
+    if path.stat().st_size == 0:
+        raise ImageError(f"{path} is empty (zero bytes); replace it or leave it out")
+    with warnings.catch_warnings():
+        # we have a limit of our own, below
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with _named(str(path)):
+            image = Image.open(path)
+    with image:
+        _refuse_size(image, str(path))
+        yield image
+
+
+def _refuse_size(image: Image.Image, name: str) -> None:
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} has {width}×{height} pixels, more than {MAX_PIXELS:,}; make it smaller first"
+        )
+    if width * height == 0:
+        raise ImageError(f"{name} has no pixels")
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name} has more than {MAX_PIXELS:,} pixels; make it smaller first"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not a picture; replace it or leave it out") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError) as error:
+        raise ImageError(f"{name} is damaged: {error}; replace it or leave it out") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if getattr(image, "is_animated", False) and image.tell() != 0:
+        image = image.copy()
+    upright = ImageOps.exif_transpose(image)
+    upright.load()
+    if upright.mode == "RGB":
+        return upright.copy() if upright is image else upright
+    if upright.mode.startswith("I"):
+        return _from_integers(upright)
+    if upright.mode == "F":
+        raise ImageError("a picture of floating-point values has no fixed range; save it as 8-bit")
+    if upright.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in upright.info:
+        layer = upright.convert("RGBA")
+        ground = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(ground, layer).convert("RGB")
+    return upright.convert("RGB")
+
+
+def _from_integers(image: Image.Image) -> Image.Image:
+    """Scale 16-bit greys, which Pillow would clip at 255, to 8 bits."""
+    values = np.asarray(image).astype(np.float64)
+    top = 65535.0 if values.max(initial=0.0) > 255 else 255.0
+    grey = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
