@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossrank.candidates import Candidates
 from crossrank.collection import Collection
@@ -21,6 +22,7 @@ from crossrank.rankings import Ranking, Rankings
 from crossrank.stage import Stage
 
 QueryLike = ItemLike | Sequence[ItemLike]
+BaseScores = Sequence[float] | NDArray[np.floating[Any]]
 RerankerLike = str | type[Reranker] | Reranker | Pipeline
 
 
@@ -30,7 +32,7 @@ def rerank(
     reranker: RerankerLike = "filip",
     *,
     encoder: str | Encoder = "lite",
-    base_scores: Sequence[float] | None = None,
+    base_scores: BaseScores | None = None,
     top_k: int | None = None,
     score_threshold: float | None = None,
     fusion: Fusion | None = None,
@@ -99,7 +101,7 @@ def rerank_many(
     reranker: RerankerLike = "filip",
     *,
     encoder: str | Encoder = "lite",
-    base_scores: Sequence[Sequence[float]] | None = None,
+    base_scores: Sequence[BaseScores] | None = None,
     top_k: int | None = None,
     score_threshold: float | None = None,
     fusion: Fusion | None = None,
