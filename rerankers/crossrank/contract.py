@@ -138,10 +138,26 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """The features `score` reads, on both sides."""
+    """The features a reranker reads.
+
+    Parameters
+    ----------
+    queries, candidates
+        Of either side; they must be there before any work starts.
+    prepare_only
+        Those among them that `prepare` alone reads: no block carries them to `score`.
+    """
 
     queries: tuple[str, ...]
     candidates: tuple[str, ...]
+    prepare_only: tuple[str, ...] = ()
+
+    def of_blocks(self) -> Needs:
+        """Return what blocks carry."""
+        return Needs(
+            tuple(name for name in self.queries if name not in self.prepare_only),
+            tuple(name for name in self.candidates if name not in self.prepare_only),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +256,7 @@ class Reranker(_Parametrised, ABC):
     info: ClassVar[RerankerInfo]
 
     def needs(self, context: Context) -> Needs:
-        """Return the features that `score` reads; override where they depend on the direction."""
+        """Return the features it reads; override where they depend on the direction."""
         return Needs(self.info.query_features, self.info.candidate_features)
 
     def prepare(self, context: Context) -> State | None:

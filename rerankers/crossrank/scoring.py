@@ -58,7 +58,7 @@ def score_stage(
     order, part = _seen_part(candidates, seen, current_ranks)
     context = replace(context, candidates=part)
     state = _prepared(stage, context)
-    needs = stage.scorer.needs(context)
+    needs = stage.scorer.needs(context).of_blocks()
     screens = keep is not None and isinstance(stage.fusion, Replace) and keep < part.depth
 
     def work(rows: range) -> Scores:
