@@ -216,8 +216,8 @@ def shift_below(
 
     The distances within `previous` stay.  Rows without anything above keep `previous`.
     """
-    worst = np.min(np.where(above, values, np.inf), axis=1, keepdims=True)
-    best = np.max(np.where(below, previous, -np.inf), axis=1, keepdims=True)
+    worst = np.min(np.where(above, values, np.inf), axis=1, keepdims=True, initial=np.inf)
+    best = np.max(np.where(below, previous, -np.inf), axis=1, keepdims=True, initial=-np.inf)
     moves = np.isfinite(worst) & np.isfinite(best)
     floor = np.where(moves, worst, 0.0)
     gap = 1e-6 * np.maximum(np.abs(floor), 1.0)

@@ -62,6 +62,9 @@ def score_stage(
     screens = keep is not None and isinstance(stage.fusion, Replace) and keep < part.depth
 
     def work(rows: range) -> Scores:
+        pairs = part.mask[rows.start : rows.stop]
+        if not pairs.any():
+            return Scores(np.zeros(pairs.shape, np.float32))
         block = _block(context, needs, query_rows, rows, keep if screens else None)
         return checked_scores(stage, block, state)
 
