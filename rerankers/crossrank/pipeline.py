@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from crossrank.contract import Context, Progress
 from crossrank.errors import InputError
 from crossrank.evidence import Evidence
 from crossrank.fusion import check_finite
-from crossrank.ordering import order_rows, ranks
+from crossrank.ordering import arrange, order_rows, ranks
 from crossrank.rankings import Rankings, StageScores
 from crossrank.readers import check_positive
 from crossrank.resources import Resources
@@ -206,25 +205,22 @@ def _cut(
 ) -> Rankings:
     """Arrange every column by final rank and cut the lists."""
     width = candidates.depth if top_k is None else min(top_k, candidates.depth)
-    order = np.argsort(score_ranks, axis=1, kind="stable")[:, :width]
+    order = np.argsort(score_ranks, axis=1)[:, :width]
     rows = np.arange(len(order))
 
-    def arranged(array: NDArray[Any]) -> NDArray[Any]:
-        return np.take_along_axis(array, order, axis=1)
-
-    mask = arranged(candidates.mask)
-    final = arranged(scores)
+    mask = arrange(candidates.mask, order)
+    final = arrange(scores, order)
     if score_threshold is not None:
         mask = mask & (final >= score_threshold)
     base = candidates.scores
     return Rankings(
         query_ids=candidates.query_ids,
         candidate_ids=candidates.candidate_ids,
-        index=np.where(mask, arranged(candidates.index), 0),
+        index=np.where(mask, arrange(candidates.index, order), 0),
         final=np.where(mask, final, np.nan),
         mask=mask,
-        base_scores=None if base is None else np.where(mask, arranged(base), np.nan),
-        base_ranks=np.where(mask, arranged(base_ranks), 0),
+        base_scores=None if base is None else np.where(mask, arrange(base, order), np.nan),
+        base_ranks=np.where(mask, arrange(base_ranks, order), 0),
         stages=tuple(stage.arranged(rows, order).where(mask) for stage in stages),
         direction=direction,
     )

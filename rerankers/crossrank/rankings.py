@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.errors import UnknownIdError, nearest
+from crossrank.ordering import arrange
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,9 @@ class StageScores:
         """Return some queries' scores with their places in another order."""
         return replace(
             self,
-            raw=np.take_along_axis(self.raw[rows], order, axis=1),
-            normalised=np.take_along_axis(self.normalised[rows], order, axis=1),
-            seen=np.take_along_axis(self.seen[rows], order, axis=1),
+            raw=arrange(self.raw[rows], order),
+            normalised=arrange(self.normalised[rows], order),
+            seen=arrange(self.seen[rows], order),
             reasons=tuple(self.reasons[row] for row in rows),
         )
 

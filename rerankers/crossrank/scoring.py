@@ -15,6 +15,7 @@ from crossrank.contract import Block, Context, Needs, Scores, State
 from crossrank.errors import CrossrankError, PluginError, ScoreError
 from crossrank.evidence import Evidence
 from crossrank.fusion import Replace
+from crossrank.ordering import arrange, scatter
 from crossrank.rankings import StageScores
 from crossrank.resources import Resources
 from crossrank.stage import Stage
@@ -95,8 +96,7 @@ def score_stage(
                 reasons[rows.start + row] = scores.reason
         raw[rows.start : rows.stop] = np.where(opinion, scores.values, np.nan)
 
-    spread = np.full(seen.shape, np.nan, np.float32)
-    np.put_along_axis(spread, order, raw, axis=1)
+    spread = scatter(raw, order, np.full(seen.shape, np.float32(np.nan)))
     scored = ~np.isnan(spread)
     fused = stage.fusion.fuse(
         current, current_ranks, spread.astype(np.float64), candidates.mask, seen, scored
@@ -170,13 +170,13 @@ def _seen_part(
 ) -> tuple[NDArray[np.int64], Candidates]:
     """Cut the lists to what is seen, and say which places that were."""
     width = int(seen.sum(axis=1).max(initial=0))
-    order = np.argsort(current_ranks, axis=1, kind="stable")[:, :width]
+    order = np.argsort(current_ranks, axis=1)[:, :width]
     scores = candidates.scores
     part = replace(
         candidates,
-        index=np.take_along_axis(candidates.index, order, axis=1),
-        mask=np.take_along_axis(seen, order, axis=1),
-        scores=None if scores is None else np.take_along_axis(scores, order, axis=1),
+        index=arrange(candidates.index, order),
+        mask=arrange(seen, order),
+        scores=None if scores is None else arrange(scores, order),
     )
     return order, part
 
