@@ -114,7 +114,15 @@ def load_encoder(name: str) -> type[Encoder]:
 
 def load_commands(name: str, group: Any) -> None:
     """Let the distribution of a command add it to a click group; see `load_reranker`."""
-    _hooks("command", name).crossrank_commands(group=group)
+    hooks = _hooks("command", name)
+    where = f"the command {name!r} of {origin('command', name)}"
+    _guarded(where, lambda: hooks.crossrank_commands(group=group))
+
+
+def origin(kind: str, name: str) -> str:
+    """Return the distributions, with versions, that bring a plugin; imports nothing."""
+    found = {_origin(point) for point in _points(kind) if point.name == name}
+    return ", ".join(sorted(found)) or "(run time)"
 
 
 def records() -> list[PluginRecord]:
@@ -138,16 +146,15 @@ def providers(feature: str, modality: str) -> list[str]:
 
 
 def _record(kind: str, name: str) -> PluginRecord:
-    origin = ", ".join(sorted({_origin(point) for point in _points(kind) if point.name == name}))
-    origin = origin or "(run time)"
+    whose = origin(kind, name)
     try:
         if kind == "command":
             _hooks(kind, name)
-            return PluginRecord(kind, name, origin)
+            return PluginRecord(kind, name, whose)
         info = _load(kind, name).info
     except CrossrankError as error:
-        return PluginRecord(kind, name, origin, error=str(error))
-    return PluginRecord(kind, name, origin, info.summary, info.paper)
+        return PluginRecord(kind, name, whose, error=str(error))
+    return PluginRecord(kind, name, whose, info.summary, info.paper)
 
 
 def _load(kind: str, name: str) -> Any:
