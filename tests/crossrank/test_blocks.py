@@ -1,0 +1,97 @@
+"""Block layout and the loop that runs blocks."""
+
+import threading
+import time
+from itertools import chain
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossrank import Collection, Needs, Ragged
+from crossrank.blocks import feature_bytes, layout, make_block, run_blocks
+from toys import collection
+
+
+@given(st.integers(0, 40), st.integers(0, 5), st.integers(1, 100_000), st.integers(0, 500))
+def test_blocks_cover_all_queries_in_order_and_fit_the_budget(
+    count: int, width: int, budget: int, weight: int
+) -> None:
+    rng = np.random.default_rng(count)
+    index = rng.integers(0, 9, size=(count, width))
+    mask = rng.random((count, width)) < 0.8
+    candidate_bytes = np.full(9, weight)
+    blocks = layout(index, mask, np.full(count, 16), candidate_bytes, budget)
+    assert list(chain.from_iterable(blocks)) == list(range(count))
+    for rows in blocks:
+        part = slice(rows.start, rows.stop)
+        used = np.unique(index[part][mask[part]])
+        heavy = 16 * len(rows) + weight * len(used) + 64 * width * len(rows)
+        assert len(rows) == 1 or heavy <= budget // 8
+
+
+def test_features_weigh_what_they_hold() -> None:
+    items = Collection(
+        ["a", "b"],
+        "image",
+        tokens=Ragged(np.zeros((5, 3), np.float16), [1, 4]),
+        embedding=np.zeros((2, 7), np.float32),
+    )
+    assert feature_bytes(items, ["tokens", "embedding"]).tolist() == [6 + 28, 24 + 28]
+    assert feature_bytes(items, []).tolist() == [0, 0]
+
+
+def test_a_block_holds_only_what_was_asked_for() -> None:
+    gallery = collection(6, "image").with_features(text=list("abcdef"))
+    queries = collection(3, "text")
+    index = np.array([[5, 1], [1, 0]])
+    mask = np.array([[True, True], [True, False]])
+    block = make_block(
+        np.array([2, 0]), index, mask, None, queries, gallery, Needs((), ("embedding",)), "t2i", 1
+    )
+    assert (block.queries.ids, block.queries.features) == (("t2", "t0"), ())
+    assert (block.candidates.ids, block.candidates.features) == (("i1", "i5"), ("embedding",))
+    assert block.index.tolist() == [[1, 0], [0, 0]]
+    assert block.candidate_rows.tolist() == [1, 5]
+    assert (block.base_scores, block.keep, block.direction) == (None, 1, "t2i")
+    for array in (block.index, block.mask, block.query_rows, block.candidate_rows):
+        assert not array.flags.writeable
+    assert mask.flags.writeable and index.flags.writeable
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_order_and_no_more_blocks_run_than_workers(workers: int) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(rows: range) -> int:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.002 * (7 - rows.start % 7))
+        with lock:
+            running -= 1
+        return rows.start
+
+    blocks = [range(start, start + 2) for start in range(0, 40, 2)]
+    finished: list[int] = []
+    results = list(run_blocks(work, blocks, workers, finished.append))
+    assert results == [(rows, rows.start) for rows in blocks]
+    assert finished == [2] * 20
+    assert most <= workers
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_error_in_one_block_ends_the_run(workers: int) -> None:
+    started: list[int] = []
+
+    def work(rows: range) -> None:
+        started.append(rows.start)
+        if rows.start == 4:
+            raise ValueError("block 4")
+
+    blocks = [range(start, start + 1) for start in range(100)]
+    with pytest.raises(ValueError, match="block 4"):
+        list(run_blocks(work, blocks, workers, lambda count: None))
+    assert len(started) < 20

@@ -1,0 +1,88 @@
+"""Sizes, progress and the files that appear when complete."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossrank.atomic import atomic_file, atomic_folder
+from crossrank.errors import InputError, StoreError
+from crossrank.progress import as_progress
+from crossrank.resources import Resources, parse_bytes
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("2GB", 2 << 30), ("512 mb", 512 << 20), ("1.5K", 1536), ("7", 7), (4096, 4096), ("3B", 3)],
+)
+def test_sizes_are_read(text: str | int, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "2 GiB!", "0", "1e9"])
+def test_bad_sizes_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="size"):
+        parse_bytes(text)
+
+
+@given(st.integers(1, 64))
+def test_threads_are_shared_among_workers(workers: int) -> None:
+    threads = Resources.of(workers=workers).threads
+    assert threads >= 1
+    assert threads * workers <= max(workers, os.cpu_count() or 1)
+
+
+def test_bars_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    bars = as_progress(True)
+    for done in (1, 2, 3):
+        bars("rerank", done, 3)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "rerank" in captured.err
+    as_progress(None)("rerank", 1, 3)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_file_appears_only_when_complete(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_file(path) as file:
+        file.write("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    with atomic_file(path) as file:
+        file.write("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_folder_appears_only_when_complete(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "x"
+    with pytest.raises(RuntimeError), atomic_folder(path) as folder:
+        (folder / "half").write_text("")
+        raise RuntimeError
+    assert names(path.parent) == []
+    with atomic_folder(path) as folder:
+        (folder / "whole").write_text("")
+    assert names(path) == ["whole"]
+
+
+def test_an_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StoreError, match="could not be written"),
+        atomic_file(tmp_path / "missing" / "x"),
+    ):
+        pass
+    with (
+        pytest.raises(StoreError, match="could not be written"),
+        atomic_folder(tmp_path / "file" / "x"),
+    ):
+        pass
