@@ -1,0 +1,26 @@
+"""Word–prototype knowledge: build it, refine it, store it, look it up.
+
+Importing this package loads neither torch nor spaCy nor networkx.
+"""
+
+from crossrank_knowledge.bank import KnowledgeBank
+from crossrank_knowledge.build import Source, build
+from crossrank_knowledge.clusters import with_clusters
+from crossrank_knowledge.concepts import Parser, Phrase, SpacyParser, with_concepts
+from crossrank_knowledge.cycle import cycle_loss
+from crossrank_knowledge.merge import merge
+from crossrank_knowledge.tokens import label_tokens
+
+__all__ = [
+    "KnowledgeBank",
+    "Parser",
+    "Phrase",
+    "Source",
+    "SpacyParser",
+    "build",
+    "cycle_loss",
+    "label_tokens",
+    "merge",
+    "with_clusters",
+    "with_concepts",
+]

@@ -1,0 +1,309 @@
+"""The knowledge bank: what the regions that carry a word look like on average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from crossrank import Ragged, fingerprint
+from crossrank.errors import InputError, UnknownIdError, nearest
+from crossrank_knowledge.vectors import top_k, unit_rows
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+class KnowledgeBank:
+    """Words and their prototypes, by falling count.
+
+    Parameters
+    ----------
+    words
+        V distinct words.
+    prototypes
+        ``[V, D]`` the arithmetic mean of the raw features of all regions that carry the word.
+    counts
+        ``[V]`` how many regions carry it, at least 1; all 1 by default.  The words are sorted by
+        falling count, equal ones as they were given.
+    spread
+        ``[V]`` root mean squared distance of a word's features from its prototype, where known.
+    mean
+        ``[D]`` the mean of all regions, which `center` subtracts; by default that of the
+        prototypes weighted by count, the same thing where every region carries one word.
+    regions
+        How many regions it was built from; by default the sum of the counts.
+    clusters
+        Several prototypes per word: ragged ``[M_v, D]``, at least one each.
+    weight
+        ``[D, D]`` the map that a refined bank applies to regions (its prototypes are mapped
+        already), MACK's W.
+    encoder
+        What made the features: the `encoder` of the collection they came from.
+    data
+        What else is known of their origin, such as a data set's name; JSON can hold it.
+    parent
+        The fingerprint of the bank this one was refined from.
+
+    Raises
+    ------
+    InputError
+        If it is empty, a word stands twice or has no count, or a number is not finite.
+
+    Examples
+    --------
+    >>> bank = KnowledgeBank(["dog", "ball"], [[3.0, 4.0], [0.0, 2.0]], [2, 5])
+    >>> bank.words, bank.lookup("dog").tolist(), bank.nearest("dog", 1)
+    (('ball', 'dog'), [3.0, 4.0], [('ball', 0.8)])
+    """
+
+    __slots__ = (
+        "_digest",
+        "_rows",
+        "clusters",
+        "counts",
+        "data",
+        "encoder",
+        "mean",
+        "parent",
+        "prototypes",
+        "regions",
+        "spread",
+        "weight",
+        "words",
+    )
+
+    def __init__(
+        self,
+        words: Iterable[str],
+        prototypes: ArrayLike,
+        counts: ArrayLike | None = None,
+        spread: ArrayLike | None = None,
+        *,
+        mean: ArrayLike | None = None,
+        regions: int | None = None,
+        clusters: Ragged | None = None,
+        weight: ArrayLike | None = None,
+        encoder: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        parent: str | None = None,
+    ) -> None:
+        names = tuple(words)
+        vectors = _vectors("prototypes", prototypes, len(names))
+        size = vectors.shape[1]
+        numbers = _counts(names, counts)
+        order = np.argsort(-numbers, kind="stable")
+        sorted_already = bool((order == np.arange(len(order))).all())
+        rest = None if spread is None else _finite("spread", spread, (len(names),), np.float32)
+        self.words = names if sorted_already else tuple(names[row] for row in order)
+        self.prototypes = vectors if sorted_already else vectors[order]
+        self.counts = numbers[order]
+        self.spread = None if rest is None else rest[order]
+        self.mean = (
+            (numbers @ vectors.astype(np.float64) / numbers.sum()).astype(np.float32)
+            if mean is None
+            else _finite("mean", mean, (size,), np.float32)
+        )
+        self.regions = int(numbers.sum()) if regions is None else int(regions)
+        self.clusters = None if clusters is None else _clusters(clusters, order, size)
+        self.weight = None if weight is None else _finite("weight", weight, (size,) * 2, np.float32)
+        self.encoder = encoder
+        self.data = dict(data) if data is not None else {}
+        self.parent = parent
+        self._rows = {word: row for row, word in enumerate(self.words)}
+        self._digest = ""
+        if len(self._rows) != len(self.words):
+            twice = next(w for row, w in enumerate(self.words) if self._rows[w] != row)
+            raise InputError(f"KnowledgeBank: the word {twice!r} stands twice; merge its features")
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._rows
+
+    @property
+    def size(self) -> int:
+        """The length D of a prototype."""
+        return int(self.prototypes.shape[1])
+
+    def row(self, word: str) -> int:
+        """Return the row of a word, 0 for the most frequent one.
+
+        Raises
+        ------
+        UnknownIdError
+            If the bank does not know it.
+        """
+        try:
+            return self._rows[word]
+        except KeyError:
+            raise UnknownIdError(
+                f"the knowledge bank has no word {word!r}{nearest(word, self.words)}"
+            ) from None
+
+    def lookup(self, word: str) -> NDArray[np.float32]:
+        """Return the prototype ``[D]`` of a word; see `row`."""
+        prototype: NDArray[np.float32] = self.prototypes[self.row(word)]
+        return prototype
+
+    def nearest(self, word: str, k: int = 10) -> list[tuple[str, float]]:
+        """Return the k words whose prototypes lie closest to a word's, with the cosine."""
+        row = self.row(word)
+        centred = unit_rows(np.asarray(self.prototypes, np.float32))
+        cosines = centred @ centred[row]
+        cosines[row] = -np.inf
+        best = top_k(cosines, min(k, len(self) - 1))
+        return [(self.words[place], float(cosines[place])) for place in best]
+
+    def prototypes_of(self, row: int) -> NDArray[np.float32]:
+        """Return ``[M, D]`` the clusters of a word, or its one prototype where there are none."""
+        if self.clusters is None:
+            return self.prototypes[row : row + 1]
+        return self.clusters[row]
+
+    def fingerprint(self) -> str:
+        """Return a digest of everything the bank holds."""
+        if not self._digest:
+            self._digest = fingerprint([self.words, self.arrays(), self.origin()])
+        return self._digest
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays by name, those that are there."""
+        found: dict[str, NDArray[Any] | None] = {
+            "prototypes": self.prototypes,
+            "counts": self.counts,
+            "spread": self.spread,
+            "mean": self.mean,
+            "weight": self.weight,
+            "clusters": None if self.clusters is None else self.clusters.flat,
+            "cluster_lengths": None if self.clusters is None else self.clusters.lengths,
+        }
+        return {name: array for name, array in found.items() if array is not None}
+
+    def origin(self) -> dict[str, Any]:
+        """Return where the bank comes from, as JSON holds it."""
+        return {
+            "regions": self.regions,
+            "encoder": self.encoder,
+            "data": self.data,
+            "parent": self.parent,
+        }
+
+    @classmethod
+    def _restored(
+        cls, words: tuple[str, ...], arrays: Mapping[str, NDArray[Any]], origin: Mapping[str, Any]
+    ) -> KnowledgeBank:
+        """Return the bank that was saved, without reading its arrays to check them again."""
+        bank = object.__new__(cls)
+        bank.words = words
+        bank.prototypes, bank.counts, bank.mean = (
+            arrays[name] for name in ("prototypes", "counts", "mean")
+        )
+        bank.spread, bank.weight = arrays.get("spread"), arrays.get("weight")
+        bank.clusters = None
+        if "clusters" in arrays:
+            bank.clusters = Ragged(arrays["clusters"], arrays["cluster_lengths"])
+        bank.regions, bank.encoder = origin["regions"], origin["encoder"]
+        bank.data, bank.parent = origin["data"], origin["parent"]
+        bank._digest = origin["fingerprint"]
+        bank._rows = {word: row for row, word in enumerate(words)}
+        return bank
+
+    @classmethod
+    def build(
+        cls, stream: Iterable[tuple[str, ArrayLike]], out: str | Path | None = None, **options: Any
+    ) -> KnowledgeBank:
+        """Build a bank in one pass over ``(label, feature)``; see `crossrank_knowledge.build`."""
+        from crossrank_knowledge.build import build
+
+        return build(stream, out, **options)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the bank to a new folder, which appears only when it is complete."""
+        from crossrank_knowledge.store import save_bank
+
+        save_bank(self, Path(folder))
+
+    @classmethod
+    def open(cls, folder: str | Path) -> KnowledgeBank:
+        """Open a saved bank; arrays are memory-mapped and read when used."""
+        from crossrank_knowledge.store import open_bank
+
+        return open_bank(Path(folder))
+
+    def merge(self, *others: KnowledgeBank) -> KnowledgeBank:
+        """Return the bank of all regions together; see `crossrank_knowledge.merge`."""
+        from crossrank_knowledge.merge import merge
+
+        return merge([self, *others])
+
+    def to_networkx(self, k: int = 5, words: Sequence[str] | None = None) -> nx.Graph:
+        """Return the graph of nearest words; see `crossrank_knowledge.graph.nearest_graph`."""
+        from crossrank_knowledge.graph import nearest_graph
+
+        return nearest_graph(self, k, words)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, KnowledgeBank):
+            return NotImplemented
+        return self.fingerprint() == other.fingerprint()
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, like any container of arrays
+
+    def __repr__(self) -> str:
+        made = f", {self.encoder}" if self.encoder is not None else ""
+        return f"KnowledgeBank({len(self)} words, {self.size} dimensions{made})"
+
+
+def _vectors(name: str, values: ArrayLike, count: int) -> NDArray[np.float32]:
+    vectors = np.asanyarray(values)
+    if count == 0:
+        raise InputError("KnowledgeBank: it has no words; build it from at least one label")
+    if vectors.ndim != 2 or vectors.shape[0] != count or vectors.shape[1] == 0:
+        raise InputError(
+            f"KnowledgeBank: {name} have shape {vectors.shape} for {count} words; give [V, D]"
+        )
+    return _finite(name, vectors, vectors.shape, np.float32)
+
+
+def _finite(
+    name: str, values: ArrayLike, shape: tuple[int, ...], dtype: type[np.float32]
+) -> NDArray[np.float32]:
+    array = np.asarray(values).astype(dtype, copy=False)
+    if array.shape != shape:
+        raise InputError(f"KnowledgeBank: {name} has shape {array.shape}, not {shape}")
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise InputError(
+            f"KnowledgeBank: {name} is not finite at {np.argwhere(~finite)[0].tolist()}"
+        )
+    return array
+
+
+def _counts(words: tuple[str, ...], counts: ArrayLike | None) -> NDArray[np.int64]:
+    if counts is None:
+        return np.ones(len(words), np.int64)
+    numbers = np.asarray(counts)
+    if numbers.shape != (len(words),) or numbers.dtype.kind not in "iu":
+        raise InputError(f"KnowledgeBank: counts must be {len(words)} integers, one per word")
+    if (numbers < 1).any():
+        row = int(np.argmax(numbers < 1))
+        raise InputError(
+            f"KnowledgeBank: the word {words[row]!r} has the count {numbers[row]}; "
+            "leave out words that no region carries"
+        )
+    return numbers.astype(np.int64)
+
+
+def _clusters(clusters: Ragged, order: NDArray[np.int64], size: int) -> Ragged:
+    if len(clusters) != len(order) or clusters.trailing != (size,) or (clusters.lengths < 1).any():
+        raise InputError(
+            f"KnowledgeBank: clusters must hold {len(order)} times at least one row of {size}"
+        )
+    _finite("clusters", clusters.flat, clusters.flat.shape, np.float32)
+    in_order = bool((order == np.arange(len(order))).all())
+    return clusters if in_order else clusters.take(order)

@@ -1,0 +1,229 @@
+"""Building a bank in one pass: running sums, checkpoints, and the same bits after a kill."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from crossrank import fingerprint
+from crossrank.atomic import refuse_existing
+from crossrank.errors import InputError, StoreError
+from crossrank_knowledge.bank import KnowledgeBank
+from crossrank_knowledge.store import open_bank, read_manifest, save_bank
+from crossrank_knowledge.sums import RunningSums
+from crossrank_knowledge.tokens import label_tokens
+
+_LOGGER = logging.getLogger(__name__)
+CHECKPOINT = "sums.safetensors"
+
+LabelledFeature = tuple[str, ArrayLike]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A stream that can start in the middle, and knows what it is made of."""
+
+    encoder: str | None
+
+    def fingerprint(self) -> str:
+        """Return a digest of where the items come from."""
+
+    def from_item(self, start: int) -> Iterator[LabelledFeature]:
+        """Yield the items from a place on, without computing those before it."""
+
+
+def build(
+    stream: Iterable[LabelledFeature] | Source,
+    out: str | Path | None = None,
+    *,
+    encoder: str | None = None,
+    data: dict[str, Any] | None = None,
+    lemma: Callable[[str], str] | None = None,
+    min_count: int = 1,
+    not_finite: Literal["refuse", "skip"] = "refuse",
+    checkpoint_every: int = 50_000,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> KnowledgeBank:
+    """Build a bank in one pass over labelled regions.
+
+    Parameters
+    ----------
+    stream
+        ``(label, feature [D])`` per region, or a `Source`.  A label's words (`label_tokens`) all
+        receive the whole feature.
+    out
+        A new folder for the bank.  Until it is complete the sums lie in ``<out>.partial``, and
+        the same call goes on from there; a plain iterable is read again up to that place and
+        must give the same items.
+    encoder
+        What made the features: the `encoder` of their collection; taken from a `Source`.
+    data
+        What to note of their origin.
+    lemma
+        Maps each word to what it shall be counted as; not the paper's.
+    min_count
+        Leave out words that fewer regions carry; not the paper's.
+    not_finite
+        What to do with a feature that holds NaN or infinity: refuse it, or skip and count it.
+    checkpoint_every
+        Items between two checkpoints.
+    progress
+        Called as ``progress("build", items, 0)`` at every checkpoint: the total is not known.
+
+    Raises
+    ------
+    InputError
+        Naming the item: a label that is no str, a feature that is no vector, of another length,
+        or not finite; or if no word is left.
+    StoreError
+        If `out` exists, or what lies in ``<out>.partial`` is another build's.
+    """
+    if not_finite not in ("refuse", "skip"):
+        raise InputError(f"build: not_finite is {not_finite!r}; give 'refuse' or 'skip'")
+    maker = stream.encoder if encoder is None and isinstance(stream, Source) else encoder
+    origin = stream.fingerprint() if isinstance(stream, Source) else None
+    recipe = fingerprint([origin, maker, data, lemma is not None, min_count, not_finite])
+    folder = None if out is None else Path(out)
+    if folder is not None and _finished(folder, recipe, known=origin is not None):
+        return open_bank(folder)
+
+    sums = RunningSums()
+    checkpoint = None if folder is None else _partial(folder) / CHECKPOINT
+    if checkpoint is not None and checkpoint.is_file():
+        sums = _resumed(checkpoint, recipe)
+    for label, feature in _rest(stream, sums):
+        _take(sums, label, feature, lemma, not_finite)
+        if sums.items % checkpoint_every == 0:
+            if checkpoint is not None:
+                _save(sums, checkpoint, recipe)
+            if progress is not None:
+                progress("build", sums.items, 0)
+    if sums.skipped:
+        _LOGGER.warning("build: skipped %d features that are not finite", sums.skipped)
+    bank = _bank(sums, maker, data, min_count)
+    if folder is None:
+        return bank
+    save_bank(bank, folder, recipe)
+    shutil.rmtree(_partial(folder), ignore_errors=True)
+    return open_bank(folder)
+
+
+def _take(
+    sums: RunningSums,
+    label: str,
+    feature: ArrayLike,
+    lemma: Callable[[str], str] | None,
+    not_finite: str,
+) -> None:
+    """Add one item, or say which one cannot be."""
+    try:
+        words = label_tokens(label)
+        vector: NDArray[np.float64] = np.asarray(feature, np.float64)
+    except (InputError, ValueError, TypeError) as error:
+        raise InputError(f"build: item {sums.items}: {error}") from error
+    number = sums.items
+    sums.witness(label, feature)
+    if vector.ndim != 1 or len(vector) == 0:
+        raise InputError(
+            f"build: item {number} ({label!r}) has a feature of shape {vector.shape}; give [D]"
+        )
+    if not np.isfinite(vector).all():
+        if not_finite == "refuse":
+            raise InputError(
+                f"build: item {number} ({label!r}) has a feature that is not finite; leave it out, "
+                "or say not_finite='skip'"
+            )
+        _LOGGER.info("build: item %d (%r) is not finite, skipped", number, label)
+        sums.skipped += 1
+        return
+    try:
+        sums.add(words if lemma is None else [lemma(word) for word in words], vector)
+    except InputError as error:
+        raise InputError(f"build: item {number} ({label!r}): {error}") from error
+
+
+def _rest(stream: Iterable[LabelledFeature] | Source, sums: RunningSums) -> Iterator[Any]:
+    """Return the items that are not in the sums yet."""
+    if isinstance(stream, Source):
+        return stream.from_item(sums.items)
+    items = iter(stream)
+    if sums.items:
+        seen = RunningSums()
+        for label, feature in items:
+            seen.witness(label, feature)
+            if seen.items == sums.items:
+                break
+        if (seen.items, seen.digest) != (sums.items, sums.digest):
+            raise StoreError(
+                "build: the stream differs from the one that the checkpoint was made from; give "
+                "the same items again, or remove the folder <out>.partial to start anew"
+            )
+    return items
+
+
+def _bank(
+    sums: RunningSums, encoder: str | None, data: dict[str, Any] | None, min_count: int
+) -> KnowledgeBank:
+    counts = sums.counts
+    keep = np.flatnonzero(counts >= min_count)
+    if not len(keep):
+        raise InputError(
+            f"build: no word is carried by {min_count} or more of {sums.regions} regions, so the "
+            "bank would be empty; check the labels"
+        )
+    words = list(sums.rows)
+    prototypes, spread = sums.prototypes(), sums.spread()
+    if len(keep) < len(words):
+        prototypes, spread = prototypes[keep], spread[keep]
+    return KnowledgeBank(
+        [words[row] for row in keep],
+        prototypes,
+        counts[keep],
+        spread,
+        mean=sums.mean(),
+        regions=sums.regions,
+        encoder=encoder,
+        data=data,
+    )
+
+
+def _finished(folder: Path, recipe: str, known: bool) -> bool:
+    """Tell whether this very build ended here before; refuse any other folder."""
+    if not folder.exists():
+        return False
+    ours = (folder / "bank.json").is_file() and read_manifest(folder)["recipe"] == recipe
+    if ours and (known or _partial(folder).is_dir()):
+        # killed after the bank appeared and before its sums were removed
+        shutil.rmtree(_partial(folder), ignore_errors=True)
+        return True
+    refuse_existing(folder)
+    return False
+
+
+def _resumed(checkpoint: Path, recipe: str) -> RunningSums:
+    sums, made_by = RunningSums.load(checkpoint)
+    if made_by != recipe:
+        raise StoreError(
+            f"{checkpoint.parent} belongs to a build of other data or options; remove it to start "
+            "anew, or choose another name"
+        )
+    _LOGGER.info("build: going on from item %d", sums.items)
+    return sums
+
+
+def _save(sums: RunningSums, checkpoint: Path, recipe: str) -> None:
+    try:
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        sums.save(checkpoint, recipe)
+    except OSError as error:
+        raise StoreError(f"{checkpoint} could not be written: {error}") from error
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".partial")

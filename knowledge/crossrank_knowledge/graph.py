@@ -1,0 +1,55 @@
+"""The graph of nearest words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crossrank.errors import missing_package
+from crossrank_knowledge.bank import KnowledgeBank
+from crossrank_knowledge.vectors import top_k, unit_rows
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+def nearest_graph(
+    bank: KnowledgeBank, k: int = 5, words: Sequence[str] | None = None
+) -> nx.Graph[str]:
+    """Return a graph in which each word is joined to the k words nearest to it.
+
+    Parameters
+    ----------
+    bank
+        Its words become nodes with their ``count``.
+    k
+        Neighbours per word, by the cosine of prototypes, which the edges carry as ``weight``.
+    words
+        Only these words; all of them by default.
+
+    Raises
+    ------
+    UnknownIdError
+        If the bank does not know one of the words.
+    MissingPackageError
+        Without networkx.
+    """
+    try:
+        import networkx as nx
+    except ImportError as error:
+        raise missing_package("networkx", "knowledge", "the graph of words") from error
+    rows = range(len(bank)) if words is None else [bank.row(word) for word in words]
+    names = [bank.words[row] for row in rows]
+    vectors = unit_rows(np.asarray(bank.prototypes, np.float32)[list(rows)])
+    graph: nx.Graph[str] = nx.Graph()
+    graph.add_nodes_from(
+        (name, {"count": int(bank.counts[row])}) for name, row in zip(names, rows, strict=True)
+    )
+    for place, name in enumerate(names):
+        cosines = vectors @ vectors[place]
+        cosines[place] = -np.inf
+        for other in top_k(cosines, min(k, len(names) - 1)):
+            graph.add_edge(name, names[other], weight=float(cosines[other]))
+    return graph

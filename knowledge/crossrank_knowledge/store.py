@@ -1,0 +1,103 @@
+"""Banks on disk: a folder of ``bank.safetensors``, ``words.jsonl`` and ``bank.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from crossrank.atomic import atomic_folder
+from crossrank.errors import InputError, StoreError
+from crossrank.jsonlines import json_line, read_json_lines
+from crossrank_knowledge.bank import KnowledgeBank
+from crossrank_knowledge.tensors import map_tensors, write_tensors
+
+FORMAT = "crossrank knowledge bank"
+VERSION = 1
+MANIFEST, TENSORS, WORDS = "bank.json", "bank.safetensors", "words.jsonl"
+
+
+def save_bank(bank: KnowledgeBank, folder: Path, recipe: str | None = None) -> None:
+    """Write a bank to a new folder.
+
+    Parameters
+    ----------
+    bank, folder
+        What and where.
+    recipe
+        A digest of what it was built from, by which `build` knows its own work.
+
+    Raises
+    ------
+    StoreError
+        If the folder exists or cannot be written.
+    InputError
+        If `data` holds what JSON cannot.
+    """
+    with atomic_folder(folder) as partial:
+        write_tensors(partial / TENSORS, bank.arrays())
+        with (partial / WORDS).open("w", encoding="utf-8", newline="\n") as lines:
+            lines.writelines(json_line(word) for word in bank.words)
+        manifest = {
+            "format": FORMAT,
+            "version": VERSION,
+            "words": len(bank),
+            "dimensions": bank.size,
+            **bank.origin(),
+            "fingerprint": bank.fingerprint(),
+            "recipe": recipe,
+            "bytes": {name: (partial / name).stat().st_size for name in (TENSORS, WORDS)},
+        }
+        try:
+            text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"KnowledgeBank: data cannot be written as JSON: {error}") from error
+        (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def open_bank(folder: Path) -> KnowledgeBank:
+    """Open a folder that `save_bank` wrote, its arrays memory-mapped.
+
+    Raises
+    ------
+    StoreError
+        If the folder or a file is missing, truncated, foreign, or of another version.
+    """
+    manifest = read_manifest(folder)
+    for name, size in manifest["bytes"].items():
+        path = folder / name
+        if not path.is_file():
+            raise StoreError(f"{folder} lacks its file {name}; build the bank again")
+        if path.stat().st_size != size:
+            raise StoreError(
+                f"{path} has {path.stat().st_size} bytes where {size} were written; it is "
+                "truncated or was changed; build the bank again"
+            )
+    arrays, _ = map_tensors(folder / TENSORS)
+    missing = {"prototypes", "counts", "mean"} - arrays.keys()
+    words = tuple(word for _, word in read_json_lines(folder / WORDS))
+    if missing or {len(words), len(arrays["counts"])} != {manifest["words"]}:
+        raise StoreError(f"{folder} does not hold what its {MANIFEST} says; build the bank again")
+    return KnowledgeBank._restored(words, arrays, manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a bank's folder; see `open_bank` for what it raises."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise StoreError(f"{folder} is not a knowledge bank: it has no {MANIFEST}")
+    try:
+        manifest = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise StoreError(f"{path} cannot be read: {error}; build the bank again") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise StoreError(f"{path} is not the manifest of a crossrank knowledge bank")
+    if manifest.get("version") != VERSION:
+        raise StoreError(
+            f"{folder} has format version {manifest.get('version')}, this crossrank reads "
+            f"{VERSION}; build the bank again or use the crossrank that wrote it"
+        )
+    for key in ("words", "regions", "encoder", "data", "parent", "fingerprint", "recipe", "bytes"):
+        if key not in manifest:
+            raise StoreError(f"{path} lacks {key!r}; build the bank again")
+    return manifest
