@@ -1,0 +1,196 @@
+"""What happened to each query, put together for the page: who moved, and which words moved them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossrank.collection import Collection
+from crossrank.demo.heatmap import WordMaps, to_png, word_maps
+from crossrank.demo.pictures import data_uri
+from crossrank.demo.scenes import Box, Query
+from crossrank.evidence import Evidence
+from crossrank.rankings import Hit, Ranking
+
+SHOWN = 6
+"""How many places of each list the page shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a query over one picture.
+
+    Parameters
+    ----------
+    text
+        The word.
+    best
+        Its similarity to the patch that fits it best.
+    box
+        Where that patch lies, if known.
+    heat
+        The heat map over all patches, as a ``data:`` address.
+    """
+
+    text: str
+    best: float
+    box: Box | None
+    heat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One candidate of one query.
+
+    Parameters
+    ----------
+    hit
+        Its places and scores before and after.
+    relevant
+        Whether it shows what the query asks for.
+    words
+        What each word finds in it.
+    extent
+        The part of the picture that the patches cover.
+    """
+
+    hit: Hit
+    relevant: bool
+    words: tuple[Word, ...]
+    extent: Box
+
+    @property
+    def moved(self) -> int:
+        """Places won (positive) or lost (negative)."""
+        return self.hit.base_rank - self.hit.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One query, before and after.
+
+    Parameters
+    ----------
+    query
+        The query.
+    relevant
+        How many crops are relevant to it.
+    before, after
+        The first `SHOWN` candidates in base order and in the new one.
+    first_before, first_after
+        The place of the first relevant candidate; None where the list holds none.
+    low, high
+        The range of the heat maps' one colour scale: the smallest and the largest similarity of
+        any word and any patch of the pictures shown.
+    """
+
+    query: Query
+    relevant: int
+    before: tuple[Card, ...]
+    after: tuple[Card, ...]
+    first_before: int | None
+    first_after: int | None
+    low: float
+    high: float
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """Every candidate shown, once, by its new place."""
+        distinct = {card.hit.id: card for card in (*self.after, *self.before)}
+        return tuple(sorted(distinct.values(), key=lambda card: card.hit.rank))
+
+    @property
+    def change(self) -> str:
+        """``"better"``, ``"worse"`` or ``"same"``, by the place of the first relevant picture."""
+        worst = 1 << 30
+        before = worst if self.first_before is None else self.first_before
+        after = worst if self.first_after is None else self.first_after
+        return "better" if after < before else "worse" if after > before else "same"
+
+    @property
+    def word(self) -> int:
+        """The word whose best patches differ most between the first picture and its rival.
+
+        The rival is the picture that was first before, or the second one if the first place did
+        not change hands.  Where there is none, the word that fits best.
+        """
+        winner = self.after[0]
+        rivals = [card for card in (*self.before[:1], *self.after) if card.hit.id != winner.hit.id]
+        others = rivals[0].words if rivals else (None,) * len(winner.words)
+        gaps = [
+            word.best - (0.0 if other is None else other.best)
+            for word, other in zip(winner.words, others, strict=True)
+        ]
+        return gaps.index(max(gaps))
+
+
+def shown(ranking: Ranking) -> tuple[tuple[Hit, ...], tuple[Hit, ...]]:
+    """Return the first hits in base order and in the new order."""
+    by_base = sorted(ranking, key=lambda hit: hit.base_rank)
+    return tuple(by_base[:SHOWN]), tuple(ranking[:SHOWN])
+
+
+def tell(
+    query: Query,
+    ranking: Ranking,
+    relevant: Mapping[str, int],
+    evidence: Sequence[Evidence],
+    queries: Collection,
+    gallery: Collection,
+) -> Chapter:
+    """Put together what the page says of one query.
+
+    Parameters
+    ----------
+    query
+        The query.
+    ranking
+        Its reranked list.
+    relevant
+        The crops that are relevant to it.
+    evidence
+        What the reranker says of every candidate in `shown`: one link per word.
+    queries, gallery
+        Collections with ``tokens``, and ``token_boxes`` of the gallery.
+    """
+    before, after = shown(ranking)
+    words = queries["tokens"][queries.row(query.id)]
+    maps: dict[str, WordMaps] = {}
+    for each in evidence:
+        row = gallery.row(each.candidate_id)
+        maps[each.candidate_id] = word_maps(
+            words, gallery["tokens"][row], gallery["token_boxes"][row]
+        )
+    values = np.concatenate([each.values.ravel() for each in maps.values()])
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    found = {each.candidate_id: each for each in evidence}
+
+    def card(hit: Hit) -> Card:
+        own = maps[hit.id]
+        return Card(
+            hit=hit,
+            relevant=hit.id in relevant,
+            words=tuple(
+                Word(
+                    text=link.query,
+                    best=link.weight,
+                    box=link.candidate_box,
+                    heat=data_uri(to_png(values, low, high), "image/png"),
+                )
+                for link, values in zip(found[hit.id].links, own.values, strict=True)
+            ),
+            extent=own.extent,
+        )
+
+    return Chapter(
+        query=query,
+        relevant=len(relevant),
+        before=tuple(card(hit) for hit in before),
+        after=tuple(card(hit) for hit in after),
+        first_before=min((hit.base_rank for hit in ranking if hit.id in relevant), default=None),
+        first_after=min((hit.rank for hit in ranking if hit.id in relevant), default=None),
+        low=low,
+        high=high,
+    )
