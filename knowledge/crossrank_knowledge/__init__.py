@@ -3,24 +3,33 @@
 Importing this package loads neither torch nor spaCy nor networkx.
 """
 
+from crossrank_knowledge.annotations import AnnotatedImage, Coco, FolderPerClass, VisualGenome
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.build import Source, build
 from crossrank_knowledge.clusters import with_clusters
 from crossrank_knowledge.concepts import Parser, Phrase, SpacyParser, with_concepts
 from crossrank_knowledge.cycle import cycle_loss
 from crossrank_knowledge.merge import merge
+from crossrank_knowledge.regions import RegionSource
+from crossrank_knowledge.sharpen import sharpened
 from crossrank_knowledge.tokens import label_tokens
 
 __all__ = [
+    "AnnotatedImage",
+    "Coco",
+    "FolderPerClass",
     "KnowledgeBank",
     "Parser",
     "Phrase",
+    "RegionSource",
     "Source",
     "SpacyParser",
+    "VisualGenome",
     "build",
     "cycle_loss",
     "label_tokens",
     "merge",
+    "sharpened",
     "with_clusters",
     "with_concepts",
 ]
