@@ -1,0 +1,28 @@
+"""The command line: ``crossrank COMMAND``; each command lies in a module of its own.
+
+Asking for help imports none of them, nor any plugin.
+"""
+
+from crossrank.cli.group import LazyGroup
+from crossrank.cli.options import common_options
+
+COMMANDS = {
+    "demo": ("crossrank.cli.demo", "Run everything once on photographs that are installed here."),
+    "plugins": ("crossrank.cli.plugins", "List rerankers, encoders and commands."),
+    "encode": ("crossrank.cli.encode", "Turn pictures or texts into a collection."),
+    "search": ("crossrank.cli.search", "Find the candidates of every query: the base run."),
+    "rerank": ("crossrank.cli.rerank", "Rerank a run through one or more stages."),
+    "evaluate": ("crossrank.cli.evaluate", "Compare runs with relevance judgements, side by side."),
+    "explain": ("crossrank.cli.explain", "Show what speaks for a candidate, word by word."),
+}
+"""Name, module and summary of each built-in command."""
+
+HELP = """A second look at image–text retrieval.
+
+Encode pictures and texts, search, rerank the candidates through plugins, measure the gain.
+Bad input ends with exit code 2 and one line on standard error.
+"""
+
+main = common_options(LazyGroup("crossrank", COMMANDS, help=HELP))
+
+__all__ = ["main"]

@@ -1,0 +1,73 @@
+"""``crossrank encode``: pictures or texts in, a collection folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import crossrank as cr
+from crossrank.atomic import refuse_existing
+from crossrank.cli.options import PATH, as_json, crossrank_command, progress
+from crossrank.cli.printing import write_json
+from crossrank.cli.values import read_parameters
+from crossrank.encoding import as_encoder
+from crossrank.inputs import read_items
+
+EXAMPLE = """crossrank encode photos --encoder lite -o gallery
+crossrank encode captions.jsonl --encoder lite --features embedding,tokens -o queries"""
+
+
+@crossrank_command("encode", EXAMPLE)
+@click.argument("source", metavar="INPUT", type=PATH)
+@click.option("--encoder", default="lite", show_default=True, help="See 'crossrank plugins'.")
+@click.option("-o", "--output", required=True, type=PATH, help="A new folder for the collection.")
+@click.option("--features", help="Names with commas between; by default the encoder's usual ones.")
+@click.option(
+    "--modality", type=click.Choice(["image", "text"]), help="Which side of items that have both."
+)
+@click.option("--batch-size", type=int, help="Items at a time; by default as the encoder wishes.")
+@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="For the encoder.")
+@progress
+@as_json
+def command(
+    source: Path,
+    encoder: str,
+    output: Path,
+    features: str | None,
+    modality: str | None,
+    batch_size: int | None,
+    params: tuple[str, ...],
+    progress: bool,
+    as_json: bool,
+) -> None:
+    """Turn INPUT into a collection: a folder that appears when it is complete.
+
+    INPUT is a folder of pictures (searched through; the id is the path within it, suffix included,
+    white space written as %20), a .jsonl of {"id", "text"} or {"id", "image"} (relative to the
+    file), or a .txt of one text a line (the id is the line's number, from 1).
+
+    The same command goes on after a kill: what is finished lies in OUTPUT.partial.
+    """
+    refuse_existing(output)
+    maker = as_encoder(encoder, read_parameters(params, "--param"))
+    wanted = None if features is None else [name.strip() for name in features.split(",")]
+    items = read_items(source)
+    try:
+        made = cr.encode(
+            maker, items, modality, wanted, output, batch_size=batch_size, progress=progress
+        )
+    except KeyboardInterrupt:
+        raise click.Abort("run the same command again to go on from what is finished") from None
+    if as_json:
+        write_json(
+            {
+                "output": str(output),
+                "count": len(made),
+                "modality": made.modality,
+                "encoder": made.encoder,
+                "features": list(made.features),
+            }
+        )
+    else:
+        click.echo(f"{output}: {len(made)} {made.modality}s with {', '.join(made.features)}")

@@ -1,0 +1,128 @@
+"""``crossrank rerank``: a run in, a better run out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from crossrank.candidates import Candidates
+from crossrank.cli.files import check_output
+from crossrank.cli.options import (
+    PATH,
+    as_json,
+    crossrank_command,
+    force,
+    progress,
+    queries_and_gallery,
+    resources,
+    stages,
+)
+from crossrank.cli.printing import plain
+from crossrank.cli.stage_grammar import read_stage
+from crossrank.collection import Collection
+from crossrank.pipeline import Pipeline
+from crossrank.rankings import Rankings
+
+EXAMPLE = """crossrank rerank --run base.trec --queries queries --gallery gallery \\
+    --stage filip:depth=100,weight=0.5 -o filip.trec"""
+
+
+@crossrank_command("rerank", EXAMPLE)
+@click.option("--run", required=True, type=PATH, help="The run to rerank, in TREC format.")
+@queries_and_gallery
+@stages
+@click.option("-o", "--output", type=PATH, help="The new run file; may be left out with --json.")
+@click.option("--top-k", type=int, help="How many to keep per query; all by default.")
+@click.option("--score-threshold", type=float, help="The lowest final score to keep, inclusive.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Blocks scored at once.")
+@click.option("--memory-budget", default="1GB", show_default=True, help="What the run may hold.")
+@resources
+@force
+@progress
+@as_json
+def command(
+    run: Path,
+    queries: Path,
+    gallery: Path,
+    stages: tuple[str, ...],
+    output: Path | None,
+    top_k: int | None,
+    score_threshold: float | None,
+    workers: int,
+    memory_budget: str,
+    device: str,
+    threads: int | None,
+    cache: Path | None,
+    force: bool,
+    progress: bool,
+    as_json: bool,
+) -> None:
+    """Rerank every list of a run through one or more stages.
+
+    A stage is NAME:KEY=VALUE,… with depth (how many of each list it sees), fusion (weighted, the
+    default, replace or rrf), weight and normalise (for weighted: none, zscore, minmax, softmax,
+    rank), k (for rrf), and whatever else as a parameter of the reranker. Values are typed as in
+    TOML; words need no quotes.
+
+    OUTPUT appears when it is complete; an existing file needs --force. With --json the hits go to
+    standard output with base score, base rank and every stage's score, one query a line.
+    """
+    if output is None and not as_json:
+        raise click.UsageError(
+            "Missing option '-o' / '--output'; only --json does without.",
+            click.get_current_context(),
+        )
+    if output is not None:
+        check_output(output, force=force)
+    pipeline = Pipeline([read_stage(text) for text in stages])
+    candidates = Candidates.from_trec(run)
+    rankings = pipeline.rerank(
+        candidates,
+        Collection.open(queries),
+        Collection.open(gallery),
+        top_k=top_k,
+        score_threshold=score_threshold,
+        progress=progress,
+        memory_budget=memory_budget,
+        workers=workers,
+        threads=threads,
+        device=device,
+        cache_folder=cache,
+    )
+    if output is not None:
+        rankings.to_trec(output)
+    if as_json:
+        for line in json_document(rankings):
+            click.echo(line)
+    else:
+        click.echo(f"{output}: {summary(rankings)}")
+
+
+def summary(rankings: Rankings) -> str:
+    """Say in a line what came of a run."""
+    first = [int(rank) for rank, taken in _first_places(rankings) if taken]
+    moved = sum(rank != 1 for rank in first)
+    stages = " → ".join(stage.name for stage in rankings.stages)
+    return (
+        f"{len(rankings)} lists reranked by {stages} ({rankings.direction}); "
+        f"{moved} of {len(first)} have another candidate in first place"
+    )
+
+
+def json_document(rankings: Rankings) -> Iterator[str]:
+    """Yield the lines of one JSON document: a head, then one query a line."""
+    head = {"direction": rankings.direction, "stages": [stage.name for stage in rankings.stages]}
+    yield json.dumps(head, ensure_ascii=False)[:-1] + ', "queries": ['
+    for number, (query, ranking) in enumerate(rankings.items(), 1):
+        record = {"id": query, "hits": [hit.to_dict() for hit in ranking]}
+        comma = "," if number < len(rankings) else ""
+        yield json.dumps(plain(record), ensure_ascii=False, allow_nan=False) + comma
+    yield "]}"
+
+
+def _first_places(rankings: Rankings) -> Iterator[tuple[int, bool]]:
+    if rankings.mask.shape[1]:
+        yield from zip(rankings.base_ranks[:, 0], rankings.mask[:, 0], strict=True)

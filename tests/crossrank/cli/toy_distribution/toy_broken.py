@@ -1,0 +1,3 @@
+"""A plugin whose package is half installed."""
+
+raise ImportError("no module named 'half_installed'\n(second line)")
