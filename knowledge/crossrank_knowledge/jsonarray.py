@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 CHUNK = 1 << 20
+GIVE_UP = 1 << 20
+"""So many characters after a defect it is no longer taken for an incomplete element."""
 
 
 class BrokenArrayError(ValueError):
@@ -52,7 +54,7 @@ def stream_array(path: Path, chunk: int = CHUNK) -> Iterator[Any]:
                 text = _at_next(text[1:], file, chunk)
             elif not text.startswith("]"):
                 reason = "',' or ']' is missing after an element"
-                raise BrokenArrayError(reason, element, text[:chunk])
+                raise BrokenArrayError(reason, element, text[:GIVE_UP])
 
 
 def _at_next(text: str, file: TextIO, chunk: int) -> str:
@@ -73,8 +75,8 @@ def _decoded(
         except json.JSONDecodeError as error:
             more = file.read(chunk)
             # what is merely incomplete fails at the end of the text, or at the string it is in
-            if not more or len(text) - error.pos > chunk:
-                raise BrokenArrayError(error.msg, element, text[:chunk]) from error
+            if not more or len(text) - error.pos > GIVE_UP:
+                raise BrokenArrayError(error.msg, element, text[:GIVE_UP]) from error
             text += more
             continue
         # a number at the very end may go on

@@ -139,7 +139,10 @@ def test_arrays_are_streamed_whatever_the_chunk(tmp_path: Path, chunk: int) -> N
         assert list(stream_array(path, chunk)) == values
 
 
-def test_a_defect_in_the_middle_is_found_without_reading_to_the_end(tmp_path: Path) -> None:
+def test_a_defect_in_the_middle_is_found_without_reading_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossrank_knowledge.jsonarray.GIVE_UP", 100)
     path = tmp_path / "array.json"
     path.write_text('[{"image_id": 1}, {"image_id" 2}' + ", {}" * 5000 + "]")
     with pytest.raises(BrokenArrayError) as caught:
