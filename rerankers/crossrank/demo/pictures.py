@@ -88,7 +88,7 @@ def write_crops(photographs: tuple[Photograph, ...], folder: Path) -> dict[str, 
         whole = open_image(locate(photograph))
         for crop in photograph.crops:
             path = folder / f"{crop.id.replace('/', '-')}.png"
-            cut(whole, crop.box).save(path)
+            cut(whole, crop.box).save(path, compress_level=1)
             written[crop.id] = path
     return written
 

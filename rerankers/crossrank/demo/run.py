@@ -81,6 +81,8 @@ def run_demo(
     page = Path(output)
     if page.is_dir():
         raise StoreError(f"{page} is a folder; give the name of an HTML file in it")
+    if not page.parent.is_dir():
+        raise StoreError(f"{page.parent} is not a folder; make it first")
     scenes = load_scenes()
     check_jinja()
     for photograph in scenes.photographs:

@@ -184,11 +184,12 @@ def tell(
             extent=own.extent,
         )
 
+    cards = {hit.id: card(hit) for hit in {*before, *after}}
     return Chapter(
         query=query,
         relevant=len(relevant),
-        before=tuple(card(hit) for hit in before),
-        after=tuple(card(hit) for hit in after),
+        before=tuple(cards[hit.id] for hit in before),
+        after=tuple(cards[hit.id] for hit in after),
         first_before=min((hit.base_rank for hit in ranking if hit.id in relevant), default=None),
         first_after=min((hit.rank for hit in ranking if hit.id in relevant), default=None),
         low=low,
