@@ -109,20 +109,24 @@ class Chapter:
         after = worst if self.first_after is None else self.first_after
         return "better" if after < before else "worse" if after > before else "same"
 
+    def rival(self, card: Card) -> Card | None:
+        """Return whom a candidate is held against.
+
+        That is who was first before; for this one, who is first now; and if that is the same, who
+        is second now.  None in a list of one.
+        """
+        for other in (self.before[0], *self.after[:2]):
+            if other.hit.id != card.hit.id:
+                return other
+        return None
+
     @property
     def word(self) -> int:
-        """The word whose best patches differ most between the first picture and its rival.
-
-        The rival is the picture that was first before, or the second one if the first place did
-        not change hands.  Where there is none, the word that fits best.
-        """
+        """The word whose best patch lifts the first picture most over its rival."""
         winner = self.after[0]
-        rivals = [card for card in (*self.before[:1], *self.after) if card.hit.id != winner.hit.id]
-        others = rivals[0].words if rivals else (None,) * len(winner.words)
-        gaps = [
-            word.best - (0.0 if other is None else other.best)
-            for word, other in zip(winner.words, others, strict=True)
-        ]
+        rival = self.rival(winner)
+        others = [0.0] * len(winner.words) if rival is None else [w.best for w in rival.words]
+        gaps = [word.best - other for word, other in zip(winner.words, others, strict=True)]
         return gaps.index(max(gaps))
 
 

@@ -81,13 +81,20 @@ def test_worse_same_and_nowhere_to_be_found() -> None:
     assert found.change == "better"
 
 
+def rivals(told: Chapter) -> list[str]:
+    return [rival.hit.id for card in told.after if (rival := told.rival(card)) is not None]
+
+
 def test_the_word_is_the_one_that_lifts_the_winner_over_its_rival() -> None:
     taken = chapter(PATCHES, [0.9, 0.8, 0.7], {"p/1"})
     assert taken.after[0].words[taken.word].text == "ball"
     kept = chapter(PATCHES, [0.8, 0.9, 0.7], {"p/1"})
     assert kept.before[0].hit.id == kept.after[0].hit.id
     assert kept.after[0].words[kept.word].text == "ball"
+    assert rivals(kept) == ["p/0", "p/1", "p/1"]
+    assert rivals(taken) == ["p/0", "p/1", "p/0"]
     alone = chapter(PATCHES[:1], [0.8], {"p/0"})
+    assert alone.rival(alone.after[0]) is None
     assert alone.after[0].words[alone.word].text == "red"
 
 
