@@ -1,0 +1,61 @@
+"""One promise, ready to be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Check:
+    """A callable that passes, or raises AssertionError with what is broken and how.
+
+    Parameters
+    ----------
+    subject
+        The class under test, as messages call it.
+    name
+        The promise; test runners show it as the test's id.
+    run
+        Tries it.
+
+    Notes
+    -----
+    Whatever else `run` raises becomes an AssertionError too: a plugin that fails keeps no promise.
+    """
+
+    def __init__(self, subject: str, name: str, run: Callable[[], None]) -> None:
+        self.__name__ = name
+        self._subject = subject
+        self._run = run
+
+    def __call__(self) -> None:
+        """Try the promise.
+
+        Raises
+        ------
+        AssertionError
+            If it is broken.
+        """
+        __tracebackhide__ = True  # pytest then shows the message instead of this frame
+        try:
+            self._run()
+        except AssertionError as error:
+            raise AssertionError(f"{self._subject}: {error}") from error.__cause__
+        except (Exception, SystemExit) as error:
+            hint = "; a block is read-only: copy what you change" if _read_only(error) else ""
+            raise AssertionError(
+                f"{self._subject}: {self.__name__}: raised {type(error).__name__}: {error}{hint}"
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<check {self.__name__} of {self._subject}>"
+
+
+def require(held: bool, message: str) -> None:
+    """Raise AssertionError unless something held (an assert statement vanishes under ``-O``)."""
+    __tracebackhide__ = True
+    if not held:
+        raise AssertionError(message)
+
+
+def _read_only(error: BaseException) -> bool:
+    return "read-only" in str(error) and "a block is read-only" not in str(error)

@@ -1,0 +1,131 @@
+"""Features of a standard name have their standard form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.images import open_image
+from crossrank.ragged import Ragged
+from crossrank.testing.check import require
+from crossrank.testing.encoder_case import EncoderCase
+from crossrank.testing.standard import BOXES, PARTNERS, STANDARD, Form
+
+UNIT_TOLERANCE = 1e-3
+"""Half precision is allowed."""
+
+
+def features_have_their_standard_form(case: EncoderCase) -> None:
+    """Expect arrays, ragged arrays, lists and texts, with rows of the standard shape."""
+    for name, feature in case.batch().items():
+        if name in STANDARD:
+            _require_form(name, feature, STANDARD[name])
+
+
+def numbers_are_finite(case: EncoderCase) -> None:
+    """Expect neither NaN nor infinity."""
+    for name, feature in case.batch().items():
+        if isinstance(feature, Ragged | np.ndarray):
+            rows = _numbers(feature)
+            require(
+                rows.dtype.kind not in "fc" or bool(np.isfinite(rows).all()),
+                f"{name!r} holds NaN or infinity",
+            )
+
+
+def unit_rows_have_unit_length(case: EncoderCase) -> None:
+    """Expect rows that inner products can compare, in ``embedding`` and ``tokens``."""
+    for name, feature in case.batch().items():
+        if name in STANDARD and STANDARD[name].unit:
+            lengths = np.linalg.norm(_numbers(feature).astype(np.float64), axis=-1)
+            require(
+                bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all()),
+                f"rows of {name!r} have lengths from {lengths.min():.4g} to {lengths.max():.4g}; "
+                "divide each by its length",
+            )
+
+
+def boxes_lie_in_the_picture(case: EncoderCase) -> None:
+    """Expect boxes ``x0, y0, x1, y1`` in [0, 1] of the original picture."""
+    for name, feature in case.batch().items():
+        if name in BOXES:
+            boxes = _numbers(feature)
+            require(
+                bool(((boxes >= 0) & (boxes <= 1)).all()),
+                f"{name!r} reaches from {boxes.min():.4g} to {boxes.max():.4g}; divide by the "
+                "width and height of the original picture and cut at [0, 1]",
+            )
+            require(
+                bool((boxes[:, :2] <= boxes[:, 2:]).all()),
+                f"{name!r} holds a box whose right or lower edge comes first; the order is "
+                "x0, y0, x1, y1",
+            )
+
+
+def parts_come_with_their_descriptions(case: EncoderCase) -> None:
+    """Expect as many token texts and boxes as tokens, and as many labels as boxes."""
+    made = case.batch()
+    for left, right in PARTNERS:
+        if left in made and right in made:
+            for row, item in enumerate(case.items()):
+                require(
+                    len(made[left][row]) == len(made[right][row]),
+                    f"item {item.id!r} has {len(made[left][row])} {left} and "
+                    f"{len(made[right][row])} {right}; they go together one by one",
+                )
+
+
+def sizes_are_those_of_the_pictures(case: EncoderCase) -> None:
+    """Expect width and height of the original picture, in pixels, as ``size``."""
+    if "size" in case.features:
+        for item, size in zip(case.items(), case.batch(features=["size"])["size"], strict=True):
+            assert item.image is not None
+            wanted = open_image(item.image).size
+            require(
+                tuple(size) == wanted,
+                f"the size of {item.id!r} is {tuple(size)}; the picture is {wanted} wide and high",
+            )
+
+
+def _require_form(name: str, feature: Any, form: Form) -> None:
+    if form.kind in ("array", "ragged"):
+        kind = np.ndarray if form.kind == "array" else Ragged
+        require(
+            isinstance(feature, kind),
+            f"{name!r} is a {type(feature).__name__}; return a {kind.__name__}",
+        )
+        rows = _numbers(feature)
+        shape = tuple("any" if size is None else size for size in form.row)
+        require(
+            rows.ndim == 1 + len(form.row)
+            and all(w in (None, s) for w, s in zip(form.row, rows.shape[1:], strict=True)),
+            f"{name!r} has rows of {rows.shape[1:]}; they must be {shape}",
+        )
+        wanted = "iu" if form.integer else "f"
+        require(
+            rows.dtype.kind in wanted,
+            f"{name!r} holds {rows.dtype}; it must hold {'integers' if form.integer else 'floats'}",
+        )
+        return
+    kinds = (str,) if form.kind == "text" else (list, tuple)
+    for entry in feature:
+        require(
+            isinstance(entry, kinds),
+            f"{name!r} holds a {type(entry).__name__}; each item has a {kinds[0].__name__}",
+        )
+
+
+def _numbers(feature: Any) -> NDArray[Any]:
+    return np.asarray(feature.flat if isinstance(feature, Ragged) else feature)
+
+
+CHECKS = (
+    features_have_their_standard_form,
+    numbers_are_finite,
+    unit_rows_have_unit_length,
+    boxes_lie_in_the_picture,
+    parts_come_with_their_descriptions,
+    sizes_are_those_of_the_pictures,
+)

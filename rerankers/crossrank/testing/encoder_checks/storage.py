@@ -1,0 +1,36 @@
+"""What an encoder makes can be written to a folder and read again."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from crossrank.encoding import encode
+from crossrank.testing.check import require
+from crossrank.testing.differences import require_same_features
+from crossrank.testing.encoder_case import EncoderCase
+
+
+def features_can_be_stored(case: EncoderCase) -> None:
+    """Expect arrays, and values that JSON can hold, so that a folder can keep them."""
+    items = case.items()
+    expected = case.entries(items)
+    with tempfile.TemporaryDirectory() as folder:
+        stored = encode(
+            case.built(), items, case.modality, case.features, Path(folder, "out"), batch_size=3
+        )
+        for row, entry in enumerate(expected):
+            found = {name: stored[name][row] for name in stored.features if name in entry}
+            require(
+                set(found) == set(entry),
+                f"only {sorted(found)} of {sorted(entry)} came back from disk",
+            )
+            require_same_features(
+                entry,
+                found,
+                "after it was written to disk",
+                "return arrays of numbers, or lists, str and numbers for JSON",
+            )
+
+
+CHECKS = (features_can_be_stored,)

@@ -1,0 +1,141 @@
+"""The conformance kit for rerankers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from crossrank.candidates import SHORT
+from crossrank.collection import Collection
+from crossrank.contract import Reranker, RerankerInfo
+from crossrank.errors import InputError
+from crossrank.testing.case import RerankerCase
+from crossrank.testing.check import Check
+from crossrank.testing.data import make_collection
+from crossrank.testing.reranker_checks import (
+    determinism,
+    evidence,
+    identity,
+    independence,
+    inputs,
+    lists,
+    refusals,
+    scores,
+    state,
+    storage,
+    threads,
+)
+
+MOST_QUERIES = 6
+MOST_CANDIDATES = 12
+MODALITIES = {short: modality for modality, short in SHORT.items()}
+
+RerankerCheck: TypeAlias = Callable[[RerankerCase], None]
+Sides: TypeAlias = Mapping[str, Callable[[], tuple[Collection, Collection]]]
+"""Per direction what makes queries and gallery."""
+
+
+def check_reranker(
+    reranker: type[Reranker],
+    /,
+    *,
+    queries: Collection | None = None,
+    gallery: Collection | None = None,
+    **params: Any,
+) -> list[Check]:
+    """Return one callable per promise that a reranker makes by being one.
+
+    Parameters
+    ----------
+    reranker
+        The class; it need not be installed or registered.
+    queries, gallery
+        Collections to try it on, where it reads features beyond the standard ones or of certain
+        sizes: their first 6 queries and 12 candidates are used, in the direction they make.  By
+        default synthetic ones (`crossrank.testing.make_collection`), in every direction that
+        ``info.directions`` names, or in both where it names none.
+    **params
+        The parameters to build it with.
+
+    Returns
+    -------
+    list of Check
+        Each is called without arguments and raises AssertionError with a message that says what is
+        broken and how to mend it.
+
+    Raises
+    ------
+    InputError
+        If only one of `queries` and `gallery` is given, or fewer than three items of one.
+
+    Examples
+    --------
+    >>> import pytest
+    >>> @pytest.mark.parametrize("check", check_reranker(Mine, weight=0.5))
+    ... def test_mine(check):
+    ...     check()
+    ... # doctest: +SKIP
+    """
+    subject = getattr(reranker, "__name__", repr(reranker))
+    sides = _given_sides(queries, gallery) or _synthetic_sides(reranker)
+
+    def bound(check: RerankerCheck, direction: str) -> Callable[[], None]:
+        # collections are made anew for each check, so that none can spoil another
+        return lambda: check(RerankerCase(reranker, params, direction, *sides[direction]()))
+
+    first = next(iter(sides))
+    made = [Check(subject, each.__name__, bound(each, first)) for each in identity.CHECKS]
+    for direction in sides:
+        who = f"{subject} ({direction})"
+        made += [
+            Check(who, f"{each.__name__}-{direction}", bound(each, direction))
+            for each in _per_direction(reranker)
+        ]
+    return made
+
+
+def _per_direction(reranker: Any) -> tuple[RerankerCheck, ...]:
+    info = getattr(reranker, "info", None)
+    return (
+        *scores.CHECKS,
+        *lists.CHECKS,
+        *independence.CHECKS,
+        *(() if getattr(info, "transductive", False) else independence.UNLESS_TRANSDUCTIVE),
+        *determinism.CHECKS,
+        *(threads.IF_THREAD_SAFE if getattr(info, "thread_safe", True) else ()),
+        *inputs.CHECKS,
+        *state.CHECKS,
+        *storage.CHECKS,
+        *evidence.CHECKS,
+        *refusals.CHECKS,
+    )
+
+
+def _given_sides(queries: Collection | None, gallery: Collection | None) -> Sides:
+    if queries is None and gallery is None:
+        return {}
+    if queries is None or gallery is None:
+        raise InputError("check_reranker: give both queries= and gallery=, or neither")
+    if len(queries) < 3 or len(gallery) < 3:
+        raise InputError("check_reranker: give at least three queries and three candidates")
+    direction = f"{SHORT[queries.modality]}2{SHORT[gallery.modality]}"
+    return {direction: lambda: (_first(queries, MOST_QUERIES), _first(gallery, MOST_CANDIDATES))}
+
+
+def _first(collection: Collection, most: int) -> Collection:
+    return collection.take(range(min(most, len(collection))))
+
+
+def _synthetic_sides(reranker: Any) -> Sides:
+    def made(direction: str) -> Callable[[], tuple[Collection, Collection]]:
+        asked, _, listed = direction.partition("2")
+        return lambda: (
+            make_collection(MODALITIES[asked], MOST_QUERIES),
+            make_collection(MODALITIES[listed], MOST_CANDIDATES, seed=1),
+        )
+
+    info = getattr(reranker, "info", None)
+    declared = info.directions if isinstance(info, RerankerInfo) else ()
+    known = {f"{asked}2{listed}" for asked in MODALITIES for listed in MODALITIES}
+    usable = [each for each in declared if each in known]
+    return {direction: made(direction) for direction in usable or ("t2i", "i2t")}
