@@ -1,0 +1,159 @@
+"""Is a gain real?  A paired randomisation test and a bootstrap interval, both by cluster.
+
+Queries that belong together, such as five captions of one image, are not independent.  They are
+swapped and drawn together: both procedures see one sum of differences per cluster.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.errors import InputError
+
+BATCH_ENTRIES = 1 << 21
+METHODS = ("percentile", "BCa")
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Significance:
+    """How gains are tested.
+
+    Parameters
+    ----------
+    resamples
+        Of both procedures; 0 for neither.  The test enumerates all swaps where these are fewer.
+    confidence
+        Of the interval, in (0, 1).
+    method
+        Of the interval: ``"percentile"`` or ``"BCa"`` (bias-corrected and accelerated).
+    seed
+        Of both procedures.
+
+    Raises
+    ------
+    InputError
+        On values out of range.
+    """
+
+    resamples: int = 9999
+    confidence: float = 0.95
+    method: str = "percentile"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.resamples, bool) or int(self.resamples) != self.resamples:
+            raise InputError(f"evaluate: resamples is {self.resamples!r}; give a whole number")
+        if self.resamples < 0:
+            raise InputError(f"evaluate: resamples is {self.resamples}; give 0 for no test")
+        if not 0 < self.confidence < 1:
+            raise InputError(f"evaluate: confidence is {self.confidence!r}; give 0.95, say")
+        if self.method not in METHODS:
+            raise InputError(f"evaluate: method is {self.method!r}; give {' or '.join(METHODS)}")
+
+
+def cluster_sums(values: Floats, clusters: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return ``[M, C]`` the sums of ``[M, Q]`` values per cluster, and ``[C]`` the sizes."""
+    sums = np.array([np.bincount(clusters, weights=row) for row in values], np.float64)
+    return sums, np.bincount(clusters).astype(np.float64)
+
+
+def randomisation_test(sums: Floats, resamples: int = 9999, seed: int = 0) -> Floats:
+    """Return ``[M]`` two-sided p-values of a paired randomisation test.
+
+    Under the null hypothesis before and after may be swapped within any cluster, which turns the
+    sign of its sum of differences.  The statistic is the total, and
+    `scipy.stats.permutation_test` (``permutation_type="samples"``) counts the swaps that are at
+    least as extreme: all of them where `resamples` allow it, else a random part, and then p is at
+    least ``2 / (resamples + 1)``.
+
+    Parameters
+    ----------
+    sums
+        ``[M, C]`` sums of differences per cluster, C of at least 2.
+    resamples, seed
+        See `Significance`.
+
+    Notes
+    -----
+    Fisher, The Design of Experiments, 1935; for retrieval Smucker, Allan and Carterette, CIKM 2007.
+    """
+    from scipy.stats import permutation_test
+
+    def total(values: Floats, axis: int) -> Floats:
+        return np.asarray(values.sum(axis=axis))
+
+    found = permutation_test(
+        (sums,),
+        total,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=resamples,
+        batch=_batch(sums),
+        axis=-1,
+        random_state=np.random.default_rng(seed),
+    )
+    return np.asarray(found.pvalue, np.float64)
+
+
+def bootstrap_interval(
+    sums: Floats,
+    sizes: Floats,
+    resamples: int = 9999,
+    confidence: float = 0.95,
+    method: str = "percentile",
+    seed: int = 0,
+) -> tuple[Floats, Floats]:
+    """Return ``[M]`` lower and upper ends of intervals around mean differences per query.
+
+    Clusters are drawn with replacement, and the statistic is the sum of their differences over the
+    number of their queries.
+
+    Parameters
+    ----------
+    sums
+        ``[M, C]`` sums of differences per cluster, C of at least 2.
+    sizes
+        ``[C]`` the clusters' numbers of queries.
+    resamples, confidence, method, seed
+        See `Significance`.  Where BCa is not defined (no resample differs) the ends are those of
+        the percentile method.
+
+    Notes
+    -----
+    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 14.
+    """
+    from scipy.stats import DegenerateDataWarning, bootstrap
+
+    def mean(values: Floats, counts: Floats, axis: int) -> Floats:
+        return np.asarray(values.sum(axis=axis) / counts.sum(axis=axis))
+
+    with warnings.catch_warnings():
+        # where BCa is not defined, which is answered below
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        found = bootstrap(
+            (sums, np.broadcast_to(sizes, sums.shape)),
+            mean,
+            paired=True,
+            vectorized=True,
+            n_resamples=resamples,
+            batch=_batch(sums),
+            axis=-1,
+            confidence_level=confidence,
+            method=method,
+            random_state=np.random.default_rng(seed),
+        )
+    ends = np.percentile(
+        found.bootstrap_distribution, [50 - 50 * confidence, 50 + 50 * confidence], axis=-1
+    )
+    low, high = found.confidence_interval
+    return np.where(np.isnan(low), ends[0], low), np.where(np.isnan(high), ends[1], high)
+
+
+def _batch(sums: Floats) -> int:
+    return max(1, BATCH_ENTRIES // max(1, sums.size))
