@@ -10,6 +10,7 @@ from crossrank_knowledge.clusters import with_clusters
 from crossrank_knowledge.concepts import Parser, Phrase, SpacyParser, with_concepts
 from crossrank_knowledge.cycle import cycle_loss
 from crossrank_knowledge.merge import merge
+from crossrank_knowledge.refine import refine
 from crossrank_knowledge.regions import RegionSource
 from crossrank_knowledge.sharpen import sharpened
 from crossrank_knowledge.tokens import label_tokens
@@ -29,6 +30,7 @@ __all__ = [
     "cycle_loss",
     "label_tokens",
     "merge",
+    "refine",
     "sharpened",
     "with_clusters",
     "with_concepts",

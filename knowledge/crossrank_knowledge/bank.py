@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossrank import Ragged, fingerprint
 from crossrank.errors import InputError, UnknownIdError, nearest
+from crossrank_knowledge.checks import as_clusters, as_counts, as_finite, as_prototypes
 from crossrank_knowledge.vectors import top_k, unit_rows
 
 if TYPE_CHECKING:
@@ -92,12 +93,12 @@ class KnowledgeBank:
         parent: str | None = None,
     ) -> None:
         names = tuple(words)
-        vectors = _vectors("prototypes", prototypes, len(names))
+        vectors = as_prototypes("prototypes", prototypes, len(names))
         size = vectors.shape[1]
-        numbers = _counts(names, counts)
+        numbers = as_counts(names, counts)
         order = np.argsort(-numbers, kind="stable")
         sorted_already = bool((order == np.arange(len(order))).all())
-        rest = None if spread is None else _finite("spread", spread, (len(names),), np.float32)
+        rest = None if spread is None else as_finite("spread", spread, (len(names),))
         self.words = names if sorted_already else tuple(names[row] for row in order)
         self.prototypes = vectors if sorted_already else vectors[order]
         self.counts = numbers[order]
@@ -105,11 +106,11 @@ class KnowledgeBank:
         self.mean = (
             (numbers @ vectors.astype(np.float64) / numbers.sum()).astype(np.float32)
             if mean is None
-            else _finite("mean", mean, (size,), np.float32)
+            else as_finite("mean", mean, (size,))
         )
         self.regions = int(numbers.sum()) if regions is None else int(regions)
-        self.clusters = None if clusters is None else _clusters(clusters, order, size)
-        self.weight = None if weight is None else _finite("weight", weight, (size,) * 2, np.float32)
+        self.clusters = None if clusters is None else as_clusters(clusters, order, size)
+        self.weight = None if weight is None else as_finite("weight", weight, (size,) * 2)
         self.encoder = encoder
         self.data = dict(data) if data is not None else {}
         self.parent = parent
@@ -257,53 +258,3 @@ class KnowledgeBank:
     def __repr__(self) -> str:
         made = f", {self.encoder}" if self.encoder is not None else ""
         return f"KnowledgeBank({len(self)} words, {self.size} dimensions{made})"
-
-
-def _vectors(name: str, values: ArrayLike, count: int) -> NDArray[np.float32]:
-    vectors = np.asanyarray(values)
-    if count == 0:
-        raise InputError("KnowledgeBank: it has no words; build it from at least one label")
-    if vectors.ndim != 2 or vectors.shape[0] != count or vectors.shape[1] == 0:
-        raise InputError(
-            f"KnowledgeBank: {name} have shape {vectors.shape} for {count} words; give [V, D]"
-        )
-    return _finite(name, vectors, vectors.shape, np.float32)
-
-
-def _finite(
-    name: str, values: ArrayLike, shape: tuple[int, ...], dtype: type[np.float32]
-) -> NDArray[np.float32]:
-    array = np.asarray(values).astype(dtype, copy=False)
-    if array.shape != shape:
-        raise InputError(f"KnowledgeBank: {name} has shape {array.shape}, not {shape}")
-    finite = np.isfinite(array)
-    if not finite.all():
-        raise InputError(
-            f"KnowledgeBank: {name} is not finite at {np.argwhere(~finite)[0].tolist()}"
-        )
-    return array
-
-
-def _counts(words: tuple[str, ...], counts: ArrayLike | None) -> NDArray[np.int64]:
-    if counts is None:
-        return np.ones(len(words), np.int64)
-    numbers = np.asarray(counts)
-    if numbers.shape != (len(words),) or numbers.dtype.kind not in "iu":
-        raise InputError(f"KnowledgeBank: counts must be {len(words)} integers, one per word")
-    if (numbers < 1).any():
-        row = int(np.argmax(numbers < 1))
-        raise InputError(
-            f"KnowledgeBank: the word {words[row]!r} has the count {numbers[row]}; "
-            "leave out words that no region carries"
-        )
-    return numbers.astype(np.int64)
-
-
-def _clusters(clusters: Ragged, order: NDArray[np.int64], size: int) -> Ragged:
-    if len(clusters) != len(order) or clusters.trailing != (size,) or (clusters.lengths < 1).any():
-        raise InputError(
-            f"KnowledgeBank: clusters must hold {len(order)} times at least one row of {size}"
-        )
-    _finite("clusters", clusters.flat, clusters.flat.shape, np.float32)
-    in_order = bool((order == np.arange(len(order))).all())
-    return clusters if in_order else clusters.take(order)

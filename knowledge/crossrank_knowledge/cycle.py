@@ -45,36 +45,31 @@ def cycle_loss(
     """
     if reduction not in ("sum", "mean"):
         raise ParameterError(f"cycle_loss: reduction is {reduction!r}; give 'sum' or 'mean'")
-    word_logits, region_logits = cycle_logits(words, regions, weight, temperature)
-    return _own_row(word_logits, reduction), _own_row(region_logits, reduction)
+    torch = import_torch()
+    u, r, w = (torch.as_tensor(each) for each in (words, regions, weight))
+    shapes = f"words {tuple(u.shape)}, regions {tuple(r.shape)} and weight {tuple(w.shape)}"
+    if not (u.ndim == r.ndim == w.ndim == 2 and {u.shape[1], r.shape[1]} == {*w.shape}):
+        raise InputError(f"cycle_loss: {shapes} do not fit; give [J, D], [I, D] and [D, D]")
+    if not (len(u) and len(r)):
+        raise InputError(f"cycle_loss: {shapes}: give at least one word and one region")
+    word_logits, region_logits = cycle_logits(u @ w, r @ w, temperature)
+    return own_row_loss(word_logits, reduction), own_row_loss(region_logits, reduction)
 
 
 def cycle_logits(
-    words: torch.Tensor, regions: torch.Tensor, weight: torch.Tensor, temperature: float = 1.0
+    u: torch.Tensor, r: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ``u ũᵀ / τ`` ``[J, J]`` and ``r r̃ᵀ / τ`` ``[I, I]``; see `cycle_loss`."""
-    torch = import_torch()
+    """Return ``u ũᵀ / τ`` ``[J, J]`` and ``r r̃ᵀ / τ`` ``[I, I]`` of mapped words and regions."""
     if not temperature > 0:
         raise ParameterError(f"cycle_loss: temperature is {temperature!r}; give a positive number")
-    u, r, w = (torch.as_tensor(each) for each in (words, regions, weight))
-    if (
-        u.ndim != 2
-        or r.ndim != 2
-        or {u.shape[1], r.shape[1]} != {*w.shape}
-        or 0 in (*u.shape, len(r))
-    ):
-        raise InputError(
-            f"cycle_loss: words {tuple(u.shape)}, regions {tuple(r.shape)} and weight "
-            f"{tuple(w.shape)} do not fit; give [J, D], [I, D] and [D, D]"
-        )
-    u, r = u @ w, r @ w
     similarity = u @ r.T / temperature
     u_back = similarity.softmax(dim=1) @ r
     r_back = similarity.T.softmax(dim=1) @ u
     return u @ u_back.T / temperature, r @ r_back.T / temperature
 
 
-def _own_row(logits: torch.Tensor, reduction: str) -> torch.Tensor:
+def own_row_loss(logits: torch.Tensor, reduction: str) -> torch.Tensor:
+    """Return ``−Σ_j log softmax(logits)[j, j]``, or its mean."""
     losses = -logits.log_softmax(dim=1).diagonal()
     return losses.sum() if reduction == "sum" else losses.mean()
 
