@@ -3,6 +3,9 @@
 Asking for help imports none of them, nor any plugin.
 """
 
+import click
+
+import crossrank
 from crossrank.cli.group import LazyGroup
 from crossrank.cli.options import common_options
 
@@ -24,5 +27,6 @@ Bad input ends with exit code 2 and one line on standard error.
 """
 
 main = common_options(LazyGroup("crossrank", COMMANDS, help=HELP))
+click.version_option(crossrank.__version__, prog_name="crossrank")(main)
 
 __all__ = ["main"]

@@ -12,6 +12,7 @@ import click
 
 from crossrank.cli.named_runs import by_name, divided, read_named
 from crossrank.cli.options import PATH, as_json, crossrank_command
+from crossrank.cli.outcome import muted
 from crossrank.cli.printing import write_json
 from crossrank.errors import InputError
 from crossrank.evaluation import BothDirections, Evaluation, evaluate
@@ -78,14 +79,11 @@ def command(
     names = measure_names(metrics, both=len(qrels) > 1)
     found: list[Evaluation] = []
     for number, members in enumerate(divided(named, judged, qrels)):
-        evaluation = evaluate(
-            by_name(members, qrels[number]),
-            judged[number],
-            names,
-            baseline=baseline,
-            resamples=resamples,
-            seed=seed,
-        )
+        systems = by_name(members, qrels[number])
+        with muted("crossrank.evaluation"):
+            evaluation = evaluate(
+                systems, judged[number], names, baseline=baseline, resamples=resamples, seed=seed
+            )
         found.append(replace(evaluation, direction=directions[number] if directions else None))
     result = found[0] if len(found) == 1 else _both(found)
     if as_json:

@@ -104,6 +104,18 @@ def logging_to_stderr() -> Iterator[None]:
         root.setLevel(level)
 
 
+@contextmanager
+def muted(logger: str) -> Iterator[None]:
+    """Keep a logger's warnings from standard error, where the output says the same."""
+    found = logging.getLogger(logger)
+    level = found.level
+    found.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        found.setLevel(level)
+
+
 def _discard_output() -> None:
     """Where standard output takes nothing more, keep Python from failing on it again at exit."""
     try:

@@ -94,6 +94,14 @@ def test_both_directions_whatever_the_order(cli: Cli) -> None:
     assert "| RSUM |" in cli("evaluate", *runs, *T2I, *I2T, *metrics, "--markdown").stdout
 
 
+def test_what_is_missing_is_told_once_below_the_table(cli: Cli) -> None:
+    lines = Path("base_t2i.trec").read_text().splitlines(keepends=True)
+    Path("base_t2i.trec").write_text("".join(lines[6:]))
+    result = cli("evaluate", "base=base_t2i.trec", *T2I)
+    assert "* base: 1 query of the qrels have no list; they count as misses" in result.stdout
+    assert result.stderr == ""
+
+
 def test_queries_of_both_directions_that_share_their_ids(cli: Cli) -> None:
     for name in ("t2i", "i2t"):
         lines = Path(f"base_{name}.trec").read_text().replace("t", "").replace("i", "")

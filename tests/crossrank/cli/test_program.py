@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import crossrank
 from crossrank.cli import COMMANDS, main
 from crossrank.cli.outcome import outcome
 from crossrank.errors import InputError, StoreError
@@ -67,6 +68,10 @@ def test_the_module_is_the_program(child: Child) -> None:
     done = child("plugins", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert {record["name"] for record in json.loads(done.stdout)} >= {"toy", "toy_broken"}
+
+
+def test_the_version(cli: Cli) -> None:
+    assert cli("--version").stdout == f"crossrank, version {crossrank.__version__}\n"
 
 
 @pytest.mark.parametrize(

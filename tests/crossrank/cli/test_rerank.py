@@ -101,6 +101,7 @@ def test_an_empty_run(cli: Cli, collections: Pair) -> None:
         (["--stage", "toy:sgin=1"], "has no parameter 'sgin'; did you mean 'sign'"),
         (["--stage", "toy:sign=0"], "sign is 0"),
         (["--stage", "toy:depth=0"], "depth is 0"),
+        (["--stage", "toy:self=1"], "has no parameter 'self'"),
         (["--stage", "toy:behave=not-finite"], "scores must be finite"),
         (["--stage", "toy:behave=raise"], "RuntimeError: out of luck"),
         (["--stage", "toy:behave=shape"], "of shape (4, 1)"),
