@@ -227,7 +227,7 @@ class _Parametrised:
     Parameters: ClassVar[type] = NoParameters
     params: Any
 
-    def __init__(self, **params: Any) -> None:
+    def __init__(self, /, **params: Any) -> None:
         known = {each.name for each in dataclasses.fields(self.Parameters) if each.init}
         name = getattr(getattr(self, "info", None), "name", type(self).__name__)
         for given in params:
