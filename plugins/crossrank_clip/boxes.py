@@ -1,0 +1,106 @@
+"""Where each patch lies in the original picture, whatever the image processor did to it.
+
+Boxes are float ``x0, y0, x1, y1`` in parts of a frame's width and height; `place` carries them
+from a frame to the one around it: patches → what the model sees → the original picture.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box: TypeAlias = tuple[float, float, float, float]
+
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+
+def seen_window(width: int, height: int, processor: Any) -> Box:
+    """Return the part of a picture that an image processor leaves for the model.
+
+    Parameters
+    ----------
+    width, height
+        Of the picture, in pixels.
+    processor
+        A CLIP or SigLIP image processor of transformers: resizing to a fixed size or to a shortest
+        edge, then maybe a centre crop, as its attributes say.
+
+    Returns
+    -------
+    Box
+        Beyond 0 and 1 where a crop larger than the picture is padded.
+    """
+    crop = processor.crop_size if getattr(processor, "do_center_crop", False) else None
+    if crop is None:
+        return WHOLE
+    wide, high = _resized(width, height, processor)
+    left = (wide - crop["width"]) // 2
+    top = (high - crop["height"]) // 2
+    return (
+        left / wide,
+        top / high,
+        (left + crop["width"]) / wide,
+        (top + crop["height"]) / high,
+    )
+
+
+def crops_ends(processor: Any) -> bool:
+    """Tell whether the ends of a long picture are resized only to be cropped away."""
+    return bool(
+        getattr(processor, "do_center_crop", False)
+        and processor.do_resize
+        and "shortest_edge" in dict(processor.size)
+    )
+
+
+def grid_boxes(rows: int, columns: int, covered: tuple[float, float] = (1.0, 1.0)) -> NDArray[Any]:
+    """Return the boxes of a grid of patches.
+
+    Parameters
+    ----------
+    rows, columns
+        How many patches.
+    covered
+        The part of the frame's width and height that they cover: less than 1 where the patch size
+        does not divide the input size.
+
+    Returns
+    -------
+    NDArray
+        ``[rows · columns, 4]`` float64, row by row from the top left.
+    """
+    x = np.linspace(0.0, covered[0], columns + 1)
+    y = np.linspace(0.0, covered[1], rows + 1)
+    top, left = (part.ravel() for part in np.mgrid[:rows, :columns])
+    return np.stack([x[left], y[top], x[left + 1], y[top + 1]], axis=1)
+
+
+def place(boxes: NDArray[Any], frame: Box) -> NDArray[Any]:
+    """Carry boxes from a frame to what the frame itself is a part of.
+
+    Parameters
+    ----------
+    boxes
+        ``[N, 4]``.
+    frame
+        The frame's own box.
+    """
+    x0, y0, x1, y1 = frame
+    scale = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0])
+    moved: NDArray[Any] = boxes * scale + np.array([x0, y0, x0, y0])
+    return moved
+
+
+def _resized(width: int, height: int, processor: Any) -> tuple[int, int]:
+    """Return width and height after resizing, rounded as transformers does."""
+    if not processor.do_resize:
+        return width, height
+    size = dict(processor.size)
+    if "shortest_edge" not in size:
+        return int(size["width"]), int(size["height"])
+    short = int(size["shortest_edge"])
+    if width <= height:
+        return short, int(short * height / width)
+    return int(short * width / height), short

@@ -1,0 +1,111 @@
+"""Pictures in, features out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from crossrank import Ragged
+from crossrank.collection import Feature
+from crossrank_clip.boxes import WHOLE, Box, crops_ends, grid_boxes, place, seen_window
+from crossrank_clip.checkpoint import Checkpoint
+from crossrank_clip.towers import project_patches, see_images, to_array, to_ragged, unit
+
+LONGEST = 8
+"""A picture longer than this many times its short side is cut before a centre crop."""
+
+
+def encode_pictures(
+    checkpoint: Checkpoint, pictures: Sequence[Image.Image], features: Sequence[str]
+) -> dict[str, Feature]:
+    """Return features of some pictures.
+
+    Parameters
+    ----------
+    checkpoint
+        The model with its image processor.
+    pictures
+        N upright RGB images.
+    features
+        Which ones.
+
+    Returns
+    -------
+    dict
+        ``embedding`` ``[N, D]`` and ``tokens`` ragged ``[L_n, D]``, unit rows; ``regions`` ragged
+        ``[L_n, H]``, the patches' raw states; ``token_boxes`` and ``boxes`` ragged ``[L_n, 4]``,
+        where they lie in the original; all float32.  ``size`` ``[N, 2]`` int64.
+    """
+    model, processor = checkpoint.model, checkpoint.image_processor
+    shortened = [shorten(picture, processor) for picture in pictures]
+    inputs = _preprocess(processor, [picture for picture, _ in shortened])
+    seen = see_images(model, {name: each.to(model.device) for name, each in inputs.items()})
+    mask = np.ones(seen.states.shape[:2], bool)
+    if "pixel_attention_mask" in inputs:
+        mask = inputs["pixel_attention_mask"].numpy().astype(bool)
+
+    def boxes() -> Ragged:
+        patch = int(model.config.vision_config.patch_size)
+        placed = [
+            place(place(grid, seen_window(*picture.size, processor)), frame)
+            for grid, (picture, frame) in zip(
+                _grids(inputs, patch, len(pictures)), shortened, strict=True
+            )
+        ]
+        return Ragged.from_list([np.clip(each, 0.0, 1.0).astype(np.float32) for each in placed])
+
+    make: dict[str, Callable[[], Feature]] = {
+        "embedding": lambda: to_array(unit(seen.pooled)),
+        "tokens": lambda: to_ragged(unit(project_patches(model, seen.states)), mask),
+        "token_boxes": boxes,
+        "regions": lambda: to_ragged(seen.states, mask),
+        "boxes": boxes,
+        "size": lambda: np.array([picture.size for picture in pictures], np.int64),
+    }
+    return {name: make[name]() for name in features}
+
+
+def shorten(picture: Image.Image, processor: Any) -> tuple[Image.Image, Box]:
+    """Cut the ends off a very long picture, which a centre crop would drop after resizing.
+
+    Resizing the short side of a 1×5000 picture to 224 would make a million columns first.
+
+    Returns
+    -------
+    tuple
+        The picture, and its box in the original.
+    """
+    width, height = picture.size
+    most = LONGEST * min(width, height)
+    if max(width, height) <= most or not crops_ends(processor):
+        return picture, WHOLE
+    left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
+    right, bottom = min(width, left + most), min(height, top + most)
+    frame = (left / width, top / height, right / width, bottom / height)
+    return picture.crop((left, top, right, bottom)), frame
+
+
+def _preprocess(processor: Any, pictures: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+    return dict(
+        processor(
+            [np.asarray(picture) for picture in pictures],
+            # else a picture 3 pixels high could be taken for one of 3 channels
+            input_data_format="channels_last",
+            do_convert_rgb=False,
+            return_tensors="pt",
+        )
+    )
+
+
+def _grids(inputs: Mapping[str, torch.Tensor], patch: int, count: int) -> list[NDArray[Any]]:
+    """Return the boxes of each picture's patches, in parts of what the model sees."""
+    if "spatial_shapes" in inputs:
+        return [grid_boxes(rows, columns) for rows, columns in inputs["spatial_shapes"].tolist()]
+    height, width = inputs["pixel_values"].shape[-2:]
+    rows, columns = height // patch, width // patch
+    return [grid_boxes(rows, columns, (columns * patch / width, rows * patch / height))] * count
