@@ -19,12 +19,12 @@ class BothDirections:
     Parameters
     ----------
     t2i, i2t
-        The same systems in both directions, with R@1, R@5 and R@10 among the metrics.
+        The same systems in both directions.
 
     Raises
     ------
     InputError
-        If the systems differ or one of these metrics is missing.
+        If the systems differ, or a direction stands in the wrong place.
     """
 
     t2i: Evaluation
@@ -34,9 +34,6 @@ class BothDirections:
         for name, each in (("t2i", self.t2i), ("i2t", self.i2t)):
             if each.direction not in (None, name):
                 raise InputError(f"BothDirections: {name} was given an {each.direction} evaluation")
-            missing = [metric for metric in RSUM if metric not in each.metrics]
-            if missing:
-                raise InputError(f"BothDirections: RSUM needs {', '.join(missing)} of {name}")
         if set(self.t2i.names) != set(self.i2t.names):
             raise InputError(
                 f"BothDirections: t2i has {', '.join(self.t2i.names)} and i2t has "
@@ -45,7 +42,9 @@ class BothDirections:
 
     @property
     def rsum(self) -> dict[str, float]:
-        """System → R@1 + R@5 + R@10 of both directions, out of 600."""
+        """System → R@1 + R@5 + R@10 of both directions, out of 600; empty without these."""
+        if not set(RSUM) <= set(self.t2i.metrics) & set(self.i2t.metrics):
+            return {}
         return {
             name: sum(each[name][metric] for each in (self.t2i, self.i2t) for metric in RSUM)
             for name in self.t2i.names
@@ -53,12 +52,13 @@ class BothDirections:
 
     def __str__(self) -> str:
         """Return both tables and the sums."""
-        return "\n".join([str(self.t2i), "", str(self.i2t), "", *text_table(self._cells())])
+        sums = ["", *text_table(self._cells())] if self.rsum else []
+        return "\n".join([str(self.t2i), "", str(self.i2t), *sums])
 
     def to_markdown(self) -> str:
         """Return the same as Markdown tables."""
-        sums = "\n".join(markdown_table(self._cells()))
-        return f"{self.t2i.to_markdown()}\n{self.i2t.to_markdown()}\n{sums}\n"
+        sums = ["\n".join(markdown_table(self._cells())) + "\n"] if self.rsum else []
+        return "\n".join([self.t2i.to_markdown(), self.i2t.to_markdown(), *sums])
 
     def to_dict(self, per_query: bool = False) -> dict[str, Any]:
         """Return ``{"t2i": …, "i2t": …, "rsum": …}`` as JSON can hold it."""

@@ -133,7 +133,7 @@ def bootstrap_interval(
     def mean(values: Floats, counts: Floats, axis: int) -> Floats:
         return np.asarray(values.sum(axis=axis) / counts.sum(axis=axis))
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # where BCa is not defined, which is answered below
         warnings.simplefilter("ignore", DegenerateDataWarning)
         found = bootstrap(
