@@ -138,7 +138,7 @@ def evaluate_matrix(
             baseline,
             significance,
             way,
-            [f"{lonely:,} of {count:,} queries have no relevant item; they count as misses"]
+            [f"queries without a relevant item: {lonely:,}; they count as misses"]
             if lonely
             else [],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(
-    rankings: RunLike | Mapping[str, RunLike],
+    rankings: RunLike | Mapping[str, Any],
     qrels: QrelsLike,
     metrics: Sequence[str] = DEFAULT_METRICS,
     *,
@@ -104,7 +105,7 @@ def evaluate(
     unjudgeable = sum(not items for items in relevant)
     if unjudgeable:
         notes.append(
-            f"{_queries(unjudgeable)} of the qrels have no relevant item; they count as misses"
+            f"queries without a relevant item in the qrels: {unjudgeable:,}; they count as misses"
         )
     values: dict[str, NDArray[np.float64]] = {}
     ranks: dict[str, NDArray[np.float64]] = {}
@@ -196,10 +197,10 @@ def _trouble(
         )
     notes = []
     if absent:
-        notes.append(f"{name}: {_queries(absent)} of the qrels have no list; they count as misses")
+        notes.append(f"{name}: queries without a list: {absent:,}; they count as misses")
     unjudged = sum(query not in qrels for query in lists.rows)
     if unjudged:
-        notes.append(f"{name}: {_queries(unjudged)} are not in the qrels and were left out")
+        notes.append(f"{name}: queries that the qrels do not know: {unjudged:,}; left out")
     if np.isinf(ranks).all():
         notes.append(f"{name}: no relevant item is in any list; do the ids match the qrels?")
     return notes
@@ -215,7 +216,3 @@ def _bounded(ranks: Mapping[str, NDArray[np.float64]], depth: int) -> list[str]:
         f"queries without a relevant item among the first {depth}: {told}; they count as rank "
         f"{depth + 1} in MedR and MeanR, a lower bound"
     ]
-
-
-def _queries(count: int) -> str:
-    return f"{count:,} {'query' if count == 1 else 'queries'}"

@@ -45,7 +45,7 @@ class RankedLists:
         return () if row is None else self.read(row)
 
 
-def named_lists(rankings: RunLike | Mapping[str, RunLike]) -> tuple[dict[str, RankedLists], str]:
+def named_lists(rankings: RunLike | Mapping[str, Any]) -> tuple[dict[str, RankedLists], str]:
     """Return what is to be compared under names, and what has to be said about it (or "").
 
     Rankings that come alone bring their base order as ``"base"``.

@@ -98,7 +98,7 @@ def test_what_is_missing_is_told_once_below_the_table(cli: Cli) -> None:
     lines = Path("base_t2i.trec").read_text().splitlines(keepends=True)
     Path("base_t2i.trec").write_text("".join(lines[6:]))
     result = cli("evaluate", "base=base_t2i.trec", *T2I)
-    assert "* base: 1 query of the qrels have no list; they count as misses" in result.stdout
+    assert "* base: queries without a list: 1; they count as misses" in result.stdout
     assert result.stderr == ""
 
 

@@ -113,7 +113,7 @@ def test_text_to_image_says_the_same_as_image_to_texts() -> None:
     by_text = evaluate_matrix(matrix, text_to_image=[2, 0, -1, 2, 1])
     by_image = evaluate_matrix(matrix, image_to_texts=[[1], [4], [0, 3]])
     assert by_text == by_image
-    assert by_text.t2i.notes == ("1 of 5 queries have no relevant item; they count as misses",)
+    assert by_text.t2i.notes == ("queries without a relevant item: 1; they count as misses",)
 
 
 def test_a_memory_mapped_matrix(tmp_path: Path) -> None:
