@@ -1,6 +1,7 @@
 """A second look at image–text retrieval: rerank candidate lists through registered plugins."""
 
 from crossrank.candidates import Candidates
+from crossrank.captions import Captions, read_captions
 from crossrank.collection import Collection
 from crossrank.contract import (
     Block,
@@ -14,6 +15,7 @@ from crossrank.contract import (
 )
 from crossrank.dropin import rerank, rerank_many
 from crossrank.encoding import encode
+from crossrank.evaluation import BothDirections, Evaluation, evaluate, evaluate_matrix
 from crossrank.evidence import Evidence, Link
 from crossrank.fingerprint import fingerprint
 from crossrank.fusion import RRF, Fusion, Replace, WeightedSum
@@ -24,6 +26,7 @@ from crossrank.pipeline import Pipeline
 from crossrank.ragged import Ragged
 from crossrank.rankings import Hit, Ranking, Rankings, Trace
 from crossrank.registry import register
+from crossrank.search import search
 from crossrank.stage import Stage
 
 __version__ = "0.1.0"
@@ -31,11 +34,14 @@ __version__ = "0.1.0"
 __all__ = [
     "RRF",
     "Block",
+    "BothDirections",
     "Candidates",
+    "Captions",
     "Collection",
     "Context",
     "Encoder",
     "EncoderInfo",
+    "Evaluation",
     "Evidence",
     "Fusion",
     "Hit",
@@ -54,10 +60,14 @@ __all__ = [
     "Trace",
     "WeightedSum",
     "encode",
+    "evaluate",
+    "evaluate_matrix",
     "fingerprint",
     "hookimpl",
     "open_image",
+    "read_captions",
     "register",
     "rerank",
     "rerank_many",
+    "search",
 ]
