@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from crossrank.errors import MissingFeatureError
+
 
 class Check:
     """A callable that passes, or raises AssertionError with what is broken and how.
@@ -41,9 +43,9 @@ class Check:
         except AssertionError as error:
             raise AssertionError(f"{self._subject}: {error}") from error.__cause__
         except (Exception, SystemExit) as error:
-            hint = "; a block is read-only: copy what you change" if _read_only(error) else ""
             raise AssertionError(
-                f"{self._subject}: {self.__name__}: raised {type(error).__name__}: {error}{hint}"
+                f"{self._subject}: {self.__name__}: raised {type(error).__name__}: {error}"
+                f"{_hint(error)}"
             ) from error
 
     def __repr__(self) -> str:
@@ -57,5 +59,9 @@ def require(held: bool, message: str) -> None:
         raise AssertionError(message)
 
 
-def _read_only(error: BaseException) -> bool:
-    return "read-only" in str(error) and "a block is read-only" not in str(error)
+def _hint(error: BaseException) -> str:
+    if isinstance(error, MissingFeatureError):
+        return "; in score(), a block holds what info or needs() names and nothing else"
+    if isinstance(error, ValueError) and "read-only" in str(error):
+        return "; a block is read-only: copy what you change"
+    return ""

@@ -16,6 +16,9 @@ TOLERANCE = 1e-5
 PairScores: TypeAlias = Mapping[tuple[str, str], float | None]
 """The score of every pair of query and candidate ids; None where the scorer abstains."""
 
+ItemFeatures: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""By item id the features of each item."""
+
 
 def require_same_scores(
     expected: PairScores, found: PairScores, when: str, mend: str, tolerance: float = TOLERANCE
@@ -43,25 +46,28 @@ def require_same_scores(
 
 
 def require_same_features(
-    expected: Mapping[str, Any],
-    found: Mapping[str, Any],
+    expected: ItemFeatures,
+    found: ItemFeatures,
     when: str,
     mend: str,
     tolerance: float = TOLERANCE,
 ) -> None:
-    """Refuse features of an item that differ from those expected of it; see `require_same_scores`.
+    """Refuse features that differ from those expected of the same items.
 
     Parameters
     ----------
     expected, found
-        Per feature the entry of one item; `found` may hold fewer features.
+        `found` may hold fewer items, and fewer features of them.
+    when, mend, tolerance
+        See `require_same_scores`.
     """
-    for name, now in found.items():
-        away = _distance(expected[name], now)
-        require(
-            away <= tolerance,
-            f"{name!r} of the same item differs by {away:.2g} {when}; {mend}",
-        )
+    for id, features in found.items():
+        for name, now in features.items():
+            away = _distance(expected[id][name], now)
+            require(
+                away <= tolerance,
+                f"{name!r} of item {id!r} differs by {away:.2g} {when}; {mend}",
+            )
 
 
 def _same_score(before: float | None, now: float | None, tolerance: float) -> bool:
@@ -82,8 +88,9 @@ def _distance(before: Any, now: Any) -> float:
     if before.size == 0:
         return 0.0
     wide = before.astype(np.float64)
-    away = np.abs(wide - now.astype(np.float64)).max()
-    return float(away / max(1.0, np.abs(wide).max()))
+    # whether numbers are finite is another promise
+    away = np.nan_to_num(np.abs(wide - now.astype(np.float64))).max()
+    return float(away / max(1.0, np.nan_to_num(np.abs(wide)).max()))
 
 
 def _said(score: float | None) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from crossrank.contract import Encoder
 from crossrank.item import Item
 from crossrank.testing.check import require
 from crossrank.testing.data import make_items
-
-Entry: TypeAlias = Mapping[str, Any]
-"""The features of one item."""
+from crossrank.testing.differences import ItemFeatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +72,14 @@ class EncoderCase:
         features: Sequence[str] | None = None,
         size: int | None = None,
         encoder: Encoder | None = None,
-    ) -> list[Entry]:
-        """Return per item its features, encoded in batches of `size`, or all at once."""
+    ) -> ItemFeatures:
+        """Return the features of each item by its id, from batches of `size` or a single one."""
         given = self.items() if items is None else items
         step = len(given) if size is None else size
-        found: list[Entry] = []
+        found: dict[str, Mapping[str, Any]] = {}
         for start in range(0, len(given), step):
             part = given[start : start + step]
             made = self.batch(part, features, encoder)
-            found += [
-                {name: feature[row] for name, feature in made.items()} for row in range(len(part))
-            ]
+            for row, item in enumerate(part):
+                found[str(item.id)] = {name: feature[row] for name, feature in made.items()}
         return found

@@ -27,8 +27,8 @@ def features_have_their_standard_form(case: EncoderCase) -> None:
 def numbers_are_finite(case: EncoderCase) -> None:
     """Expect neither NaN nor infinity."""
     for name, feature in case.batch().items():
-        if isinstance(feature, Ragged | np.ndarray):
-            rows = _numbers(feature)
+        rows = _numbers(feature)
+        if rows is not None:
             require(
                 rows.dtype.kind not in "fc" or bool(np.isfinite(rows).all()),
                 f"{name!r} holds NaN or infinity",
@@ -38,10 +38,11 @@ def numbers_are_finite(case: EncoderCase) -> None:
 def unit_rows_have_unit_length(case: EncoderCase) -> None:
     """Expect rows that inner products can compare, in ``embedding`` and ``tokens``."""
     for name, feature in case.batch().items():
-        if name in STANDARD and STANDARD[name].unit:
-            lengths = np.linalg.norm(_numbers(feature).astype(np.float64), axis=-1)
+        rows = _numbers(feature)
+        if name in STANDARD and STANDARD[name].unit and rows is not None:
+            lengths = np.linalg.norm(rows.astype(np.float64), axis=-1)
             require(
-                bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all()),
+                not bool((np.abs(lengths - 1) > UNIT_TOLERANCE).any()),
                 f"rows of {name!r} have lengths from {lengths.min():.4g} to {lengths.max():.4g}; "
                 "divide each by its length",
             )
@@ -50,8 +51,8 @@ def unit_rows_have_unit_length(case: EncoderCase) -> None:
 def boxes_lie_in_the_picture(case: EncoderCase) -> None:
     """Expect boxes ``x0, y0, x1, y1`` in [0, 1] of the original picture."""
     for name, feature in case.batch().items():
-        if name in BOXES:
-            boxes = _numbers(feature)
+        boxes = _numbers(feature)
+        if name in BOXES and boxes is not None:
             require(
                 bool(((boxes >= 0) & (boxes <= 1)).all()),
                 f"{name!r} reaches from {boxes.min():.4g} to {boxes.max():.4g}; divide by the "
@@ -81,33 +82,24 @@ def sizes_are_those_of_the_pictures(case: EncoderCase) -> None:
     """Expect width and height of the original picture, in pixels, as ``size``."""
     if "size" in case.features:
         for item, size in zip(case.items(), case.batch(features=["size"])["size"], strict=True):
-            assert item.image is not None
-            wanted = open_image(item.image).size
+            wanted = None if item.image is None else open_image(item.image).size
+            found = tuple(np.asarray(size).tolist())
             require(
-                tuple(size) == wanted,
-                f"the size of {item.id!r} is {tuple(size)}; the picture is {wanted} wide and high",
+                found == wanted,
+                f"the size of {item.id!r} is {found}; the picture is {wanted} wide and high",
             )
 
 
 def _require_form(name: str, feature: Any, form: Form) -> None:
     if form.kind in ("array", "ragged"):
         kind = np.ndarray if form.kind == "array" else Ragged
+        rows = _numbers(feature)
         require(
-            isinstance(feature, kind),
+            isinstance(feature, kind) and rows is not None,
             f"{name!r} is a {type(feature).__name__}; return a {kind.__name__}",
         )
-        rows = _numbers(feature)
-        shape = tuple("any" if size is None else size for size in form.row)
-        require(
-            rows.ndim == 1 + len(form.row)
-            and all(w in (None, s) for w, s in zip(form.row, rows.shape[1:], strict=True)),
-            f"{name!r} has rows of {rows.shape[1:]}; they must be {shape}",
-        )
-        wanted = "iu" if form.integer else "f"
-        require(
-            rows.dtype.kind in wanted,
-            f"{name!r} holds {rows.dtype}; it must hold {'integers' if form.integer else 'floats'}",
-        )
+        if rows is not None:
+            _require_rows(name, rows, form)
         return
     kinds = (str,) if form.kind == "text" else (list, tuple)
     for entry in feature:
@@ -117,8 +109,23 @@ def _require_form(name: str, feature: Any, form: Form) -> None:
         )
 
 
-def _numbers(feature: Any) -> NDArray[Any]:
-    return np.asarray(feature.flat if isinstance(feature, Ragged) else feature)
+def _require_rows(name: str, rows: NDArray[Any], form: Form) -> None:
+    found = rows.shape[1:]
+    fits = len(found) == len(form.row) and all(
+        wanted in (None, size) for wanted, size in zip(form.row, found, strict=True)
+    )
+    wanted = ", ".join("any" if size is None else str(size) for size in form.row)
+    require(fits, f"{name!r} has rows of shape {found}; they must be of shape ({wanted})")
+    require(
+        rows.dtype.kind in ("iu" if form.integer else "f"),
+        f"{name!r} holds {rows.dtype}; it must hold {'integers' if form.integer else 'floats'}",
+    )
+
+
+def _numbers(feature: Any) -> NDArray[Any] | None:
+    """Return the rows of an array, or of all items of a ragged one; None for anything else."""
+    rows = feature.flat if isinstance(feature, Ragged) else feature
+    return rows if isinstance(rows, np.ndarray) else None
 
 
 CHECKS = (

@@ -47,12 +47,11 @@ def odd_items_are_encoded_or_refused(case: EncoderCase) -> None:
 
 def pictures_may_be_files_or_objects(case: EncoderCase) -> None:
     """Expect the same of a file and of an open image, with transparency or without."""
-    expected = case.entries([Item("file", image=picture_file(0))])[0]
+    expected = case.entries([Item("picture", image=picture_file(0))])
     for mode in ("RGB", "RGBA"):
-        found = case.entries([Item("object", image=make_picture(0).convert(mode))])[0]
         require_same_features(
-            {**expected},
-            found,
+            expected,
+            case.entries([Item("picture", image=make_picture(0).convert(mode))]),
             f"as an open {mode} image instead of a file",
             "open pictures with crossrank.open_image",
         )
