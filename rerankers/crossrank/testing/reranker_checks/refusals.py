@@ -16,17 +16,20 @@ from crossrank.testing.check import require
 
 
 def missing_features_are_refused_before_any_work(case: RerankerCase) -> None:
-    """Expect an error before `prepare` without a feature that `needs` still names."""
-    # a reranker may do with another feature instead: then needs() no longer names this one
+    """Expect an error before `prepare` without a feature that `needs` names."""
     needs = case.build().needs(case.context())
     for name in needs.queries:
         lacking = _without(case.queries, name)
         if name in case.build().needs(case.context(queries=lacking)).queries:
             _require_refusal(case, name, MissingFeatureError, queries=lacking)
+        else:
+            _require_replacement(case, name, queries=lacking)
     for name in needs.candidates:
         lacking = _without(case.gallery, name)
         if name in case.build().needs(case.context(gallery=lacking)).candidates:
             _require_refusal(case, name, MissingFeatureError, gallery=lacking)
+        else:
+            _require_replacement(case, name, gallery=lacking)
 
 
 def only_declared_features_are_read(case: RerankerCase) -> None:
@@ -70,6 +73,22 @@ def _require_refusal(
     else:
         raise AssertionError(f"it runs {what}, which needs() names")
     require(not called, f"{what} it fails in {called[-1:]} only; let needs() name the feature")
+
+
+def _require_replacement(
+    case: RerankerCase,
+    feature: str,
+    queries: Collection | None = None,
+    gallery: Collection | None = None,
+) -> None:
+    """Expect a reranker to do with another feature where `needs` no longer names this one."""
+    try:
+        case.rerank(queries=queries, gallery=gallery)
+    except Exception as error:
+        raise AssertionError(
+            f"needs() does not name {feature!r} where it is missing, but without it it fails: "
+            f"{error}"
+        ) from error
 
 
 def _noting(method: Callable[..., Any], name: str, called: list[str]) -> Callable[..., Any]:
