@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import crossrank as cr
@@ -19,6 +20,15 @@ TEXTS = [
     "an ox, a dog!",
 ]
 SIZES = [(50, 30), (33, 90), (64, 64), (20, 3), (200, 40)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread: with models as tiny as these, waiting for others takes longest."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from clip_oracle import (
     unit,
 )
 from crossrank_clip.encoder import ClipEncoder
-from tiny_tokenizers import LONGEST_TEXT, save_sentencepiece_tokenizer
+from tiny_tokenizers import LONGEST_TEXT, save_sentencepiece_tokenizer, transformers
 
 Folder = Callable[[str], Path]
 Loaded = Callable[[str], ClipEncoder]
@@ -49,6 +49,8 @@ def test_the_embedding_is_get_image_features(
 def test_the_embedding_is_get_text_features(
     family: str, checkpoint: Folder, encoder: Loaded, texts: list[cr.Item]
 ) -> None:
+    if family == "chinese_clip" and transformers.__version__.startswith("4."):
+        pytest.skip("its get_text_features raises there: it projects a pooler that is None")
     folder = checkpoint(family)
     expected = pooled(load(folder).get_text_features(**token_ids(folder, texts, family)))
     found = encode(encoder(family), texts, "text")["embedding"]
