@@ -9,27 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.collection import Collection
-from crossrank.errors import CrossrankError, MissingFeatureError
+from crossrank.errors import FeatureMismatchError, MissingFeatureError
 from crossrank.ragged import Ragged
 from crossrank.testing.case import RerankerCase
 from crossrank.testing.check import require
 
 
 def missing_features_are_refused_before_any_work(case: RerankerCase) -> None:
-    """Expect an error before `prepare` without a feature that `needs` names."""
+    """Expect an error before `prepare` without a feature, or a run that does without it."""
     needs = case.build().needs(case.context())
     for name in needs.queries:
-        lacking = _without(case.queries, name)
-        if name in case.build().needs(case.context(queries=lacking)).queries:
-            _require_refusal(case, name, MissingFeatureError, queries=lacking)
-        else:
-            _require_replacement(case, name, queries=lacking)
+        what = f"without {name!r} of the queries"
+        _refused_before_any_work(case, what, queries=_without(case.queries, name))
     for name in needs.candidates:
-        lacking = _without(case.gallery, name)
-        if name in case.build().needs(case.context(gallery=lacking)).candidates:
-            _require_refusal(case, name, MissingFeatureError, gallery=lacking)
-        else:
-            _require_replacement(case, name, gallery=lacking)
+        what = f"without {name!r} of the candidates"
+        _refused_before_any_work(case, what, gallery=_without(case.gallery, name))
 
 
 def only_declared_features_are_read(case: RerankerCase) -> None:
@@ -48,47 +42,35 @@ def features_of_different_size_are_refused(case: RerankerCase) -> None:
             wider = Ragged(_wider(feature.flat), feature.lengths)
         else:
             continue
+        what = f"with longer rows of {name!r} in the gallery than in the queries"
         gallery = case.gallery.with_features(**{name: wider})
-        _require_refusal(case, name, CrossrankError, gallery=gallery)
+        require(
+            _refused_before_any_work(case, what, gallery=gallery),
+            f"it runs {what}; let needs() name the feature for both sides",
+        )
 
 
-def _require_refusal(
+def _refused_before_any_work(
     case: RerankerCase,
-    feature: str,
-    kind: type[Exception],
+    what: str,
     queries: Collection | None = None,
     gallery: Collection | None = None,
-) -> None:
+) -> bool:
+    """Tell whether a run is refused as it should be; it may also work, but not fail halfway."""
     called: list[str] = []
     scorer = case.build()
     for method in ("prepare", "score"):
         setattr(scorer, method, _noting(getattr(scorer, method), method, called))
-    side = "gallery" if queries is None else "queries"
-    what = "without" if kind is MissingFeatureError else "with rows of another length of"
-    what = f"{what} {feature!r} in the {side}"
     try:
         case.rerank(scorer=scorer, queries=queries, gallery=gallery)
-    except kind as error:
-        require(feature in str(error), f"the error {what} does not name it: {error}")
-    else:
-        raise AssertionError(f"it runs {what}, which needs() names")
-    require(not called, f"{what} it fails in {called[-1:]} only; let needs() name the feature")
-
-
-def _require_replacement(
-    case: RerankerCase,
-    feature: str,
-    queries: Collection | None = None,
-    gallery: Collection | None = None,
-) -> None:
-    """Expect a reranker to do with another feature where `needs` no longer names this one."""
-    try:
-        case.rerank(queries=queries, gallery=gallery)
     except Exception as error:
-        raise AssertionError(
-            f"needs() does not name {feature!r} where it is missing, but without it it fails: "
-            f"{error}"
-        ) from error
+        require(
+            isinstance(error, MissingFeatureError | FeatureMismatchError) and not called,
+            f"{what} it fails in {'() and '.join(called) or 'needs'}() only: {error}; let needs() "
+            "name what it reads, and crossrank refuses in time",
+        )
+        return True
+    return False
 
 
 def _noting(method: Callable[..., Any], name: str, called: list[str]) -> Callable[..., Any]:
