@@ -112,12 +112,12 @@ BROKEN: dict[type[cr.Reranker], tuple[str, str, str | None]] = {
     ),
     broken.NeedsWhatIsThere: (
         "missing_features_are_refused_before_any_work",
-        r"without 'embedding' in the queries it fails in \['score'\] only",
+        r"without .embedding. of the queries it fails in prepare\(\) and score\(\) only",
         "",
     ),
     broken.CutsToTheShorter: (
         "features_of_different_size_are_refused",
-        "it runs with rows of another length of 'embedding' in the gallery",
+        "it runs with longer rows of 'embedding' in the gallery than in the queries",
         "",
     ),
     broken.TrustsBaseScores: (
@@ -326,6 +326,21 @@ class WithParameters(DotReranker):
         return cr.Scores(super().score(block, state).values * weight)
 
 
+class EitherOr(cr.Reranker):
+    """Takes the text where there are no words."""
+
+    info = cr.RerankerInfo(name="either", summary="length", query_features=("concepts", "text"))
+
+    def needs(self, context: cr.Context) -> cr.Needs:
+        known = next((n for n in ("concepts", "text") if n in context.queries), "concepts")
+        return cr.Needs((known,), ())
+
+    def score(self, block: cr.Block, state: Any) -> cr.Scores:
+        (name,) = block.queries.features
+        counts = np.array([len(own) for own in block.queries[name]], np.float32)
+        return cr.Scores(np.repeat(counts[:, None], block.mask.shape[1], axis=1))
+
+
 GOOD: list[tuple[type[cr.Reranker], Mapping[str, Any]]] = [
     (DotReranker, {}),
     (broken.Explains, {}),
@@ -337,6 +352,7 @@ GOOD: list[tuple[type[cr.Reranker], Mapping[str, Any]]] = [
     (CachesProperly, {}),
     (OpensPictures, {}),
     (OneWay, {}),
+    (EitherOr, {}),
     (WithParameters, {"weight": 2.0}),
 ]
 
