@@ -6,6 +6,7 @@ Importing this package loads neither torch nor spaCy nor networkx.
 from crossrank_knowledge.annotations import AnnotatedImage, Coco, FolderPerClass, VisualGenome
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.build import Source, build
+from crossrank_knowledge.captions import CaptionWords
 from crossrank_knowledge.clusters import with_clusters
 from crossrank_knowledge.concepts import Parser, Phrase, SpacyParser, with_concepts
 from crossrank_knowledge.cycle import cycle_loss
@@ -17,6 +18,7 @@ from crossrank_knowledge.tokens import label_tokens
 
 __all__ = [
     "AnnotatedImage",
+    "CaptionWords",
     "Coco",
     "FolderPerClass",
     "KnowledgeBank",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from crossrank_knowledge.bank import KnowledgeBank
 
 EPSILON = 1e-12
 
@@ -19,3 +24,25 @@ def top_k(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
     """Return the places of the k largest of ``[N]`` values, largest first, ties by place."""
     order: NDArray[np.int64] = np.argsort(-values, kind="stable")[:k]
     return order
+
+
+def region_vectors(
+    bank: KnowledgeBank, regions: NDArray[np.floating], center: bool
+) -> NDArray[np.float32]:
+    """Return regions ``[R, D]`` as unit rows in the space of a bank's prototypes.
+
+    A refined bank maps them by its W first; its mean is mapped already.
+
+    Parameters
+    ----------
+    bank, regions
+        Of the same encoder.
+    center
+        Whether to subtract the mean of the bank's training regions.
+    """
+    vectors = np.asarray(regions, np.float32)
+    if bank.weight is not None:
+        vectors = vectors @ bank.weight
+    if center:
+        vectors = vectors - np.asarray(bank.mean, np.float32)
+    return unit_rows(vectors)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import StoreError
 from crossrank_knowledge import KnowledgeBank
+from crossrank_knowledge.vectors import region_vectors
 from crossrank_mack.parameters import MackParameters
 from crossrank_mack.pooling import runs
-from crossrank_mack.similarity import best_of_groups, concept_vectors, region_vectors, similarities
+from crossrank_mack.similarity import best_of_groups, concept_vectors, similarities
 
 SHARE_OF_BUDGET = 4
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError
 from crossrank_knowledge import KnowledgeBank
+from crossrank_knowledge.vectors import region_vectors
 from crossrank_mack.explaining import boxes_of, concept_text, links, names_of
 from crossrank_mack.maxima import maxima
 from crossrank_mack.parameters import MackParameters
@@ -19,7 +20,6 @@ from crossrank_mack.pooling import mean_over_regions, mean_over_words
 from crossrank_mack.similarity import (
     ConceptVectors,
     concept_vectors,
-    region_vectors,
     similarities,
 )
 from crossrank_mack.state import MackState, Pairs, pairs_of, places

@@ -73,19 +73,6 @@ def concept_vectors(
     return ConceptVectors(unit_rows(flat), np.cumsum(lengths) - lengths, pooling)
 
 
-def region_vectors(bank: KnowledgeBank, regions: NDArray[np.floating], center: bool) -> Floats:
-    """Return regions ``[R, D]`` as unit rows in the space of the bank's prototypes.
-
-    A refined bank maps them by its W first; its mean is mapped already.
-    """
-    vectors = np.asarray(regions, np.float32)
-    if bank.weight is not None:
-        vectors = vectors @ bank.weight
-    if center:
-        vectors = vectors - np.asarray(bank.mean, np.float32)
-    return unit_rows(vectors)
-
-
 def similarities(regions: Floats, concepts: ConceptVectors) -> Floats:
     """Return ``[R, C]`` cosines of unit regions and concepts: S transposed, regions first."""
     cosines: Floats = regions @ concepts.unit.T

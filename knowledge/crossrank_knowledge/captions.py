@@ -1,0 +1,68 @@
+"""Words of a picture from its captions: supervision by whole pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossrank import fingerprint
+from crossrank.errors import InputError
+from crossrank_knowledge.annotations import AnnotatedImage
+from crossrank_knowledge.concepts import Parser, SpacyParser
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionWords:
+    """Pictures labelled by the nouns of their captions and the adjectives of these.
+
+    Each picture is one region, its label all its words, each once.
+
+    Parameters
+    ----------
+    paths
+        One per picture.
+    words
+        One list per picture; see `from_captions`.
+    """
+
+    paths: tuple[Path, ...]
+    words: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def from_captions(
+        cls,
+        paths: Sequence[Path],
+        captions: Sequence[Sequence[str]],
+        parser: Parser | None = None,
+    ) -> CaptionWords:
+        """Parse the captions of each picture.
+
+        Parameters
+        ----------
+        paths
+            One per picture.
+        captions
+            The captions of each picture.
+        parser
+            spaCy's small English model by default.
+        """
+        if len(paths) != len(captions):
+            raise InputError(f"CaptionWords: {len(paths)} pictures, captions of {len(captions)}")
+        parse = SpacyParser() if parser is None else parser
+        parsed = parse.phrases(caption for each in captions for caption in each)
+        words = []
+        for each in captions:
+            phrases = [phrase for _ in each for phrase in next(parsed)]
+            found = [word for noun, adjectives in phrases for word in (*adjectives, noun)]
+            words.append(tuple(dict.fromkeys(found)))
+        return cls(tuple(paths), tuple(words))
+
+    def __iter__(self) -> Iterator[AnnotatedImage]:
+        """Yield each picture as one region."""
+        for path, words in zip(self.paths, self.words, strict=True):
+            yield AnnotatedImage(path.name, path, (" ".join(words),), (None,))
+
+    def fingerprint(self) -> str:
+        """Return a digest of paths and words."""
+        return fingerprint(["caption words", self.paths, self.words])

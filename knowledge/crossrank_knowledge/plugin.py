@@ -1,0 +1,15 @@
+"""``crossrank knowledge``, as the host of commands finds it."""
+
+from __future__ import annotations
+
+import click
+
+from crossrank import hookimpl
+
+
+@hookimpl
+def crossrank_commands(group: click.Group) -> None:
+    """Add the command ``knowledge``."""
+    from crossrank_knowledge.commands import knowledge
+
+    group.add_command(knowledge)

@@ -1,0 +1,163 @@
+"""The pictures that come nearest to a word's prototype, and a page of them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import crossrank as cr
+from crossrank.errors import FeatureMismatchError, missing_package
+from crossrank_knowledge.bank import KnowledgeBank
+from crossrank_knowledge.vectors import region_vectors, top_k, unit_rows
+
+THUMBNAIL = 240
+CHUNK_IMAGES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class NearPicture:
+    """A picture and where it comes nearest to a word.
+
+    Parameters
+    ----------
+    id
+        Its id in the gallery.
+    path
+        The file, if the gallery knows it.
+    cosine
+        Of its best region and the prototype.
+    box
+        Of that region, ``x0, y0, x1, y1`` in [0, 1], if known.
+    """
+
+    id: str
+    path: Path | None
+    cosine: float
+    box: tuple[float, float, float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class WordPage:
+    """What the page says of one word."""
+
+    word: str
+    count: int
+    nearest: list[tuple[str, float]]
+    pictures: list[NearPicture]
+
+
+def nearest_pictures(
+    bank: KnowledgeBank, words: Sequence[str], gallery: cr.Collection, k: int, center: bool = True
+) -> list[list[NearPicture]]:
+    """Return per word the k pictures whose best region lies nearest to its prototype.
+
+    Parameters
+    ----------
+    bank, words
+        Words that the bank knows.
+    gallery
+        Pictures with ``regions`` of the bank's encoder, and perhaps ``boxes`` (or
+        ``token_boxes``) and ``path``.
+    k
+        How many.
+    center
+        Whether to subtract the bank's mean from both sides.
+
+    Raises
+    ------
+    FeatureMismatchError
+        If the gallery lies in another space.
+    """
+    regions = gallery["regions"]
+    foreign = None not in (bank.encoder, gallery.encoder) and bank.encoder != gallery.encoder
+    if foreign or (len(regions.flat) and regions.trailing != (bank.size,)):
+        raise FeatureMismatchError(
+            f"show: {bank!r} and the gallery ({gallery.encoder}, regions of {regions.trailing}) do "
+            "not live in the same space; encode the gallery with the encoder of the bank"
+        )
+    mean = np.asarray(bank.mean, np.float32) if center else np.float32(0)
+    vectors = unit_rows(bank.prototypes[[bank.row(word) for word in words]] - mean)
+    cosines = np.full((len(words), len(gallery)), -np.inf, np.float32)
+    places = np.zeros((len(words), len(gallery)), np.int64)
+    for start in range(0, len(gallery), CHUNK_IMAGES):
+        rows = np.arange(start, min(start + CHUNK_IMAGES, len(gallery)))
+        taken = regions.take(rows)
+        similarity = vectors @ region_vectors(bank, taken.flat, center).T
+        for row, begin, end in zip(rows, taken.offsets, taken.offsets[1:], strict=False):
+            if end > begin:
+                part = similarity[:, begin:end]
+                places[:, row] = part.argmax(axis=1)
+                cosines[:, row] = part.max(axis=1)
+    return [_best(gallery, cosines[n], places[n], k) for n in range(len(words))]
+
+
+def _best(
+    gallery: cr.Collection, cosines: NDArray[np.float32], places: NDArray[np.int64], k: int
+) -> list[NearPicture]:
+    found = []
+    for row in top_k(cosines, k):
+        if not np.isfinite(cosines[row]):
+            break
+        path = Path(gallery["path"][row]) if "path" in gallery else None
+        box = _box(gallery, int(row), int(places[row]))
+        found.append(NearPicture(gallery.ids[row], path, float(cosines[row]), box))
+    return found
+
+
+def _box(gallery: cr.Collection, row: int, place: int) -> tuple[float, float, float, float] | None:
+    for feature in ("boxes", "token_boxes"):
+        if feature in gallery and len(gallery[feature][row]) == len(gallery["regions"][row]):
+            x0, y0, x1, y1 = (float(corner) for corner in gallery[feature][row][place])
+            return x0, y0, x1, y1
+    return None
+
+
+def describe(
+    bank: KnowledgeBank, words: Sequence[str], neighbours: int, pictures: list[list[NearPicture]]
+) -> list[WordPage]:
+    """Put together what the page says of each word."""
+    return [
+        WordPage(word, int(bank.counts[bank.row(word)]), bank.nearest(word, neighbours), near)
+        for word, near in zip(words, pictures, strict=True)
+    ]
+
+
+def render_page(bank: KnowledgeBank, words: Sequence[WordPage]) -> str:
+    """Return one self-contained HTML page, pictures and graph included.
+
+    Raises
+    ------
+    MissingPackageError
+        Without Jinja2 or networkx.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise missing_package("jinja2", "knowledge", "the page") from error
+    from crossrank_knowledge.drawing import draw_graph
+
+    environment = Environment(
+        loader=PackageLoader("crossrank_knowledge"), autoescape=True, undefined=StrictUndefined
+    )
+    near = dict.fromkeys(name for each in words for name, _ in [(each.word, 1.0), *each.nearest])
+    return environment.get_template("bank.html").render(
+        bank=bank,
+        words=words,
+        graph=draw_graph(bank, list(near), [each.word for each in words]),
+        thumbnail=_thumbnail,
+    )
+
+
+def _thumbnail(path: Path) -> str:
+    """Return a picture as a ``data:`` address."""
+    picture = cr.open_image(path)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
