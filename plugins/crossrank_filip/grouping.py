@@ -1,0 +1,72 @@
+"""Which pairs are scored together: an anchor item with all its partners, gathered in runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Some consecutive pairs, in the order of `sorted_pairs`.
+
+    Parameters
+    ----------
+    pairs
+        Which ones.
+    groups
+        They are cut at these places (from 0 to the number of pairs) into groups of one anchor.
+    contiguous
+        Whether their partners lie side by side; then there is one group.
+    """
+
+    pairs: slice
+    groups: Integers
+    contiguous: bool
+
+
+def sorted_pairs(anchors: Integers, partners: Integers) -> Integers:
+    """Return the order of pairs by anchor, then by partner, whatever the order of lists."""
+    return np.lexsort((partners, anchors))
+
+
+def runs(anchors: Integers, partners: Integers, lengths: Integers, most_rows: int) -> Iterator[Run]:
+    """Cut sorted pairs into runs of bounded size.
+
+    Parameters
+    ----------
+    anchors, partners
+        ``[P]`` sorted pairs.
+    lengths
+        ``[P]`` how many tokens each partner has.
+    most_rows
+        A run has at most as many tokens, or a single pair.
+
+    Yields
+    ------
+    Run
+        Large groups of contiguous partners come alone, so that they need not be gathered.
+    """
+    ends = np.cumsum(lengths)
+    starts = np.append(np.flatnonzero(np.diff(anchors, prepend=-1)), len(anchors))
+    first, last = partners[starts[:-1]], partners[starts[1:] - 1]
+    alone = (last - first == np.diff(starts) - 1) & (np.diff(starts) > 1)
+    barriers = np.unique(np.concatenate([[0, len(anchors)], starts[:-1][alone], starts[1:][alone]]))
+    contiguous = set(starts[:-1][alone].tolist())
+    for begin, end in zip(barriers[:-1].tolist(), barriers[1:].tolist(), strict=True):
+        at = begin
+        while at < end:
+            before = int(ends[at - 1]) if at else 0
+            full = int(np.searchsorted(ends, before + most_rows, side="right"))
+            stop = min(end, max(at + 1, full))
+            inner = starts[(starts > at) & (starts < stop)]
+            yield Run(
+                slice(at, stop), np.concatenate([[at], inner, [stop]]) - at, begin in contiguous
+            )
+            at = stop

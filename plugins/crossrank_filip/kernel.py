@@ -1,0 +1,72 @@
+"""The arithmetic of late interaction in numpy: one anchor item against the tokens of many."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float32]
+Integers: TypeAlias = NDArray[np.int64]
+
+MOST_PADDING = 3
+
+
+class Kernel:
+    """Products by BLAS, maxima by halving.  Stateless; a subclass may be faster, never different.
+
+    Every method takes the tokens ``[R, D]`` of which it reads the rows `part`, N of them, and the
+    ``[L, D]`` tokens of the anchor, all float32; none writes to them.
+    """
+
+    name = "numpy"
+
+    def gather(self, tokens: Floats, rows: Integers) -> Floats:
+        """Return a copy of some rows; more may follow at its end, which nobody reads."""
+        return np.take(tokens, rows, axis=0)
+
+    def best_of_segments(
+        self, tokens: Floats, part: slice, anchor: Floats, lengths: Integers
+    ) -> Floats:
+        """Return ``[M, L]``: for each token of the anchor its best product in M runs of rows.
+
+        Parameters
+        ----------
+        tokens, part, anchor
+            See the class.
+        lengths
+            ``[M]`` positive, adding up to N.
+        """
+        table = tokens[part] @ anchor.T
+        rows = padded_rows(lengths)
+        if rows is not None and rows.size > MOST_PADDING * len(table):
+            best: Floats = np.maximum.reduceat(table, np.cumsum(lengths) - lengths, axis=0)
+            return best
+        halves = table.reshape(len(lengths), -1, len(anchor)) if rows is None else table[rows]
+        width = halves.shape[1]
+        while width > 1:
+            # Halves may overlap, a maximum does not mind; whole rows at a time vectorise.
+            half = (width + 1) // 2
+            halves = np.maximum(halves[:, :half], halves[:, width - half : width])
+            width = half
+        return halves[:, 0]
+
+    def best_of_rows(self, tokens: Floats, part: slice, anchor: Floats) -> Floats:
+        """Return ``[N]``: for each row its best product with a token of the anchor."""
+        # This way round, the maximum runs over whole rows, which vectorises.
+        best: Floats = (anchor @ tokens[part].T).max(axis=0)
+        return best
+
+
+def padded_rows(lengths: Integers) -> Integers | None:
+    """Return ``[M, max]`` rows that make M runs equally long, or None where they are already.
+
+    A short run repeats its last row, which leaves its maximum as it is: no value is made up.
+    """
+    width = int(lengths.max())
+    if (lengths == width).all():
+        return None
+    starts = np.cumsum(lengths) - lengths
+    rows: Integers = starts[:, None] + np.minimum(np.arange(width), lengths[:, None] - 1)
+    return rows

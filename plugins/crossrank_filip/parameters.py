@@ -1,0 +1,44 @@
+"""The parameters of the reranker ``filip``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossrank.errors import ParameterError
+
+_CHOICES = {
+    "mode": ("auto", "t2i", "i2t", "both"),
+    "screening": ("auto", "off"),
+    "backend": ("auto", "numpy", "torch"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FilipParameters:
+    """What may be chosen; the defaults are the paper's directions and the fastest arithmetic.
+
+    Parameters
+    ----------
+    mode
+        ``"t2i"``: s^T, the mean over the text's tokens of the max over the image's; ``"i2t"``: s^I,
+        the other way round; ``"both"``: the mean of the two; ``"auto"``: the mean over the query's
+        tokens, which is s^T for a text query and s^I for an image query, the directions they are
+        trained in, and the same rule for any other query.  Where modalities do not tell the sides
+        apart, ``"t2i"`` and ``"i2t"`` average over the query's tokens too.
+    screening
+        ``"auto"``: where only the best scores matter, compare in bfloat16 first and give exact
+        scores to those that can be among them, on CPUs where that pays; ``"off"``: never.
+    backend
+        ``"auto"``: torch where it is installed, else numpy; or the one to use.
+    """
+
+    mode: str = "auto"
+    screening: str = "auto"
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ParameterError(
+                    f"filip: {name} is {getattr(self, name)!r}; give one of {', '.join(choices)}"
+                )

@@ -1,0 +1,98 @@
+"""The reranker ``filip``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import crossrank as cr
+from crossrank.errors import FeatureMismatchError, InputError
+from crossrank_filip.explaining import Parts, links
+from crossrank_filip.interaction import MeanOver, kernel, late_interaction
+from crossrank_filip.kernel import Floats
+from crossrank_filip.parameters import FilipParameters
+
+
+class FilipReranker(cr.Reranker):
+    """Compares every word with every patch and averages each one's best match.
+
+    With unit tokens V ``[n1, D]`` of an image and T ``[n2, D]`` of a text, ``M = V Tᵀ``:
+    ``s^T`` is the mean over words of the best patch, ``s^I`` the mean over patches of the best
+    word (FILIP, ICLR 2022).  A text query is scored by s^T and an image query by s^I.
+    """
+
+    info = cr.RerankerInfo(
+        name="filip",
+        summary="each word's best patch, averaged; or each patch's best word",
+        paper="Yao et al., FILIP, ICLR 2022",
+        query_features=("tokens",),
+        candidate_features=("tokens",),
+        explain_features=("token_text", "token_boxes"),
+        extra="filip",
+    )
+    Parameters = FilipParameters
+
+    def prepare(self, context: cr.Context) -> None:
+        """Refuse tokens that cannot be compared, before any work."""
+        lists = context.candidates
+        queries = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
+        asked = (context.queries, queries[lists.mask.any(axis=1)])
+        listed = (context.gallery, np.unique(lists.index[lists.mask]))
+        for side, (collection, rows) in (("query", asked), ("candidate", listed)):
+            empty = rows[collection["tokens"].lengths[rows] == 0]
+            if len(empty):
+                raise InputError(
+                    f"filip: {side} {collection.ids[empty[0]]!r} has no token, so there is "
+                    "nothing to compare; leave it out, or encode it again"
+                )
+        sizes = [each["tokens"].trailing for each in (context.queries, context.gallery)]
+        if sizes[0] != sizes[1] and len(listed[1]):
+            raise FeatureMismatchError(
+                f"filip: the queries' tokens have size {sizes[0]}, the gallery's {sizes[1]}; "
+                "encode both with the same encoder"
+            )
+
+    def score(self, block: cr.Block, state: Any) -> cr.Scores:
+        """Return the mean over one side's tokens of their best product with the other's."""
+        sides = self._mean_over(block.direction)
+        scores = np.mean([self._interaction(block, side) for side in sides], axis=0)
+        return cr.Scores(scores.astype(np.float32, copy=False))
+
+    def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
+        """Return for each pair a link per word to its best patch, whichever asks for which."""
+        scores = self.score(block, state).values
+        asked, _, listed = block.direction.partition("2")
+        words_asked = not (listed == "t" and asked != "t")
+        evidence = []
+        for row, place in np.argwhere(block.mask).tolist():
+            candidate = int(block.index[row, place])
+            found = links(
+                Parts.of(block.queries, row), Parts.of(block.candidates, candidate), words_asked
+            )
+            ids = block.queries.ids[row], block.candidates.ids[candidate]
+            evidence.append(cr.Evidence(*ids, float(scores[row, place]), found))
+        return evidence
+
+    def _interaction(self, block: cr.Block, mean_over: MeanOver) -> Floats:
+        return late_interaction(
+            block.queries["tokens"],
+            block.candidates["tokens"],
+            block.index,
+            block.mask,
+            mean_over=mean_over,
+            by=kernel(self.params.backend),
+        )
+
+    def _mean_over(self, direction: str) -> tuple[MeanOver, ...]:
+        """Return the sides to average over; the scores of several are averaged."""
+        mode: str = self.params.mode
+        if mode == "both":
+            return ("queries", "candidates")
+        asked, _, listed = direction.partition("2")
+        side = mode[0]
+        listed_alone = side in listed and side not in asked
+        if mode != "auto" and (listed_alone or (listed == side and asked != side)):
+            return ("candidates",)
+        return ("queries",)

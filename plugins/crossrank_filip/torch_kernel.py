@@ -1,0 +1,95 @@
+"""The arithmetic of late interaction in torch, whose oneDNN kernels beat BLAS on thin products."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from crossrank_filip.kernel import MOST_PADDING, Floats, Integers, Kernel, padded_rows
+
+ROWS = 16
+FEWEST_ROWS = 16 * ROWS
+LARGE = 1 << 26
+"""Multiplications from which on torch repays what calling it costs."""
+
+
+class TorchKernel(Kernel):
+    """Large products as a convolution of size 1×1, which torch hands to oneDNN.
+
+    ``torch.mm`` goes to MKL, which takes up to twice the time on thin float32 products (tens of
+    columns).  Small ones stay with numpy.
+    """
+
+    name = "torch"
+
+    def gather(self, tokens: Floats, rows: Integers) -> Floats:
+        """Return a copy of some rows, and more at its end, which nobody reads."""
+        padded = np.zeros(padded_size(len(rows)), np.int64)
+        padded[: len(rows)] = rows
+        gathered: Floats = as_tensor(tokens).index_select(0, torch.from_numpy(padded)).numpy()
+        return gathered
+
+    def best_of_segments(
+        self, tokens: Floats, part: slice, anchor: Floats, lengths: Integers
+    ) -> Floats:
+        """See `Kernel.best_of_segments`."""
+        if (part.stop - part.start) * anchor.size < LARGE:
+            return super().best_of_segments(tokens, part, anchor, lengths)
+        table = products(as_tensor(tokens), part, as_tensor(anchor))
+        return segment_max(table, lengths).numpy()
+
+    def best_of_rows(self, tokens: Floats, part: slice, anchor: Floats) -> Floats:
+        """See `Kernel.best_of_rows`."""
+        if (part.stop - part.start) * anchor.size < LARGE:
+            return super().best_of_rows(tokens, part, anchor)
+        best: Floats = products(as_tensor(tokens), part, as_tensor(anchor)).amax(dim=1).numpy()
+        return best
+
+
+def products(tokens: Tensor, part: slice, anchor: Tensor) -> Tensor:
+    """Return ``[N, L]``: the inner products of N rows of `tokens` with the rows of `anchor`.
+
+    The rows are read, where they lie, as a picture ``[N / 16, D, 16, 1]`` with channels last.  A
+    window that is a little too wide is cheaper than a second product for the rows left over.
+    """
+    count, size = part.stop - part.start, padded_size(part.stop - part.start)
+    if size > len(tokens):
+        tokens = functional.pad(tokens, (0, 0, 0, size - len(tokens)))
+    first = min(part.start, len(tokens) - size)
+    dim = tokens.shape[1]
+    pixels = tokens[first : first + size].view(-1, ROWS, 1, dim).permute(0, 3, 1, 2)
+    table = functional.conv2d(pixels, anchor.view(-1, dim, 1, 1)).permute(0, 2, 3, 1)
+    start = part.start - first
+    return table.reshape(size, -1)[start : start + count]
+
+
+def segment_max(table: Tensor, lengths: Integers) -> Tensor:
+    """Return ``[M, L]``: the maximum over each of M runs of rows."""
+    rows = padded_rows(lengths)
+    if rows is None:
+        return table.view(len(lengths), -1, table.shape[1]).amax(dim=1)
+    if rows.size > MOST_PADDING * len(table):
+        starts = np.cumsum(lengths) - lengths
+        return torch.from_numpy(np.maximum.reduceat(table.numpy(), starts, axis=0))
+    padded = table.index_select(0, torch.from_numpy(rows.ravel()))
+    return padded.view(*rows.shape, table.shape[1]).amax(dim=1)
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """Return an array as a tensor of the same memory.
+
+    torch cannot mark a tensor as read-only and warns of arrays that are; nothing here writes.
+    """
+    interface = {**array.__array_interface__, "data": (array.ctypes.data, False)}
+    return torch.from_numpy(np.asarray(SimpleNamespace(__array_interface__=interface, owner=array)))
+
+
+def padded_size(count: int) -> int:
+    """Round up to whole pictures, and to so many that torch prefers oneDNN with one thread too."""
+    return max(-(-count // ROWS) * ROWS, FEWEST_ROWS)
