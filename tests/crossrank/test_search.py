@@ -136,6 +136,19 @@ def test_rows_closer_than_float32_can_tell_are_told_apart(engine: str) -> None:
     assert found.index[0].tolist() == np.argsort(-steps)[:10].tolist()
 
 
+@pytest.mark.parametrize("chunk", [10, 64, 200])
+def test_rows_that_only_float64_tells_apart_may_lie_in_different_chunks(
+    engine: str, chunk: int
+) -> None:
+    base = vectors(1, 64, seed=0).astype(np.float64)
+    rows, noise = np.random.default_rng(2).permutation(200), vectors(200, 64, seed=3)
+    # as far as float32 sees these are one row in a different rounding each
+    gallery = base * (1 + 1e-12 * rows[:, None]) + 1e-13 * noise
+    index, _ = naive(base, gallery, 7)
+    found_rows, _ = found(base, gallery, 7, SCREENS[engine], chunk, 1)
+    assert found_rows.tolist() == index.tolist()
+
+
 def test_hundreds_of_equal_rows_beyond_the_margin_of_faiss(engine: str) -> None:
     gallery = np.repeat(vectors(2, 16, seed=3), 300, axis=0)
     queries = vectors(4, 16, seed=4)

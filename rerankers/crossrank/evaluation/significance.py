@@ -121,8 +121,8 @@ def bootstrap_interval(
     sizes
         ``[C]`` the clusters' numbers of queries.
     resamples, confidence, method, seed
-        See `Significance`.  Where BCa is not defined (no resample differs) the ends are those of
-        the percentile method.
+        See `Significance`.  Where every cluster has the same mean, and BCa is not defined, both
+        ends are that mean.
 
     Notes
     -----
@@ -134,7 +134,7 @@ def bootstrap_interval(
         return np.asarray(values.sum(axis=axis) / counts.sum(axis=axis))
 
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-        # where BCa is not defined, which is answered below
+        # BCa is not defined where all resamples are equal, which is answered below
         warnings.simplefilter("ignore", DegenerateDataWarning)
         found = bootstrap(
             (sums, np.broadcast_to(sizes, sums.shape)),
@@ -148,11 +148,9 @@ def bootstrap_interval(
             method=method,
             random_state=np.random.default_rng(seed),
         )
-    ends = np.percentile(
-        found.bootstrap_distribution, [50 - 50 * confidence, 50 + 50 * confidence], axis=-1
-    )
     low, high = found.confidence_interval
-    return np.where(np.isnan(low), ends[0], low), np.where(np.isnan(high), ends[1], high)
+    observed = mean(sums, sizes, axis=-1)
+    return np.where(np.isnan(low), observed, low), np.where(np.isnan(high), observed, high)
 
 
 def _batch(sums: Floats) -> int:

@@ -83,6 +83,13 @@ def test_the_smallest_p_of_a_random_part() -> None:
     assert randomisation_test(np.ones((1, 40)), 999)[0] == pytest.approx(2 / 1000)
 
 
+@pytest.mark.parametrize("method", ["percentile", "BCa"])
+def test_the_same_gain_everywhere_is_an_interval_without_width(method: str) -> None:
+    sizes = np.array([1.0, 2.0, 5.0])
+    low, high = bootstrap_interval(0.25 * sizes[None], sizes, 99, method=method)
+    assert (low[0], high[0]) == (0.25, 0.25)
+
+
 def test_nothing_gained_is_not_significant() -> None:
     sums = np.zeros((1, 30))
     assert randomisation_test(sums, 99)[0] == 1.0
