@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from typing import Any, TypeAlias
 
 import pluggy
@@ -21,6 +22,8 @@ GROUPS = {
 BASES: dict[str, type] = {"reranker": Reranker, "encoder": Encoder}
 
 Plugin: TypeAlias = type[Reranker] | type[Encoder]
+
+log = logging.getLogger(__name__)
 
 _loaded: dict[tuple[str, str], Any] = {}
 _registered: dict[tuple[str, str], Plugin] = {}
@@ -197,9 +200,8 @@ def _guarded(where: str, call: Any) -> Any:
     except CrossrankError:
         raise
     except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{where} could not be loaded: {type(error).__name__}: {error}"
-        ) from error
+        said = " ".join(str(error).split())  # pluggy and compilers say it in several lines
+        raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {said}") from error
 
 
 def _check_class(kind: str, name: str | None, plugin: Any, where: str) -> None:
@@ -227,13 +229,26 @@ def _qualified(plugin: type) -> tuple[str, str]:
 
 
 def _points(kind: str) -> list[EntryPoint]:
-    points = entry_points(group=GROUPS[kind])
+    try:
+        points = list(entry_points(group=GROUPS[kind]))
+    except Exception:  # a single file that cannot be read must not hide all the others
+        each = {dist.name: dist for dist in reversed(list(distributions()))}
+        found = [point for dist in each.values() for point in _readable_points(dist)]
+        points = [point for point in found if point.group == GROUPS[kind]]
     # one distribution seen twice (a stale build beside an editable install) is no rivalry
     return list({(point.name, _origin(point), point.value): point for point in points}.values())
 
 
+def _readable_points(distribution: Distribution) -> list[EntryPoint]:
+    try:
+        return list(distribution.entry_points)
+    except Exception as error:
+        log.warning("the entry points of %s cannot be read: %s", distribution.name, error)
+        return []
+
+
 def _origin(point: EntryPoint) -> str:
     distribution: Distribution | None = point.dist
-    if distribution is None:
+    if distribution is None or not distribution.name:
         return "(unknown distribution)"
     return f"{distribution.name} {distribution.version}"
