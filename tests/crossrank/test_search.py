@@ -92,7 +92,7 @@ def matrices(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return queries.astype(dtype), gallery.astype(dtype)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(matrices(), st.integers(1, 60), st.integers(5, 70), st.integers(1, 6))
 def test_both_screens_equal_the_loop_whatever_the_chunks(
     pair: tuple[np.ndarray, np.ndarray], count: int, gallery_chunk: int, query_chunk: int
@@ -110,12 +110,12 @@ def test_both_screens_equal_the_loop_whatever_the_chunks(
         assert all(len(set(row)) == count for row in rows.tolist())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     arrays(np.float32, (3, 4), elements=grids),
     arrays(np.float32, (50, 4), elements=grids),
     st.integers(1, 50),
-    st.integers(8, 60),
+    st.integers(16, 60),
 )
 def test_ties_go_to_the_lower_gallery_row_also_at_the_boundary(
     queries: np.ndarray, gallery: np.ndarray, count: int, chunk: int
