@@ -55,6 +55,7 @@ class ClipEncoder(cr.Encoder):
             "image": ("embedding", "tokens", "token_boxes", "regions", "boxes", "size"),
             "text": ("embedding", "tokens", "token_text", "words"),
         },
+        default_features=("embedding", "tokens", "token_boxes", "token_text"),
         paper="Radford et al., ICML 2021; Zhai et al., ICCV 2023",
         extra="clip",
     )
