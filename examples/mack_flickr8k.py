@@ -1,0 +1,183 @@
+"""MACK on Flickr8k: banks without Visual Genome, alone and on top of two bases.
+
+    python examples/mack_flickr8k.py prepare --data DATA --work WORK
+    python examples/mack_flickr8k.py banks   --data DATA --work WORK
+    python examples/mack_flickr8k.py tune    --data DATA --work WORK      # on val
+    python examples/mack_flickr8k.py test    --data DATA --work WORK      # on test, once
+
+DATA holds ``flickr8k/images``, ``flickr8k/captions.jsonl`` and ``yolox_nano/yolox_nano.onnx``.
+Every step goes on where it was stopped.  `tune` writes its choice to ``WORK/choice.json`` and
+`test` reads it.  The figures are in ``docs/mack.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import crossrank as cr
+from crossrank.evaluation import BothDirections
+from mack_banks import make_banks
+from mack_data import Split, embedding_base, label_base, prepare
+
+DEPTH = 100
+WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0)
+FILIP_WEIGHTS = (0.5, 0.75, 1.0, 1.5)
+DIRECTIONS = ("t2i", "i2t")
+
+
+def mack(bank: Path, fusion: cr.Fusion, depth: int | None = DEPTH, **params: Any) -> cr.Stage:
+    return cr.Stage("mack", depth, fusion, {"knowledge": bank, **params})
+
+
+def run(split: Split, candidates: cr.Candidates, direction: str, *stages: cr.Stage) -> cr.Rankings:
+    queries, gallery = split.sides(direction)
+    cache = split.work / "cache"
+    return cr.Pipeline(stages).rerank(candidates, queries, gallery, cache_folder=cache)
+
+
+def recalls(split: Split, direction: str, rankings: Any) -> dict[str, float]:
+    result = cr.evaluate({"it": rankings}, split.qrels(direction), resamples=0)
+    return {name: round(result["it"][name], 2) for name in ("R@1", "R@5", "R@10")}
+
+
+def alone(split: Split, direction: str, bank: Path, **params: Any) -> dict[str, float]:
+    """Rank everything by MACK only."""
+    everything = embedding_base(split, direction, len(split.sides(direction)[1]))
+    rankings = run(split, everything, direction, mack(bank, cr.Replace(), None, **params))
+    return recalls(split, direction, rankings)
+
+
+def tune(val: Split, train: Split) -> None:
+    """Choose bank form, k_max, weights and normalisation on val."""
+    work = val.work
+    forms = [
+        ("bank_a", {"center": False, "k_max": 1}),
+        *[("bank_a", {"center": True, "k_max": k}) for k in (1, 3, 5, 10)],
+        *[(f"bank_a_sharp{keep}", {"center": True, "k_max": 3}) for keep in (25, 10)],
+        ("bank_a_refined", {"center": True, "k_max": 3}),
+        ("bank_b", {"center": True, "k_max": 3}),
+    ]
+    choice: dict[str, Any] = {}
+    for direction in DIRECTIONS:
+        found = []
+        for name, params in forms:
+            got = alone(val, direction, work / name, **params)
+            print(f"val {direction} MACK alone {name} {params}: {got}", flush=True)
+            found.append((sum(got.values()), name, params))
+        _, name, params = max(found, key=lambda each: each[0])
+        choice[f"alone-{direction}"] = {"bank": name, "params": params}
+        for base in ("embedding", "labels"):
+            candidates = base_of(base, val, train, direction)
+            filips = FILIP_WEIGHTS if base == "embedding" else ()
+            choice[f"{base}-{direction}"] = best_weight(
+                val, candidates, direction, (), [work / name], params
+            )
+            if filips:
+                weight, _ = max(
+                    (
+                        (w, recalls(val, direction, run(val, candidates, direction, filip(w))))
+                        for w in filips
+                    ),
+                    key=lambda each: sum(each[1].values()),
+                )
+                found_weight = best_weight(
+                    val, candidates, direction, (filip(weight),), [work / name], params
+                )
+                choice[f"filip-{direction}"] = {"filip": weight, **found_weight}
+    (work / "choice.json").write_text(json.dumps(choice, indent=1))
+    print(json.dumps(choice, indent=1))
+
+
+def base_of(base: str, split: Split, train: Split, direction: str) -> cr.Candidates:
+    if base == "embedding":
+        return embedding_base(split, direction, 2 * DEPTH)
+    return label_base(split, train, direction, len(split.sides(direction)[1]))
+
+
+def filip(weight: float) -> cr.Stage:
+    return cr.Stage("filip", DEPTH, cr.WeightedSum(weight))
+
+
+def best_weight(
+    val: Split,
+    candidates: cr.Candidates,
+    direction: str,
+    before: Sequence[cr.Stage],
+    banks: Sequence[Path],
+    params: dict[str, Any],
+) -> dict[str, Any]:
+    """Try weights and normalisations, and return what gives the highest R@1 + R@5 + R@10."""
+    found = []
+    for bank in banks:
+        for normalise in ("zscore", "none"):
+            for weight in WEIGHTS:
+                stage = mack(bank, cr.WeightedSum(weight, normalise), **params)
+                got = recalls(val, direction, run(val, candidates, direction, *before, stage))
+                found.append((sum(got.values()), weight, normalise, got))
+    _, weight, normalise, got = max(found, key=lambda each: each[0])
+    print(f"val {direction} {[s.name for s in before]} weight {weight} {normalise}: {got}")
+    return {"weight": weight, "normalise": normalise, "bank": banks[0].name, "params": params}
+
+
+def test(split: Split, train: Split) -> None:
+    """Report on test what was chosen on val, with paired tests."""
+    work = split.work
+    choice = json.loads((work / "choice.json").read_text())
+    for direction in DIRECTIONS:
+        form = choice[f"alone-{direction}"]
+        forms = [("bank_a", {"center": False}), ("bank_a", {"center": True})]
+        forms += [
+            (name, {"center": True}) for name in ("bank_a_refined", "bank_a_sharp10", "bank_b")
+        ]
+        for name, params in [*forms, (form["bank"], form["params"])]:
+            got = alone(split, direction, work / name, **params)
+            print(f"test {direction} MACK alone {name} {params}: {got}", flush=True)
+    for base in ("embedding", "labels"):
+        tables = []
+        for direction in DIRECTIONS:
+            candidates = base_of(base, split, train, direction)
+            systems: dict[str, Any] = {"base": candidates}
+            chosen = choice[f"{base}-{direction}"]
+            systems["base + mack"] = run(split, candidates, direction, tuned(work, chosen))
+            if base == "embedding":
+                chosen = choice[f"filip-{direction}"]
+                stages = (filip(chosen["filip"]), tuned(work, chosen))
+                systems["base + filip"] = run(split, candidates, direction, stages[0])
+                systems["base + filip + mack"] = run(split, candidates, direction, *stages)
+            tables.append(cr.evaluate(systems, split.qrels(direction), direction=direction))
+        print(f"\n{base}\n{BothDirections(*tables)}", flush=True)
+
+
+def tuned(work: Path, chosen: dict[str, Any]) -> cr.Stage:
+    fusion = cr.WeightedSum(chosen["weight"], chosen["normalise"])
+    return mack(work / chosen["bank"], fusion, **chosen["params"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("step", choices=("prepare", "banks", "tune", "test"))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    args.work.mkdir(parents=True, exist_ok=True)
+    train, val, test_split = (
+        Split.read(name, args.data, args.work) for name in ("train", "val", "test")
+    )
+    if args.step == "prepare":
+        prepare([val, test_split, train])
+    elif args.step == "banks":
+        make_banks(train)
+    elif args.step == "tune":
+        tune(val, train)
+    else:
+        test(test_split, train)
+
+
+if __name__ == "__main__":
+    main()
