@@ -1,4 +1,4 @@
-"""Writable copies of what a plugin is given, and digests that tell whether it wrote to them."""
+"""Writable copies of what a plugin is given, and digests that tell whether it changed them."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def unchanged(what: str, **given: Any) -> Iterator[None]:
     Raises
     ------
     AssertionError
-        Naming the array that was written to.
+        Naming what was mutated.
     """
     before = dict(_digests(given))
     yield
     for name, digest in _digests(given):
         require(
             before[name] == digest,
-            f"{what} wrote to {name}; its input belongs to the caller: copy before changing it",
+            f"{what} mutated {name}; its input belongs to the caller: copy before changing it",
         )
 
 

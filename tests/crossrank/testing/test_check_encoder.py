@@ -82,11 +82,11 @@ BROKEN: dict[type[cr.Encoder], tuple[str, str, str | None]] = {
         EVERYTHING,
     ),
     broken.PaintsOver: (
-        "items_are_never_written_to",
-        r"encode_batch\(\) wrote to items\[0\].image",
+        "items_are_never_mutated",
+        r"encode_batch\(\) mutated items\[0\].image",
         "features_can_be_stored",
     ),
-    broken.ReversesTheList: ("items_are_never_written_to", "wrote to items", EVERYTHING),
+    broken.ReversesTheList: ("items_are_never_mutated", "mutated items", EVERYTHING),
     broken.Prints: ("nothing_is_printed", "it printed 'embedding.*use logging", ""),
     broken.OneIsSpecial: (
         "any_number_of_items_gives_the_same_types",

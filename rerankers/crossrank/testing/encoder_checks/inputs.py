@@ -10,7 +10,7 @@ from crossrank.testing.encoder_case import EncoderCase
 from crossrank.testing.snapshots import unchanged
 
 
-def items_are_never_written_to(case: EncoderCase) -> None:
+def items_are_never_mutated(case: EncoderCase) -> None:
     """Expect open pictures back byte for byte, and the list of items as it was."""
     items = case.items()
     before = list(items)
@@ -26,4 +26,4 @@ def nothing_is_printed(case: EncoderCase) -> None:
     require(not printed.getvalue(), f"it printed {printed.getvalue()[:60]!r}; use logging")
 
 
-CHECKS = (items_are_never_written_to, nothing_is_printed)
+CHECKS = (items_are_never_mutated, nothing_is_printed)

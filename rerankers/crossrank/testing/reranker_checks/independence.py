@@ -25,7 +25,7 @@ def block_size_does_not_matter(case: RerankerCase) -> None:
     for size in (1, 2):
         blocks = [run.block(rows[at : at + size]) for at in range(0, len(rows), size)]
         when = f"with blocks of {size} of the {len(rows)} queries"
-        mend = f"{ALONE}: the engine cuts blocks by memory, and other blocks hold other items"
+        mend = f"{ALONE}: how queries are batched into blocks follows from the memory at hand"
         require_same_scores(together, run.scores(*blocks), when, mend)
 
 

@@ -10,7 +10,7 @@ from crossrank.testing.check import require
 from crossrank.testing.snapshots import unchanged, writable_block, writable_context
 
 
-def inputs_are_never_written_to(case: RerankerCase) -> None:
+def inputs_are_never_mutated(case: RerankerCase) -> None:
     """Expect collections, lists and blocks back byte for byte, though they are writable."""
     context = writable_context(case.context())
     with unchanged("prepare()", context=context):
@@ -35,4 +35,4 @@ def nothing_is_printed(case: RerankerCase) -> None:
     )
 
 
-CHECKS = (inputs_are_never_written_to, nothing_is_printed)
+CHECKS = (inputs_are_never_mutated, nothing_is_printed)
