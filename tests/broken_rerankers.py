@@ -316,6 +316,11 @@ class OddDirection(DotReranker):
     info = replace(DotReranker.info, directions=("text-to-image",))
 
 
+class NoDirections(DotReranker):
+    nowhere: Any = None
+    info = replace(DotReranker.info, directions=nowhere)
+
+
 class LooseParameters(DotReranker):
     """Can be changed while it runs."""
 

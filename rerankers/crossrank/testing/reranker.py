@@ -25,14 +25,15 @@ from crossrank.testing.reranker_checks import (
     storage,
     threads,
 )
+from crossrank.testing.snapshots import writable_collection
 
 MOST_QUERIES = 6
 MOST_CANDIDATES = 12
 MODALITIES = {short: modality for modality, short in SHORT.items()}
 
 RerankerCheck: TypeAlias = Callable[[RerankerCase], None]
-Sides: TypeAlias = Mapping[str, Callable[[], tuple[Collection, Collection]]]
-"""Per direction what makes queries and gallery."""
+Sides: TypeAlias = Mapping[str, tuple[Collection, Collection]]
+"""Per direction queries and gallery."""
 
 
 def check_reranker(
@@ -80,8 +81,10 @@ def check_reranker(
     sides = _given_sides(queries, gallery) or _synthetic_sides(reranker)
 
     def bound(check: RerankerCheck, direction: str) -> Callable[[], None]:
-        # collections are made anew for each check, so that none can spoil another
-        return lambda: check(RerankerCase(reranker, params, direction, *sides[direction]()))
+        # every check has copies of its own, so that none can spoil another
+        return lambda: check(
+            RerankerCase(reranker, params, direction, *map(writable_collection, sides[direction]))
+        )
 
     first = next(iter(sides))
     made = [Check(subject, each.__name__, bound(each, first)) for each in identity.CHECKS]
@@ -119,7 +122,7 @@ def _given_sides(queries: Collection | None, gallery: Collection | None) -> Side
     if len(queries) < 3 or len(gallery) < 3:
         raise InputError("check_reranker: give at least three queries and three candidates")
     direction = f"{SHORT[queries.modality]}2{SHORT[gallery.modality]}"
-    return {direction: lambda: (_first(queries, MOST_QUERIES), _first(gallery, MOST_CANDIDATES))}
+    return {direction: (_first(queries, MOST_QUERIES), _first(gallery, MOST_CANDIDATES))}
 
 
 def _first(collection: Collection, most: int) -> Collection:
@@ -127,15 +130,15 @@ def _first(collection: Collection, most: int) -> Collection:
 
 
 def _synthetic_sides(reranker: Any) -> Sides:
-    def made(direction: str) -> Callable[[], tuple[Collection, Collection]]:
+    def made(direction: str) -> tuple[Collection, Collection]:
         asked, _, listed = direction.partition("2")
-        return lambda: (
+        return (
             make_collection(MODALITIES[asked], MOST_QUERIES),
             make_collection(MODALITIES[listed], MOST_CANDIDATES, seed=1),
         )
 
     info = getattr(reranker, "info", None)
-    declared = info.directions if isinstance(info, RerankerInfo) else ()
+    declared: Any = info.directions if isinstance(info, RerankerInfo) else ()
     known = {f"{asked}2{listed}" for asked in MODALITIES for listed in MODALITIES}
-    usable = [each for each in declared if each in known]
+    usable = [each for each in declared if each in known] if isinstance(declared, tuple) else []
     return {direction: made(direction) for direction in usable or ("t2i", "i2t")}

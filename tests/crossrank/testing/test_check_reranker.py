@@ -197,6 +197,7 @@ BROKEN: dict[type[cr.Reranker], tuple[str, str, str | None]] = {
     broken.NoSummary: ("info_is_complete", "summary is empty", ""),
     broken.OddName: ("info_is_complete", "'dot:depth=3'; use letters", ""),
     broken.OddDirection: ("info_is_complete", "'text-to-image'; write <query>2<", EVERYTHING),
+    broken.NoDirections: ("info_is_complete", "directions is None; give a tuple", ""),
     broken.LooseParameters: ("parameters_are_a_frozen_dataclass", "make it @dataclass", ""),
 }
 
