@@ -162,6 +162,19 @@ class _Run:
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{partial} could not be made: {error}") from error
+        try:
+            parts = self._shards_in(partial, items, ids)
+        finally:
+            if not any(partial.iterdir()):
+                partial.rmdir()
+        assemble(parts, self.modality, maker_name(self.encoder), given, ids, folder=out)
+        shutil.rmtree(partial, ignore_errors=True)
+        return Collection.open(out)
+
+    def _shards_in(
+        self, partial: Path, items: Sequence[Item], ids: tuple[str, ...]
+    ) -> list[Collection]:
+        """Open the shards that are there already, encode the others."""
         parts = []
         for rows in _shards(len(items), self.batch_size):
             key = fingerprint(
@@ -171,9 +184,7 @@ class _Run:
             if not folder.is_dir():
                 self.shard(items[rows], ids[rows], rows.start).save(folder)
             parts.append(Collection.open(folder))
-        assemble(parts, self.modality, maker_name(self.encoder), given, ids, folder=out)
-        shutil.rmtree(partial, ignore_errors=True)
-        return Collection.open(out)
+        return parts
 
     def _batch(self, items: Sequence[Item], ids: tuple[str, ...]) -> Collection:
         if not self.features:

@@ -87,9 +87,12 @@ class Returning(ToyEncoder):
         ),
     ],
 )
-def test_an_encoder_that_misbehaves_is_named(encoder: cr.Encoder, message: str) -> None:
+def test_an_encoder_that_misbehaves_is_named(
+    tmp_path: Path, encoder: cr.Encoder, message: str
+) -> None:
     with pytest.raises(PluginError, match=message):
-        cr.encode(encoder, ["a", "b"], features=("embedding",))
+        cr.encode(encoder, ["a", "b"], features=("embedding",), out=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path) -> None:
@@ -112,6 +115,7 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path: Path) -> None
         with pytest.raises(kind, match=message):
             cr.encode(ToyEncoder(), items, out=tmp_path / "out", **options)
         assert not (tmp_path / "out").exists()
+        assert not (tmp_path / "out.partial").exists()
 
 
 def test_one_broken_picture_does_not_lose_the_others(tmp_path: Path) -> None:
