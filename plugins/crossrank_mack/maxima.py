@@ -106,7 +106,7 @@ def _fill(
             center=params.center,
             pooling=params.prototypes,
         )
-        row_bytes = 4 * (4 * bank.size + 2 * len(vectors.unit))
+        row_bytes = 4 * (4 * bank.size + 4 * len(vectors.unit))
         for chunk in runs(regions.lengths[rows[with_regions]], share // row_bytes):
             places = with_regions[chunk]
             taken = regions.take(rows[places])
