@@ -100,7 +100,12 @@ def embedding_base(split: Split, direction: str, depth: int) -> cr.Candidates:
     return cr.search(queries, gallery, depth)
 
 
-def label_base(split: Split, train: Split, direction: str, depth: int) -> cr.Candidates:
+def unranked(split: Split, direction: str) -> cr.Candidates:
+    """Return everything, in no order."""
+    return from_similarity(split, np.zeros((len(split.files), 5 * len(split.files))), direction)
+
+
+def label_base(split: Split, train: Split, direction: str) -> cr.Candidates:
     """Return the weaker base: TF-IDF cosine of captions and detected labels, nothing paired."""
     bags = [Counter(w for label in own for w in label_tokens(label))
             for own in split.collection("boxes")["labels"]]  # fmt: skip
@@ -113,10 +118,14 @@ def label_base(split: Split, train: Split, direction: str, depth: int) -> cr.Can
     idf = np.array([np.log(len(corpus) / frequency[word]) + 1 for word in vocabulary])
     texts = [Counter(label_tokens(c.lower())) for own in split.captions for c in own]
     images, captions = (tf_idf(each, vocabulary, idf) for each in (bags, texts))
+    return from_similarity(split, images @ captions.T, direction)
+
+
+def from_similarity(split: Split, similarity: NDArray[np.float64], direction: str) -> cr.Candidates:
     return cr.Candidates.from_similarity(
-        images @ captions.T,
+        similarity,
         direction=direction,
-        depth=depth,
+        depth=similarity.shape[0] if direction == "t2i" else similarity.shape[1],
         image_ids=split.files,
         text_ids=split.collection("texts").ids,
     )

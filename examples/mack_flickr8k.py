@@ -22,7 +22,7 @@ from typing import Any
 import crossrank as cr
 from crossrank.evaluation import BothDirections
 from mack_banks import make_banks
-from mack_data import Split, embedding_base, label_base, prepare
+from mack_data import Split, embedding_base, label_base, prepare, unranked
 
 DEPTH = 100
 WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0)
@@ -47,7 +47,7 @@ def recalls(split: Split, direction: str, rankings: Any) -> dict[str, float]:
 
 def alone(split: Split, direction: str, bank: Path, **params: Any) -> dict[str, float]:
     """Rank everything by MACK only."""
-    everything = embedding_base(split, direction, len(split.sides(direction)[1]))
+    everything = unranked(split, direction)
     rankings = run(split, everything, direction, mack(bank, cr.Replace(), None, **params))
     return recalls(split, direction, rankings)
 
@@ -96,7 +96,7 @@ def tune(val: Split, train: Split) -> None:
 def base_of(base: str, split: Split, train: Split, direction: str) -> cr.Candidates:
     if base == "embedding":
         return embedding_base(split, direction, 2 * DEPTH)
-    return label_base(split, train, direction, len(split.sides(direction)[1]))
+    return label_base(split, train, direction)
 
 
 def filip(weight: float) -> cr.Stage:
