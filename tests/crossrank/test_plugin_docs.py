@@ -4,6 +4,7 @@ import inspect
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -15,11 +16,6 @@ DOCS = Path(__file__).parents[2] / "docs" / "plugins.md"
 TEXT = DOCS.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("crossrank_"))
-
-
-@pytest.fixture(autouse=True)
-def forget_what_was_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {})
 
 
 @pytest.mark.parametrize("name", HOOKS)
@@ -36,15 +32,15 @@ def test_every_group_is_documented_and_has_its_hook() -> None:
 
 def documented_plugin() -> type[cr.Reranker]:
     names: dict[str, Any] = {"__name__": "documented"}
-    exec(compile(BLOCKS[0], str(DOCS), "exec"), names)
-    plugin: type[cr.Reranker] = names["DotReranker"]
-    return plugin
+    with patch.dict(registry._registered, clear=True):
+        exec(compile(BLOCKS[0], str(DOCS), "exec"), names)
+        return registry.load_reranker("dot")
 
 
 def test_the_plugin_in_25_lines_has_no_more() -> None:
     assert "in 25 lines" in TEXT
     assert len([line for line in BLOCKS[0].splitlines() if line.strip()]) <= 25
-    assert registry.load_reranker(documented_plugin().info.name).__name__ == "DotReranker"
+    assert documented_plugin().__name__ == "DotReranker"
 
 
 @pytest.mark.parametrize("check", check_reranker(documented_plugin(), temperature=0.1))
