@@ -88,9 +88,18 @@ def render(page: Page) -> str:
         style={id: f"p{number}" for number, id in enumerate(page.pictures)},
         gradient=gradient(),
         shown=SHOWN,
+        open=opened(page.chapters),
         lines=lines,
         overlays=overlays,
     )
+
+
+def opened(chapters: Sequence[Chapter]) -> int:
+    """Return which query is unfolded: the first where the first place changed hands."""
+    for number, chapter in enumerate(chapters):
+        if chapter.before[0].hit.id != chapter.after[0].hit.id:
+            return number
+    return 0
 
 
 def lines(chapter: Chapter) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from crossrank.demo import DemoResult
-from crossrank.demo.page import Page, check_jinja, lines, overlays, render
+from crossrank.demo.page import Page, check_jinja, lines, opened, overlays, render
 from crossrank.demo.pictures import Picture
 from crossrank.demo.scenes import Photograph, Query
 from crossrank.demo.story import SHOWN, Card, Chapter, Word
@@ -182,6 +182,15 @@ def test_lines_join_the_places_and_leave_the_drawing_where_a_list_ends() -> None
         (SHOWN + 0.5, 0.5),
         (0.5, SHOWN + 0.5),
     ]
+
+
+def test_the_first_query_whose_first_place_changed_hands_is_unfolded() -> None:
+    (changed,) = page().chapters
+    kept = replace(changed, before=changed.after)
+    assert opened([changed]) == opened([kept]) == 0
+    assert opened([kept, changed, changed]) == 1
+    both = Seen(render(replace(page(), chapters=[kept, changed])))
+    assert ["open" in a for tag, a in both.elements if tag == "details"] == [False, True]
 
 
 def test_overlays_are_json() -> None:
