@@ -259,19 +259,19 @@ class Reranker(_Parametrised, ABC):
         """Return the features it reads; override where they depend on the direction."""
         return Needs(self.info.query_features, self.info.candidate_features)
 
-    def prepare(self, context: Context) -> State | None:
+    def prepare(self, context: Context) -> State:
         """Compute once per run what all blocks share."""
         return None
 
     @abstractmethod
-    def score(self, block: Block, state: State | None) -> Scores:
+    def score(self, block: Block, state: State) -> Scores:
         """Return the raw scores of a block's pairs.
 
         A pair's score depends on this pair alone (and on `state`), to 1e-5, and the input is never
         written to.
         """
 
-    def explain(self, block: Block, state: State | None) -> Sequence[Evidence]:
+    def explain(self, block: Block, state: State) -> Sequence[Evidence]:
         """Return what speaks for each pair of the block, in row-major order of its mask."""
         return ()
 

@@ -91,9 +91,8 @@ def encode(
     brought = [name for name in (wanted or ()) if read and all(name in i.features for i in read)]
     maker = as_encoder(encoder, params)
     asked = _asked(maker, kind, wanted, brought)
-    if batch_size is not None:
-        check_positive("encode", "batch_size", batch_size)
     size = maker.batch_size if batch_size is None else batch_size
+    check_positive("encode", "batch_size", size)
     _check_contents(read, kind, bool(asked))
 
     run = _Run(maker, kind, asked, size, as_progress(progress), len(read))

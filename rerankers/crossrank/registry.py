@@ -88,8 +88,10 @@ def register(plugin: Any) -> Any:
     with _lock:
         before = _registered.get((kind, name))
         same = before is not None and _qualified(before) == _qualified(plugin)
-        taken = before is not None or any(point.name == name for point in _points(kind))
-        if taken and not same:
+        installed = any(point.name == name for point in _points(kind))
+        if installed and _load(kind, name) is plugin:
+            return plugin
+        if (installed or before is not None) and not same:
             raise PluginError(f"register: there is another {kind} called {name!r}; rename one")
         _registered[kind, name] = plugin
     return plugin

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from crossrank.blocks import feature_bytes, layout, make_block, run_blocks
 from crossrank.candidates import Candidates
 from crossrank.contract import Block, Context, Needs, Scores, State
-from crossrank.errors import CrossrankError, PluginError, ScoreError
+from crossrank.errors import CrossrankError, MissingFeatureError, PluginError, ScoreError
 from crossrank.evidence import Evidence
 from crossrank.fusion import Replace
 from crossrank.ordering import arrange, scatter
@@ -122,7 +122,7 @@ def explain_pairs(
     return tuple(found)
 
 
-def checked_scores(stage: Stage, block: Block, state: State | None) -> Scores:
+def checked_scores(stage: Stage, block: Block, state: State) -> Scores:
     """Call a scorer and hold what it returns against the contract.
 
     Raises
@@ -181,7 +181,7 @@ def _seen_part(
     return order, part
 
 
-def _prepared(stage: Stage, context: Context) -> State | None:
+def _prepared(stage: Stage, context: Context) -> State:
     return _guarded(stage, "prepare", lambda: stage.scorer.prepare(context), None)
 
 
@@ -210,6 +210,13 @@ def _block(
 def _guarded(stage: Stage, what: str, call: Callable[[], Result], block: Block | None) -> Result:
     try:
         return call()
+    except MissingFeatureError as error:
+        if block is None:
+            raise
+        raise PluginError(
+            f"the reranker {stage.name!r} read in {what}() a feature that its info or needs() does "
+            f"not name: {error}"
+        ) from error
     except CrossrankError:
         raise
     except Exception as error:
