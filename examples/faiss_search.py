@@ -7,7 +7,10 @@ Everything here is made of random arrays: put your own in their place.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import missing_package
@@ -37,8 +40,9 @@ def main() -> None:
     print(rankings["0"])
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+def unit(rows: NDArray[Any]) -> NDArray[np.float32]:
+    scaled = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(scaled, np.float32)
 
 
 if __name__ == "__main__":
