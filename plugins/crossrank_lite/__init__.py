@@ -1,0 +1,20 @@
+"""The encoder ``lite``: the embedded default, which needs no model hub.
+
+EfficientNet-Lite0 grid cells and MiniLM word vectors, both out of PyPI packages, joined by small
+heads that ship with this package (see MODEL_CARD.md).  Importing this package imports neither
+torch nor transformers; they are loaded with the models, when the first batch is encoded.
+"""
+
+from __future__ import annotations
+
+import crossrank as cr
+
+__all__ = ["crossrank_encoder"]
+
+
+@cr.hookimpl
+def crossrank_encoder() -> type[cr.Encoder]:
+    """Return the encoder class of the entry point ``lite``."""
+    from crossrank_lite.encoder import LiteEncoder
+
+    return LiteEncoder

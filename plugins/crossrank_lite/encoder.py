@@ -1,0 +1,139 @@
+"""The encoder ``lite``: two frozen towers out of PyPI packages and this project's small heads."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import crossrank as cr
+from crossrank.errors import InputError, StoreError
+from crossrank_lite.packages import require
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from crossrank.collection import Feature
+    from crossrank_lite.models import Models
+
+HEADS = Path(__file__).with_name("heads.safetensors")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LiteParameters:
+    """Parameters of the encoder.
+
+    Parameters
+    ----------
+    heads
+        The file of trained heads; the one that ships with the package by default. Another one
+        comes from ``examples/train_lite.py``.
+    """
+
+    heads: str | Path = HEADS
+
+
+class LiteEncoder(cr.Encoder):
+    """Embeddings and tokens from EfficientNet-Lite0 cells and MiniLM words.
+
+    A picture is squeezed into 288×288 pixels and seen as a grid of 9×9 cells; the tokens of a text
+    are its words. Both models are loaded when the first batch of their side is encoded; nothing is
+    fetched from anywhere. Encoding is thread-safe and computes in float32 on the CPU.
+
+    Parameters
+    ----------
+    **params
+        See `LiteParameters`.
+
+    Attributes
+    ----------
+    cut_texts : int
+        How many texts were longer than the model can read (256 word pieces), and were cut.
+
+    References
+    ----------
+    Tan and Le, "EfficientNet", ICML 2019; Wang et al., "MiniLM", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> gallery = cr.encode("lite", paths)  # doctest: +SKIP
+    """
+
+    info: ClassVar[cr.EncoderInfo] = cr.EncoderInfo(
+        name="lite",
+        summary="EfficientNet-Lite0 cells and MiniLM words from PyPI, with heads trained here",
+        features={
+            "image": ("embedding", "tokens", "token_boxes", "regions", "boxes", "size"),
+            "text": ("embedding", "tokens", "token_text", "words"),
+        },
+        default_features=("embedding", "tokens", "token_boxes", "token_text"),
+        paper="Tan and Le, ICML 2019; Wang et al., NeurIPS 2020",
+        extra="lite",
+    )
+    Parameters: ClassVar[type] = LiteParameters
+    params: LiteParameters
+    batch_size = 64
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.cut_texts = 0
+        self._models: Models | None = None
+        self._lock = threading.Lock()
+
+    def fingerprint(self) -> str:
+        """Return a digest of what decides the features: the content of the heads' file.
+
+        The towers are those of packages whose versions the extra ``lite`` pins.
+        """
+        path = Path(self.params.heads)
+        try:
+            content = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        except OSError as error:
+            raise StoreError(f"lite: {path} cannot be read: {error}") from error
+        return cr.fingerprint([type(self).__qualname__, content])
+
+    def encode_batch(
+        self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
+    ) -> Mapping[str, Feature]:
+        """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
+        models = self._loaded()
+        if modality == "image":
+            return models.of_pictures([_open(item) for item in items], features)
+        made, cut = models.of_texts([str(item.text) for item in items], features)
+        if cut:
+            self._report(cut, len(items))
+        return made
+
+    def _loaded(self) -> Models:
+        with self._lock:
+            if self._models is None:
+                require("torch")
+                from crossrank_lite.models import Models
+
+                self._models = Models(Path(self.params.heads))
+            return self._models
+
+    def _report(self, cut: int, texts: int) -> None:
+        with self._lock:
+            level = logging.INFO if self.cut_texts else logging.WARNING
+            self.cut_texts += cut
+        logger.log(
+            level,
+            "lite: %d of %d texts are longer than the 256 word pieces the model can read, "
+            "and were cut (%d so far)",
+            cut,
+            texts,
+            self.cut_texts,
+        )
+
+
+def _open(item: cr.Item) -> Image.Image:
+    if item.image is None:
+        raise InputError(f"lite: the item {item.id!r} has no image")
+    return cr.open_image(item.image)
