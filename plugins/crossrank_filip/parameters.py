@@ -8,7 +8,6 @@ from crossrank.errors import ParameterError
 
 _CHOICES = {
     "mode": ("auto", "t2i", "i2t", "both"),
-    "screening": ("auto", "off"),
     "backend": ("auto", "numpy", "torch"),
 }
 
@@ -25,15 +24,11 @@ class FilipParameters:
         tokens, which is s^T for a text query and s^I for an image query, the directions they are
         trained in, and the same rule for any other query.  Where modalities do not tell the sides
         apart, ``"t2i"`` and ``"i2t"`` average over the query's tokens too.
-    screening
-        ``"auto"``: where only the best scores matter, compare in bfloat16 first and give exact
-        scores to those that can be among them, on CPUs where that pays; ``"off"``: never.
     backend
         ``"auto"``: torch where it is installed, else numpy; or the one to use.
     """
 
     mode: str = "auto"
-    screening: str = "auto"
     backend: str = "auto"
 
     def __post_init__(self) -> None:
