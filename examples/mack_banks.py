@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank_knowledge import CaptionWords, KnowledgeBank, SpacyParser, build, refine, sharpened
+from crossrank_knowledge.regions import pool_under_box
 from mack_data import Split
 
 
@@ -28,11 +29,13 @@ def make_banks(train: Split) -> None:
             yield " ".join(own), cells.astype(np.float32).mean(axis=0)
 
     def labelled() -> Iterator[tuple[str, NDArray[np.float32]]]:
-        for labels, regions in zip(boxes["labels"], boxes["regions"], strict=True):
-            yield from zip(labels, regions.astype(np.float32), strict=True)
+        columns = (boxes["labels"], boxes["boxes"], images["regions"], images["token_boxes"])
+        for labels, found, cells, places in zip(*columns, strict=True):
+            for label, box in zip(labels, found, strict=True):
+                yield label, pool_under_box(np.asarray(cells), np.asarray(places), tuple(box))
 
     bank = made(work / "bank_a", captions(), images.encoder)
-    # the boxes are pooled from the same grid, so that both banks serve the same gallery
+    # pooled from the same grid under the detector's boxes, so that both banks serve one gallery
     made(work / "bank_b", labelled(), images.encoder)
     for keep in (25, 10):
         made(

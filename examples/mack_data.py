@@ -73,7 +73,7 @@ def prepare(splits: Sequence[Split]) -> None:
             features += ("embedding", "tokens")
         encoded(split, "images", "lite", items, features)
         model = split.data / "yolox_nano" / "yolox_nano.onnx"
-        found = ("regions", "boxes", "labels", "box_scores")
+        found = ("boxes", "labels", "box_scores")
         encoded(split, "boxes", "detect", items, found, model=model)
         if split.name != "train":
             captions = [

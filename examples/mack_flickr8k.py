@@ -15,9 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.evaluation import BothDirections
@@ -28,6 +32,21 @@ DEPTH = 100
 WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0)
 FILIP_WEIGHTS = (0.5, 0.75, 1.0, 1.5)
 DIRECTIONS = ("t2i", "i2t")
+K_MAX = {"t2i": (1, 3, 5, 10, 20), "i2t": (1, 2, 3)}
+"""How many of the best regions of a word, or of the best words of a region, are averaged."""
+
+FORMS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    direction: [
+        ("bank_a", {"center": False, "k_max": 1}),
+        *[("bank_a", {"center": True, "k_max": k}) for k in K_MAX[direction]],
+        *[
+            (name, {"center": True, "k_max": K_MAX[direction][1]})
+            for name in ("bank_a_sharp25", "bank_a_sharp10", "bank_a_refined", "bank_b")
+        ],
+    ]
+    for direction in DIRECTIONS
+}
+"""What is tried on val: bank and parameters."""
 
 
 def mack(bank: Path, fusion: cr.Fusion, depth: int | None = DEPTH, **params: Any) -> cr.Stage:
@@ -45,52 +64,68 @@ def recalls(split: Split, direction: str, rankings: Any) -> dict[str, float]:
     return {name: round(result["it"][name], 2) for name in ("R@1", "R@5", "R@10")}
 
 
-def alone(split: Split, direction: str, bank: Path, **params: Any) -> dict[str, float]:
+def alone(split: Split, direction: str, bank: Path, **params: Any) -> cr.Rankings:
     """Rank everything by MACK only."""
-    everything = unranked(split, direction)
-    rankings = run(split, everything, direction, mack(bank, cr.Replace(), None, **params))
-    return recalls(split, direction, rankings)
+    stage = mack(bank, cr.Replace(), None, **params)
+    return run(split, unranked(split, direction), direction, stage)
 
 
 def tune(val: Split, train: Split) -> None:
-    """Choose bank form, k_max, weights and normalisation on val."""
-    work = val.work
-    forms = [
-        ("bank_a", {"center": False, "k_max": 1}),
-        *[("bank_a", {"center": True, "k_max": k}) for k in (1, 3, 5, 10)],
-        *[(f"bank_a_sharp{keep}", {"center": True, "k_max": 3}) for keep in (25, 10)],
-        ("bank_a_refined", {"center": True, "k_max": 3}),
-        ("bank_b", {"center": True, "k_max": 3}),
-    ]
+    """Choose bank, k_max, weights and normalisation on val."""
     choice: dict[str, Any] = {}
     for direction in DIRECTIONS:
-        found = []
-        for name, params in forms:
-            got = alone(val, direction, work / name, **params)
+        best: tuple[float, dict[str, Any], Remembered] | None = None
+        for name, params in FORMS[direction]:
+            rankings = alone(val, direction, val.work / name, **params)
+            got = recalls(val, direction, rankings)
             print(f"val {direction} MACK alone {name} {params}: {got}", flush=True)
-            found.append((sum(got.values()), name, params))
-        _, name, params = max(found, key=lambda each: each[0])
-        choice[f"alone-{direction}"] = {"bank": name, "params": params}
+            if best is None or sum(got.values()) > best[0]:
+                form = {"bank": name, "params": params}
+                best = sum(got.values()), form, Remembered(rankings=rankings)
+        assert best is not None
+        _, form, scores = best
+        choice[f"alone-{direction}"] = form
         for base in ("embedding", "labels"):
             candidates = base_of(base, val, train, direction)
-            filips = FILIP_WEIGHTS if base == "embedding" else ()
-            choice[f"{base}-{direction}"] = best_weight(
-                val, candidates, direction, (), [work / name], params
-            )
-            if filips:
-                weight, _ = max(
-                    (
-                        (w, recalls(val, direction, run(val, candidates, direction, filip(w))))
-                        for w in filips
-                    ),
-                    key=lambda each: sum(each[1].values()),
-                )
-                found_weight = best_weight(
-                    val, candidates, direction, (filip(weight),), [work / name], params
-                )
-                choice[f"filip-{direction}"] = {"filip": weight, **found_weight}
-    (work / "choice.json").write_text(json.dumps(choice, indent=1))
+            choice[f"{base}-{direction}"] = form | best_weight(val, candidates, direction, scores)
+        candidates = base_of("embedding", val, train, direction)
+        weight = max(
+            FILIP_WEIGHTS,
+            key=lambda w: sum(
+                recalls(val, direction, run(val, candidates, direction, filip(w))).values()
+            ),
+        )
+        with_filip = best_weight(val, candidates, direction, scores, filip(weight))
+        choice[f"filip-{direction}"] = form | with_filip | {"filip": weight}
+    (val.work / "choice.json").write_text(json.dumps(choice, indent=1))
     print(json.dumps(choice, indent=1))
+
+
+class Remembered(cr.Reranker):
+    """Gives the raw scores of an earlier run again, so that many weights can be tried on them."""
+
+    info = cr.RerankerInfo(name="remembered", summary="the raw scores of an earlier run")
+
+    @dataclass(frozen=True, slots=True)
+    class Parameters:
+        """The earlier run, over the same queries and gallery."""
+
+        rankings: cr.Rankings
+
+    @cached_property
+    def matrix(self) -> NDArray[np.float32]:
+        """``[queries, gallery]``, NaN where it abstained."""
+        rankings = self.params.rankings
+        shape = (len(rankings.query_ids), len(rankings.candidate_ids))
+        matrix = np.full(shape, np.nan, np.float32)
+        np.put_along_axis(matrix, rankings.index, rankings.scores("mack"), axis=1)
+        return matrix
+
+    def score(self, block: cr.Block, state: Any) -> cr.Scores:
+        """Look the scores up."""
+        values = self.matrix[block.query_rows[:, None], block.candidate_rows[block.index]]
+        unknown = np.isnan(values)
+        return cr.Scores(np.where(unknown, np.float32(0), values), unknown & block.mask)
 
 
 def base_of(base: str, split: Split, train: Split, direction: str) -> cr.Candidates:
@@ -104,24 +139,18 @@ def filip(weight: float) -> cr.Stage:
 
 
 def best_weight(
-    val: Split,
-    candidates: cr.Candidates,
-    direction: str,
-    before: Sequence[cr.Stage],
-    banks: Sequence[Path],
-    params: dict[str, Any],
+    val: Split, candidates: cr.Candidates, direction: str, scores: Remembered, *before: cr.Stage
 ) -> dict[str, Any]:
-    """Try weights and normalisations, and return what gives the highest R@1 + R@5 + R@10."""
+    """Return the weight and normalisation with the highest R@1 + R@5 + R@10."""
     found = []
-    for bank in banks:
-        for normalise in ("zscore", "none"):
-            for weight in WEIGHTS:
-                stage = mack(bank, cr.WeightedSum(weight, normalise), **params)
-                got = recalls(val, direction, run(val, candidates, direction, *before, stage))
-                found.append((sum(got.values()), weight, normalise, got))
+    for normalise in ("zscore", "none"):
+        for weight in WEIGHTS:
+            stage = cr.Stage(scores, DEPTH, cr.WeightedSum(weight, normalise))
+            got = recalls(val, direction, run(val, candidates, direction, *before, stage))
+            found.append((sum(got.values()), weight, normalise, got))
     _, weight, normalise, got = max(found, key=lambda each: each[0])
     print(f"val {direction} {[s.name for s in before]} weight {weight} {normalise}: {got}")
-    return {"weight": weight, "normalise": normalise, "bank": banks[0].name, "params": params}
+    return {"weight": weight, "normalise": normalise}
 
 
 def test(split: Split, train: Split) -> None:
@@ -135,7 +164,7 @@ def test(split: Split, train: Split) -> None:
             (name, {"center": True}) for name in ("bank_a_refined", "bank_a_sharp10", "bank_b")
         ]
         for name, params in [*forms, (form["bank"], form["params"])]:
-            got = alone(split, direction, work / name, **params)
+            got = recalls(split, direction, alone(split, direction, work / name, **params))
             print(f"test {direction} MACK alone {name} {params}: {got}", flush=True)
     for base in ("embedding", "labels"):
         tables = []
