@@ -19,8 +19,9 @@ endif
 demo: install
 	@$(BIN)/crossrank demo -o $(DEMO) --force
 
+# a process per core, each with one thread: kernels that wait for each other's threads are slow
 test: install
-	$(BIN)/pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto
 
 install: $(READY)
 

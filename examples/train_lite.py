@@ -16,7 +16,6 @@ import logging
 import math
 import os
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,6 @@ def main() -> None:
     logging.basicConfig(format="%(asctime)s %(message)s")
     for name in ("train_lite", "lite_features"):
         logging.getLogger(name).setLevel(logging.INFO)
-    started = time.monotonic()
     given.out.mkdir(parents=True, exist_ok=True)
     splits = {name: read_split(given.data, name, given.limit) for name in ("train", "val", "test")}
     torch.manual_seed(given.seed)
@@ -72,7 +70,6 @@ def main() -> None:
     path = given.out / "heads.safetensors"
     save_heads(heads.eval(), path)
     figures = measured(path, splits) | {"settings": settings, "history": history}
-    figures["minutes_of_last_call"] = round((time.monotonic() - started) / 60, 1)
     write_json(given.out / "figures.json", figures)
     logger.info("test: %s", figures["test"])
 
