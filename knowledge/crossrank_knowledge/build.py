@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -15,7 +16,7 @@ from crossrank import fingerprint
 from crossrank.atomic import refuse_existing
 from crossrank.errors import InputError, StoreError
 from crossrank_knowledge.bank import KnowledgeBank
-from crossrank_knowledge.store import open_bank, read_manifest, save_bank
+from crossrank_knowledge.store import MANIFEST, open_bank, read_manifest, save_bank
 from crossrank_knowledge.sums import RunningSums
 from crossrank_knowledge.tokens import label_tokens
 
@@ -60,7 +61,7 @@ def build(
     out
         A new folder for the bank.  Until it is complete the sums lie in ``<out>.partial``, and
         the same call goes on from there; a plain iterable is read again up to that place and
-        must give the same items.
+        must give the same items.  Called once more, it opens the finished bank.
     encoder
         What made the features: the `encoder` of their collection; taken from a `Source`.
     data
@@ -82,7 +83,7 @@ def build(
         Naming the item: a label that is no str, a feature that is no vector, of another length,
         or not finite; or if no word is left.
     StoreError
-        If `out` exists, or what lies in ``<out>.partial`` is another build's.
+        If `out` exists and holds anything else, or what lies in ``<out>.partial`` is another build's.
     """
     if not_finite not in ("refuse", "skip"):
         raise InputError(f"build: not_finite is {not_finite!r}; give 'refuse' or 'skip'")
@@ -90,7 +91,7 @@ def build(
     origin = stream.fingerprint() if isinstance(stream, Source) else None
     recipe = fingerprint([origin, maker, data, lemma is not None, min_count, not_finite])
     folder = None if out is None else Path(out)
-    if folder is not None and _finished(folder, recipe, known=origin is not None):
+    if folder is not None and _finished(folder, recipe, stream):
         return open_bank(folder)
 
     sums = RunningSums()
@@ -109,7 +110,7 @@ def build(
     bank = _bank(sums, maker, data, min_count)
     if folder is None:
         return bank
-    save_bank(bank, folder, recipe)
+    save_bank(bank, folder, f"{recipe}:{_seen(sums)}")
     shutil.rmtree(_partial(folder), ignore_errors=True)
     return open_bank(folder)
 
@@ -154,12 +155,7 @@ def _rest(stream: Iterable[LabelledFeature] | Source, sums: RunningSums) -> Iter
         return stream.from_item(sums.items)
     items = iter(stream)
     if sums.items:
-        seen = RunningSums()
-        for label, feature in items:
-            seen.witness(label, feature)
-            if seen.items == sums.items:
-                break
-        if (seen.items, seen.digest) != (sums.items, sums.digest):
+        if _seen(_witnessed(items, sums.items)) != _seen(sums):
             raise StoreError(
                 "build: the stream differs from the one that the checkpoint was made from; give "
                 "the same items again, or remove the folder <out>.partial to start anew"
@@ -193,17 +189,30 @@ def _bank(
     )
 
 
-def _finished(folder: Path, recipe: str, known: bool) -> bool:
+def _finished(folder: Path, recipe: str, stream: Iterable[LabelledFeature] | Source) -> bool:
     """Tell whether this very build ended here before; refuse any other folder."""
     if not folder.exists():
         return False
-    ours = (folder / "bank.json").is_file() and read_manifest(folder)["recipe"] == recipe
-    if ours and (known or _partial(folder).is_dir()):
-        # killed after the bank appeared and before its sums were removed
-        shutil.rmtree(_partial(folder), ignore_errors=True)
-        return True
+    made_by = read_manifest(folder)["recipe"] if (folder / MANIFEST).is_file() else None
+    if made_by is not None and made_by.partition(":")[0] == recipe:
+        if isinstance(stream, Source) or made_by.partition(":")[2] == _seen(_witnessed(stream)):
+            # it may have been killed after the bank appeared and before its sums were removed
+            shutil.rmtree(_partial(folder), ignore_errors=True)
+            return True
     refuse_existing(folder)
     return False
+
+
+def _witnessed(items: Iterable[LabelledFeature], most: int | None = None) -> RunningSums:
+    """Return sums that have seen the first `most` items, or all, without adding them up."""
+    seen = RunningSums()
+    for label, feature in islice(items, most):
+        seen.witness(label, feature)
+    return seen
+
+
+def _seen(sums: RunningSums) -> str:
+    return f"{sums.items}:{sums.digest}"
 
 
 def _resumed(checkpoint: Path, recipe: str) -> RunningSums:

@@ -37,7 +37,7 @@ class RunningSums:
     def witness(self, label: str, feature: ArrayLike) -> None:
         """Take an item into the digest by which a resumed build knows its stream."""
         self.digest = zlib.crc32(np.ascontiguousarray(feature).data, self.digest)
-        self.digest = zlib.crc32(label.encode(), self.digest)
+        self.digest = zlib.crc32(str(label).encode(), self.digest)
         self.items += 1
 
     def add(self, words: list[str], feature: NDArray[np.float64]) -> None:

@@ -131,16 +131,24 @@ def test_resuming_checks_the_stream_and_the_options(tmp_path: Path) -> None:
     bank = build(numbered(90), out, checkpoint_every=20)
     whole = build(numbered(90))
     assert bank == whole and not (tmp_path / "bank.partial").exists()
+    assert build(numbered(90), out) == whole
+    for other in (numbered(89), numbered(91)):
+        with pytest.raises(StoreError, match="exists already"):
+            build(other, out)
     with pytest.raises(StoreError, match="exists already"):
-        build(numbered(90), out)
+        build(numbered(90), out, min_count=2)
 
 
 def test_a_kill_after_the_bank_appeared_is_mended(tmp_path: Path) -> None:
     out = tmp_path / "bank"
     whole = build(numbered(50), out)
-    (tmp_path / "bank.partial").mkdir()
-    assert build(numbered(50), out) == whole
-    assert not (tmp_path / "bank.partial").exists()
+    written = (out / "bank.json").stat().st_mtime_ns
+    for left in (True, False):
+        if left:
+            (tmp_path / "bank.partial").mkdir()
+        assert build(numbered(50), out) == whole
+        assert not (tmp_path / "bank.partial").exists()
+    assert (out / "bank.json").stat().st_mtime_ns == written
 
 
 SCRIPT = """
