@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 SHAPES = ((32, 128, 196, 256), (32, 128, 256, 768), (32, 1000, 128, 128), (77, 128, 257, 1024))
 CASES = [(*shape, ragged) for shape in SHAPES for ragged in (False, True)]
 OURS = "crossrank"
+PAUSE = 0.05
+"""Seconds in which the threads of the rival before stop spinning; then a call warms the caches up."""
 Scorer = Callable[[], NDArray[Any]]
 Problem = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
@@ -42,13 +44,12 @@ def unit(rng: np.random.Generator, rows: int, dim: int) -> NDArray[np.float32]:
 
 def with_crossrank(query: Any, flat: Any, lengths: Any) -> Scorer:
     import crossrank as cr
-    from crossrank_filip.interaction import kernel, late_interaction
+    from crossrank_filip.interaction import late_interaction
 
     asked, listed = cr.Ragged(query, [len(query)]), cr.Ragged(flat, lengths)
     index = np.arange(len(lengths))[None]
     mask = np.ones(index.shape, bool)
-    by = kernel()
-    return lambda: late_interaction(asked, listed, index, mask, by=by)[0]
+    return lambda: late_interaction(asked, listed, index, mask)[0]
 
 
 def with_numpy(query: Any, flat: Any, lengths: Any) -> Scorer:
@@ -103,6 +104,8 @@ def serve(rival: str, case: int) -> None:
     scores = scorer()
     print(json.dumps([float(score) for score in scores]), flush=True)
     for _ in sys.stdin:
+        time.sleep(PAUSE)
+        scorer()
         start = time.perf_counter()
         scorer()
         print(time.perf_counter() - start, flush=True)
@@ -122,7 +125,7 @@ def compare(case: int, rounds: int) -> dict[str, list[float] | str]:
         expected = scores if expected is None else expected
         agrees = np.allclose(scores, expected, atol=1e-5)
         found[rival] = [] if agrees else f"disagrees by {np.abs(scores - expected).max():.2g}"
-    for turn in range(rounds + 2):
+    for _ in range(rounds):
         for rival, process in running.items():
             seconds = found[rival]
             if isinstance(seconds, str):
@@ -130,7 +133,7 @@ def compare(case: int, rounds: int) -> dict[str, list[float] | str]:
             line = answer(process, "once\n")
             if line is None:
                 found[rival] = f"crashed: {complaint(process)}"
-            elif turn >= 2:  # the first two warm up
+            else:
                 seconds.append(float(line))
     for process in running.values():
         process.kill()

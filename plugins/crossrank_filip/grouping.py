@@ -46,7 +46,7 @@ def runs(anchors: Integers, partners: Integers, lengths: Integers, most_rows: in
     lengths
         ``[P]`` how many tokens each partner has.
     most_rows
-        A run has at most as many tokens, or a single pair.
+        A run has at most as many tokens, or a single pair; runs are about equally large.
 
     Yields
     ------
@@ -63,7 +63,9 @@ def runs(anchors: Integers, partners: Integers, lengths: Integers, most_rows: in
         at = begin
         while at < end:
             before = int(ends[at - 1]) if at else 0
-            full = int(np.searchsorted(ends, before + most_rows, side="right"))
+            left = int(ends[end - 1]) - before
+            share = left // -(-left // most_rows)
+            full = int(np.searchsorted(ends, before + share, side="right"))
             stop = min(end, max(at + 1, full))
             inner = starts[(starts > at) & (starts < stop)]
             yield Run(

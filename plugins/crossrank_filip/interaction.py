@@ -22,23 +22,27 @@ MeanOver: TypeAlias = Literal["queries", "candidates"]
 SCRATCH_BYTES = 32 << 20
 ROWS_PER_CALL = 512
 """How many gathered rows one more call costs, about."""
+LARGE = 1 << 26
+"""Multiplications in one product from which on torch repays what calling it costs."""
 
 
-def kernel(name: str = "auto") -> Kernel:
+def kernel(name: str = "auto", multiplications: int = LARGE) -> Kernel:
     """Return what does the arithmetic.
 
     Parameters
     ----------
     name
-        ``"numpy"``, ``"torch"``, or ``"auto"``: torch where it is installed, because it is faster.
-        Nothing else decides, so that the same input gives the same bits.
+        ``"numpy"``, ``"torch"``, or ``"auto"``: whichever is faster, torch for large products
+        where it is installed.  Nothing else decides, so that the same input gives the same bits.
+    multiplications
+        How large the products will be, on average.
 
     Raises
     ------
     MissingPackageError
         If torch was asked for and is not there.
     """
-    if name != "numpy":
+    if name == "torch" or (name == "auto" and multiplications >= LARGE):
         try:
             from crossrank_filip.torch_kernel import TorchKernel
         except ImportError as error:
@@ -59,7 +63,7 @@ def late_interaction(
     mask: NDArray[np.bool_],
     *,
     mean_over: MeanOver = "queries",
-    by: Kernel | None = None,
+    backend: str = "auto",
 ) -> Floats:
     """Score every query with its candidates, in exact float32.
 
@@ -74,8 +78,8 @@ def late_interaction(
     mean_over
         ``"queries"``: the mean over the query's tokens of the max over the candidate's;
         ``"candidates"``: the other way round.
-    by
-        What `kernel` returned; by default what it returns for ``"auto"``.
+    backend
+        What does the arithmetic, see `kernel`.
 
     Returns
     -------
@@ -102,16 +106,15 @@ def late_interaction(
     scores = np.zeros(index.shape, np.float32)
     if not len(rows):
         return scores
-    by = kernel() if by is None else by
     at_query = _cost(of_queries, candidates.lengths[of_candidates]) <= _cost(
         of_candidates, queries.lengths[of_queries]
     )
     if at_query:
         over_anchor = mean_over == "queries"
-        values = _score_pairs(by, queries, candidates, of_queries, of_candidates, over_anchor)
+        values = _score_pairs(backend, queries, candidates, of_queries, of_candidates, over_anchor)
     else:
         over_anchor = mean_over == "candidates"
-        values = _score_pairs(by, candidates, queries, of_candidates, of_queries, over_anchor)
+        values = _score_pairs(backend, candidates, queries, of_candidates, of_queries, over_anchor)
     scores[rows, columns] = values
     return scores
 
@@ -148,7 +151,7 @@ def _cost(anchors: Integers, partner_lengths: Integers) -> int:
 
 
 def _score_pairs(
-    by: Kernel,
+    backend: str,
     anchors: cr.Ragged,
     partners: cr.Ragged,
     of_anchors: Integers,
@@ -160,6 +163,8 @@ def _score_pairs(
     of_anchors, of_partners = of_anchors[order], of_partners[order]
     anchor_rows, partner_rows = float_rows(anchors), float_rows(partners)
     lengths = partners.lengths[of_partners]
+    work = int((lengths * anchors.lengths[of_anchors]).sum()) * anchor_rows.shape[1]
+    by = kernel(backend, work // len(np.unique(of_anchors)))
     most = SCRATCH_BYTES // (4 * (partner_rows.shape[1] + 2 * int(anchors.lengths.max())))
     values = np.empty(len(order), np.float32)
     for run in runs(of_anchors, of_partners, lengths, most):

@@ -25,7 +25,7 @@ class FilipParameters:
         trained in, and the same rule for any other query.  Where modalities do not tell the sides
         apart, ``"t2i"`` and ``"i2t"`` average over the query's tokens too.
     backend
-        ``"auto"``: torch where it is installed, else numpy; or the one to use.
+        ``"numpy"``, ``"torch"``, or ``"auto"``: torch for large products where it is installed.
     """
 
     mode: str = "auto"

@@ -10,7 +10,7 @@ import numpy as np
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError
 from crossrank_filip.explaining import Parts, links
-from crossrank_filip.interaction import MeanOver, kernel, late_interaction
+from crossrank_filip.interaction import MeanOver, late_interaction
 from crossrank_filip.kernel import Floats
 from crossrank_filip.parameters import FilipParameters
 
@@ -82,7 +82,7 @@ class FilipReranker(cr.Reranker):
             block.index,
             block.mask,
             mean_over=mean_over,
-            by=kernel(self.params.backend),
+            backend=self.params.backend,
         )
 
     def _mean_over(self, direction: str) -> tuple[MeanOver, ...]:

@@ -15,15 +15,14 @@ from crossrank_filip.kernel import MOST_PADDING, Floats, Integers, Kernel, padde
 
 ROWS = 16
 FEWEST_ROWS = 16 * ROWS
-LARGE = 1 << 26
-"""Multiplications from which on torch repays what calling it costs."""
 
 
 class TorchKernel(Kernel):
-    """Large products as a convolution of size 1×1, which torch hands to oneDNN.
+    """Products as a convolution of size 1×1, which torch hands to oneDNN.
 
     ``torch.mm`` goes to MKL, which takes up to twice the time on thin float32 products (tens of
-    columns).  Small ones stay with numpy.
+    columns).  Nothing here calls BLAS through numpy: its threads and torch's would wait for each
+    other.
     """
 
     name = "torch"
@@ -39,15 +38,11 @@ class TorchKernel(Kernel):
         self, tokens: Floats, part: slice, anchor: Floats, lengths: Integers
     ) -> Floats:
         """See `Kernel.best_of_segments`."""
-        if (part.stop - part.start) * anchor.size < LARGE:
-            return super().best_of_segments(tokens, part, anchor, lengths)
         table = products(as_tensor(tokens), part, as_tensor(anchor))
         return segment_max(table, lengths).numpy()
 
     def best_of_rows(self, tokens: Floats, part: slice, anchor: Floats) -> Floats:
         """See `Kernel.best_of_rows`."""
-        if (part.stop - part.start) * anchor.size < LARGE:
-            return super().best_of_rows(tokens, part, anchor)
         best: Floats = products(as_tensor(tokens), part, as_tensor(anchor)).amax(dim=1).numpy()
         return best
 
@@ -56,17 +51,21 @@ def products(tokens: Tensor, part: slice, anchor: Tensor) -> Tensor:
     """Return ``[N, L]``: the inner products of N rows of `tokens` with the rows of `anchor`.
 
     The rows are read, where they lie, as a picture ``[N / 16, D, 16, 1]`` with channels last.  A
-    window that is a little too wide is cheaper than a second product for the rows left over.
+    window that is a little too wide is cheaper than a second product for the rows left over, which
+    is made where the tokens end.
     """
     count, size = part.stop - part.start, padded_size(part.stop - part.start)
-    if size > len(tokens):
-        tokens = functional.pad(tokens, (0, 0, 0, size - len(tokens)))
-    first = min(part.start, len(tokens) - size)
+    if len(tokens) < FEWEST_ROWS:
+        return torch.mm(tokens[part], anchor.T)
+    size = min(size, len(tokens) // ROWS * ROWS)
+    first = max(0, min(part.start, len(tokens) - size))
     dim = tokens.shape[1]
     pixels = tokens[first : first + size].view(-1, ROWS, 1, dim).permute(0, 3, 1, 2)
     table = functional.conv2d(pixels, anchor.view(-1, dim, 1, 1)).permute(0, 2, 3, 1)
-    start = part.start - first
-    return table.reshape(size, -1)[start : start + count]
+    rows = table.reshape(size, -1)[part.start - first :][:count]
+    if len(rows) == count:
+        return rows
+    return torch.cat([rows, torch.mm(tokens[first + size : part.stop], anchor.T)])
 
 
 def segment_max(table: Tensor, lengths: Integers) -> Tensor:

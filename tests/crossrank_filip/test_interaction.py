@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError
-from crossrank_filip.interaction import kernel, late_interaction
+from crossrank_filip.interaction import late_interaction
 
 Side = Literal["queries", "candidates"]
 SIDES: tuple[Side, ...] = ("queries", "candidates")
@@ -36,10 +36,10 @@ def test_the_vectors_of_the_paper_s_equations(name: str) -> None:
     only = np.zeros((1, 1), np.int64), np.ones((1, 1), bool)
     for sign, from_image, from_text in ((1, 0.902368927, 1.0), (-1, -0.235702260, None)):
         images, texts = cr.Ragged(sign * image, [3]), cr.Ragged(text, [2])
-        scored = late_interaction(images, texts, *only, by=kernel(name))
+        scored = late_interaction(images, texts, *only, backend=name)
         assert scored[0, 0] == pytest.approx(from_image, abs=1e-6)
         if from_text is not None:
-            scored = late_interaction(texts, images, *only, by=kernel(name))
+            scored = late_interaction(texts, images, *only, backend=name)
             assert scored[0, 0] == pytest.approx(from_text, abs=1e-6)
 
 
@@ -70,7 +70,7 @@ def test_every_pair_equals_the_loop(
     problem: tuple[cr.Ragged, cr.Ragged, NDArray[Any], NDArray[Any]], side: Side, name: str
 ) -> None:
     queries, candidates, index, mask = problem
-    found = late_interaction(*problem, mean_over=side, by=kernel(name))
+    found = late_interaction(*problem, mean_over=side, backend=name)
     assert found.dtype == np.float32
     assert found.shape == index.shape
     for row, place in np.argwhere(mask):
@@ -95,9 +95,7 @@ def test_larger_shapes_equal_float64(
         queries = cr.Ragged(unit(rng.normal(size=(3 * words, dim))), [words] * 3)
         for index in (np.tile(np.arange(count), (3, 1)), rng.integers(0, count, (3, 7))):
             mask = np.ones(index.shape, bool)
-            found = late_interaction(
-                queries, candidates, index, mask, mean_over=side, by=kernel(name)
-            )
+            found = late_interaction(queries, candidates, index, mask, mean_over=side, backend=name)
             for row, place in ((0, 0), (1, index.shape[1] // 2), (2, -1)):
                 asked = queries[row].astype(np.float64)
                 listed = candidates[int(index[row, place])].astype(np.float64)
