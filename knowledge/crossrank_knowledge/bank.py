@@ -151,14 +151,23 @@ class KnowledgeBank:
         prototype: NDArray[np.float32] = self.prototypes[self.row(word)]
         return prototype
 
-    def nearest(self, word: str, k: int = 10) -> list[tuple[str, float]]:
-        """Return the k words whose prototypes lie closest to a word's, with the cosine."""
+    def nearest(self, word: str, k: int = 10, center: bool = False) -> list[tuple[str, float]]:
+        """Return the k words whose prototypes lie closest to a word's, with the cosine.
+
+        With `center` the bank's mean is subtracted first: where features are all positive, every
+        cosine is high without.
+        """
         row = self.row(word)
-        centred = unit_rows(np.asarray(self.prototypes, np.float32))
-        cosines = centred @ centred[row]
+        unit = self.unit_prototypes(center)
+        cosines = unit @ unit[row]
         cosines[row] = -np.inf
         best = top_k(cosines, min(k, len(self) - 1))
         return [(self.words[place], float(cosines[place])) for place in best]
+
+    def unit_prototypes(self, center: bool = False) -> NDArray[np.float32]:
+        """Return the prototypes ``[V, D]`` as unit rows, the bank's mean subtracted or not."""
+        mean = np.asarray(self.mean, np.float32) if center else np.float32(0)
+        return unit_rows(np.asarray(self.prototypes, np.float32) - mean)
 
     def prototypes_of(self, row: int) -> NDArray[np.float32]:
         """Return ``[M, D]`` the clusters of a word, or its one prototype where there are none."""
@@ -242,11 +251,13 @@ class KnowledgeBank:
 
         return merge([self, *others])
 
-    def to_networkx(self, k: int = 5, words: Sequence[str] | None = None) -> nx.Graph:
+    def to_networkx(
+        self, k: int = 5, words: Sequence[str] | None = None, center: bool = False
+    ) -> nx.Graph:
         """Return the graph of nearest words; see `crossrank_knowledge.graph.nearest_graph`."""
         from crossrank_knowledge.graph import nearest_graph
 
-        return nearest_graph(self, k, words)
+        return nearest_graph(self, k, words, center)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, KnowledgeBank):

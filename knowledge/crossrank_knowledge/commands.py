@@ -146,7 +146,7 @@ def merge(banks: tuple[Path, ...], output: Path, as_json: bool) -> None:
 @click.option("--gallery", type=PATH, help="A collection with regions and paths, for the page.")
 @click.option("-o", "--output", type=PATH, help="Write a page with the pictures nearest to WORDS.")
 @click.option("--pictures", type=int, default=12, show_default=True, help="Per word, on the page.")
-@click.option("--center/--no-center", default=True, help="Subtract the bank's mean (pictures).")
+@click.option("--center/--no-center", default=True, help="Subtract the bank's mean first.")
 @force
 @as_json
 def show(
@@ -171,10 +171,10 @@ def show(
     near: list[list[NearPicture]] = [[] for _ in listed]
     if gallery is not None:
         near = nearest_pictures(opened, listed, cr.Collection.open(gallery), pictures, center)
-    found = describe(opened, listed, nearest, near)
+    found = describe(opened, listed, nearest, near, center)
     if output is not None:
         with atomic_file(output) as file:
-            file.write(render_page(opened, found))
+            file.write(render_page(opened, found, center))
     if as_json:
         write_json({**_summary(opened), "words": [_plain(asdict(each)) for each in found]})
         return

@@ -30,9 +30,11 @@ class Drawing:
     height: float = HEIGHT
 
 
-def draw_graph(bank: KnowledgeBank, words: Sequence[str], asked: Sequence[str]) -> Drawing:
+def draw_graph(
+    bank: KnowledgeBank, words: Sequence[str], asked: Sequence[str], center: bool = True
+) -> Drawing:
     """Lay out the graph of some words, each joined to the three nearest of them."""
-    graph = bank.to_networkx(3, words)
+    graph = bank.to_networkx(3, words, center)
     import networkx as nx
 
     places = nx.spring_layout(graph, seed=0, weight="weight")

@@ -9,14 +9,14 @@ import numpy as np
 
 from crossrank.errors import missing_package
 from crossrank_knowledge.bank import KnowledgeBank
-from crossrank_knowledge.vectors import top_k, unit_rows
+from crossrank_knowledge.vectors import top_k
 
 if TYPE_CHECKING:
     import networkx as nx
 
 
 def nearest_graph(
-    bank: KnowledgeBank, k: int = 5, words: Sequence[str] | None = None
+    bank: KnowledgeBank, k: int = 5, words: Sequence[str] | None = None, center: bool = False
 ) -> nx.Graph[str]:
     """Return a graph in which each word is joined to the k words nearest to it.
 
@@ -28,6 +28,8 @@ def nearest_graph(
         Neighbours per word, by the cosine of prototypes, which the edges carry as ``weight``.
     words
         Only these words; all of them by default.
+    center
+        Subtract the bank's mean before cosines are taken.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def nearest_graph(
         raise missing_package("networkx", "knowledge", "the graph of words") from error
     rows = range(len(bank)) if words is None else [bank.row(word) for word in words]
     names = [bank.words[row] for row in rows]
-    vectors = unit_rows(np.asarray(bank.prototypes, np.float32)[list(rows)])
+    vectors = bank.unit_prototypes(center)[list(rows)]
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(
         (name, {"count": int(bank.counts[row])}) for name, row in zip(names, rows, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, missing_package
 from crossrank_knowledge.bank import KnowledgeBank
-from crossrank_knowledge.vectors import region_vectors, top_k, unit_rows
+from crossrank_knowledge.vectors import region_vectors, top_k
 
 THUMBNAIL = 240
 CHUNK_IMAGES = 256
@@ -40,6 +41,15 @@ class NearPicture:
     path: Path | None
     cosine: float
     box: tuple[float, float, float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture as a ``data:`` address, and its size in pixels."""
+
+    uri: str
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +91,7 @@ def nearest_pictures(
             f"show: {bank!r} and the gallery ({gallery.encoder}, regions of {regions.trailing}) do "
             "not live in the same space; encode the gallery with the encoder of the bank"
         )
-    mean = np.asarray(bank.mean, np.float32) if center else np.float32(0)
-    vectors = unit_rows(bank.prototypes[[bank.row(word) for word in words]] - mean)
+    vectors = bank.unit_prototypes(center)[[bank.row(word) for word in words]]
     cosines = np.full((len(words), len(gallery)), -np.inf, np.float32)
     places = np.zeros((len(words), len(gallery)), np.int64)
     for start in range(0, len(gallery), CHUNK_IMAGES):
@@ -119,17 +128,32 @@ def _box(gallery: cr.Collection, row: int, place: int) -> tuple[float, float, fl
 
 
 def describe(
-    bank: KnowledgeBank, words: Sequence[str], neighbours: int, pictures: list[list[NearPicture]]
+    bank: KnowledgeBank,
+    words: Sequence[str],
+    neighbours: int,
+    pictures: list[list[NearPicture]],
+    center: bool = True,
 ) -> list[WordPage]:
     """Put together what the page says of each word."""
     return [
-        WordPage(word, int(bank.counts[bank.row(word)]), bank.nearest(word, neighbours), near)
+        WordPage(
+            word, int(bank.counts[bank.row(word)]), bank.nearest(word, neighbours, center), near
+        )
         for word, near in zip(words, pictures, strict=True)
     ]
 
 
-def render_page(bank: KnowledgeBank, words: Sequence[WordPage]) -> str:
+def render_page(bank: KnowledgeBank, words: Sequence[WordPage], center: bool = True) -> str:
     """Return one self-contained HTML page, pictures and graph included.
+
+    Parameters
+    ----------
+    bank
+        Whose words they are.
+    words
+        What `describe` put together.
+    center
+        Whether the cosines were taken after subtracting the bank's mean.
 
     Raises
     ------
@@ -145,19 +169,25 @@ def render_page(bank: KnowledgeBank, words: Sequence[WordPage]) -> str:
     environment = Environment(
         loader=PackageLoader("crossrank_knowledge"), autoescape=True, undefined=StrictUndefined
     )
-    near = dict.fromkeys(name for each in words for name, _ in [(each.word, 1.0), *each.nearest])
+    asked = [each.word for each in words]
+    near = dict.fromkeys([*asked, *(name for each in words for name, _ in each.nearest)])
     return environment.get_template("bank.html").render(
         bank=bank,
         words=words,
-        graph=draw_graph(bank, list(near), [each.word for each in words]),
-        thumbnail=_thumbnail,
+        center=center,
+        places=any(near.box is not None for each in words for near in each.pictures),
+        graph=draw_graph(bank, list(near), asked, center) if len(near) > 1 else None,
+        thumbnail=cache(_thumbnail),
     )
 
 
-def _thumbnail(path: Path) -> str:
-    """Return a picture as a ``data:`` address."""
+def _thumbnail(path: Path | None) -> Thumbnail | None:
+    """Return a small copy of a picture, or None where the gallery knows no file."""
+    if path is None:
+        return None
     picture = cr.open_image(path)
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     buffer = BytesIO()
     picture.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Thumbnail(uri, picture.width, picture.height)
