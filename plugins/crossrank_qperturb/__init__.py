@@ -1,0 +1,48 @@
+"""Q-Perturbation as a crossrank plugin: queries that look at the objects of an image.
+
+"Object-Aware Query Perturbation for Cross-Modal Image-Text Retrieval", ECCV 2024.  Importing this
+package loads neither torch nor transformers; the first use of a name below does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from crossrank.errors import missing_package
+
+if TYPE_CHECKING:
+    from crossrank_qperturb.cross_attention import CrossAttention
+    from crossrank_qperturb.input_boxes import boxes_to_input
+    from crossrank_qperturb.models import cross_attentions
+    from crossrank_qperturb.perturbing import Perturbation, perturbation, perturbed
+
+_HOMES = {
+    "CrossAttention": "cross_attention",
+    "Perturbation": "perturbing",
+    "boxes_to_input": "input_boxes",
+    "cross_attentions": "models",
+    "perturbation": "perturbing",
+    "perturbed": "perturbing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_package("torch", "qperturb", "qperturb") from error
+
+
+__all__ = [
+    "CrossAttention",
+    "Perturbation",
+    "boxes_to_input",
+    "cross_attentions",
+    "perturbation",
+    "perturbed",
+]

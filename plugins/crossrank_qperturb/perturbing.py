@@ -1,0 +1,234 @@
+"""Q-Perturbation: strengthen, in the queries, what lies along the keys of the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from crossrank.errors import InputError, ParameterError
+from crossrank_qperturb.boxes import MOST_BOXES, areas, checked_boxes
+from crossrank_qperturb.coverage import Grid, patch_coverage
+from crossrank_qperturb.cross_attention import Change, CrossAttention
+from crossrank_qperturb.interventions import intervening
+from crossrank_qperturb.models import cross_attentions, patch_grid
+from crossrank_qperturb.settings import Settings
+from crossrank_qperturb.subspaces import projectors
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbation:
+    """What is added to the queries of B images: ``Q' = Q + Q M``.
+
+    Parameters
+    ----------
+    matrices
+        Per number of a layer M ``[B, heads, d, d]`` float32, symmetric; 0 for an image without
+        boxes.
+    preserve_norm
+        Whether Q' is scaled back to the norm of Q.
+    """
+
+    matrices: Mapping[int, Tensor]
+    preserve_norm: bool = False
+
+    def __len__(self) -> int:
+        """Return B."""
+        return len(next(iter(self.matrices.values())))
+
+    def take(self, rows: ArrayLike | Tensor) -> Perturbation:
+        """Return the perturbation of some images, in the given order.
+
+        Parameters
+        ----------
+        rows
+            ``[M]`` integers; an image may stand more than once, as in a batch of pairs.
+        """
+        chosen = torch.as_tensor(np.asarray(rows) if not isinstance(rows, Tensor) else rows)
+        if chosen.dtype == torch.bool or chosen.dtype.is_floating_point or chosen.dim() != 1:
+            raise InputError("qperturb: take() wants a vector of integers, the rows of the images")
+        taken = {
+            number: matrices.index_select(0, chosen.to(matrices.device, torch.int64))
+            for number, matrices in self.matrices.items()
+        }
+        return Perturbation(taken, self.preserve_norm)
+
+    def change(self, number: int) -> Change:
+        """Return what the perturbation does to the queries ``[B, heads, n, d]`` of a layer.
+
+        Images whose M is 0 keep their queries bit for bit.
+        """
+        matrices = self.matrices[number]
+        perturbed = matrices.flatten(1).any(dim=1)
+        if not perturbed.any():
+            return _unchanged
+
+        def change(queries: Tensor) -> Tensor:
+            if len(queries) != len(matrices):
+                raise InputError(
+                    f"qperturb: the perturbation is of {len(matrices)} images, but the model ran "
+                    f"on a batch of {len(queries)}; gather one row per row of the batch with take()"
+                )
+            moved = queries + queries @ matrices.to(queries.device, queries.dtype)
+            if self.preserve_norm:
+                moved = moved * _ratio(queries, moved)
+            return torch.where(perturbed.to(queries.device)[:, None, None, None], moved, queries)
+
+        return change
+
+
+@torch.no_grad()
+def perturbation(
+    model: Any,
+    image_embeds: Tensor,
+    boxes: Iterable[ArrayLike],
+    *,
+    alpha: float = 8.0,
+    n_pc: float | int = 0.99,
+    weighting: str = "constant",
+    projector: str = "pca",
+    preserve_norm: bool = False,
+    grid: tuple[int, int] | None = None,
+    most_boxes: int = MOST_BOXES,
+) -> Perturbation:
+    """Compute the perturbation of some images from their objects.
+
+    Per cross-attention and head, with the keys K of the image, an object o with the patch weights
+    ``w_o`` has ``A_o = (diag(w_o) K)ᵀ (diag(w_o) K)`` and the projector ``P_o`` onto its principal
+    components; then ``M = mean over o of weight_o P_o``.
+
+    Parameters
+    ----------
+    model
+        See `cross_attentions`.  It is not run: only its key projections are.
+    image_embeds
+        ``[B, N, D]`` the vision output that the cross-attentions get: for BLIP-2 class token and
+        patches, for CoCa what its pooler gets.
+    boxes
+        Per image ``[n, 4]`` x0, y0, x1, y1 in [0, 1] of the model's input (see
+        `boxes_to_input`); empty for an image without boxes.  A box of no area has P = 0, and counts
+        as an object.
+    alpha, n_pc, weighting, projector, preserve_norm
+        See `Settings`.
+    grid
+        Rows and columns of patches, where they are not as many.
+    most_boxes
+        How many boxes an image may have.
+
+    Returns
+    -------
+    Perturbation
+        Of B images.  That of an image depends on this image alone, to the bit.
+
+    Raises
+    ------
+    InputError
+        For boxes or a vision output that cannot be used; nothing has been computed then.
+    ParameterError
+        For a setting that cannot be used.
+    """
+    settings = Settings(alpha, n_pc, weighting, projector, preserve_norm)
+    layers = cross_attentions(model)
+    _check_embeds(image_embeds, layers)
+    _check_components(n_pc, layers)
+    patches = patch_grid(model, image_embeds.shape[1], grid)
+    lists = checked_boxes(boxes, len(image_embeds), most_boxes)
+    return Perturbation(
+        {
+            number: _of_layer(layer, image_embeds, lists, patches, settings)
+            for number, layer in layers.items()
+        },
+        preserve_norm,
+    )
+
+
+@contextmanager
+def perturbed(model: Any, perturbation: Perturbation) -> Iterator[None]:
+    """Perturb the queries of a model in every forward pass inside the block.
+
+    Afterwards, also after an exception, the model is what it was: nothing of it is ever replaced.
+    The model is locked meanwhile: nested use is refused, another thread that wants to perturb it
+    waits, and what other threads run through the model is not perturbed.
+
+    Parameters
+    ----------
+    model
+        The one that the perturbation was computed with.
+    perturbation
+        One row per row of the batches that will run.
+
+    Raises
+    ------
+    InputError
+        If the perturbation is of another model, if the model is perturbed already, and from within
+        the model for a batch of another size.
+    """
+    layers = cross_attentions(model)
+    shapes = {number: (layer.heads, layer.head_size) for number, layer in layers.items()}
+    given = {number: (m.shape[1], m.shape[3]) for number, m in perturbation.matrices.items()}
+    if shapes != given:
+        raise InputError(
+            f"qperturb: the perturbation has layers with heads and sizes {given}, the model has "
+            f"{shapes}; compute it with this model"
+        )
+    with intervening(layers, {number: perturbation.change(number) for number in layers}):
+        yield
+
+
+def _of_layer(
+    layer: CrossAttention,
+    image_embeds: Tensor,
+    boxes: Sequence[NDArray[np.float64]],
+    grid: Grid,
+    settings: Settings,
+) -> Tensor:
+    """Return M ``[B, heads, d, d]``, image by image: batched products round by batch size."""
+    shape = (len(image_embeds), layer.heads, layer.head_size, layer.head_size)
+    matrices = image_embeds.new_zeros(shape, dtype=torch.float32)
+    others = image_embeds.shape[1] - grid.rows * grid.columns
+    for image, objects in enumerate(boxes):
+        if not len(objects):
+            continue
+        keys = layer.keys(image_embeds[image : image + 1])[0].float()
+        coverage = np.pad(patch_coverage(objects, grid), ((0, 0), (others, 0)))
+        weights = settings.object_weights(areas(objects))
+        spans = projectors(keys, _like(keys, coverage), settings.n_pc, settings.projector)
+        matrices[image] = (_like(keys, weights)[:, None, None, None] * spans).mean(dim=0)
+    return matrices
+
+
+def _like(keys: Tensor, values: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(values).to(keys.device, keys.dtype)
+
+
+def _ratio(queries: Tensor, moved: Tensor) -> Tensor:
+    """Return what scales `moved` to the norm of `queries`; 1 where it has none."""
+    norms = moved.norm(dim=-1, keepdim=True)
+    return torch.where(norms > 0, queries.norm(dim=-1, keepdim=True) / norms, 1.0)
+
+
+def _unchanged(queries: Tensor) -> Tensor:
+    return queries
+
+
+def _check_embeds(image_embeds: Tensor, layers: Mapping[int, CrossAttention]) -> None:
+    width = next(iter(layers.values())).width
+    if image_embeds.dim() != 3 or image_embeds.shape[2] != width:
+        raise InputError(
+            f"qperturb: image_embeds has shape {list(image_embeds.shape)}; give the vision output "
+            f"[images, tokens, {width}]"
+        )
+    if not bool(torch.isfinite(image_embeds).all()):
+        raise InputError("qperturb: image_embeds has NaN or infinity; encode the images again")
+
+
+def _check_components(n_pc: float | int, layers: Mapping[int, CrossAttention]) -> None:
+    size = min(layer.head_size for layer in layers.values())
+    if isinstance(n_pc, int) and n_pc > size:
+        raise ParameterError(f"qperturb: n_pc is {n_pc}, but a head has {size} dimensions")

@@ -1,0 +1,87 @@
+"""What may be chosen about a perturbation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.errors import ParameterError, nearest
+
+WEIGHTINGS = {
+    "constant": (0.0, 1.0),
+    "area": (1.0, 0.0),
+    "area_minus_half": (1.0, -0.5),
+    "minus_area": (-1.0, 0.0),
+    "half_minus_area": (-1.0, 0.5),
+}
+"""An object weighs α · (slope · area + offset): these are slope and offset."""
+
+PROJECTORS = ("pca", "reference_rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How strongly, and along what, the queries are perturbed.
+
+    Parameters
+    ----------
+    alpha
+        The strength; 0 changes nothing, the published runs have 8.
+    n_pc
+        The principal components kept per object: a float in (0, 1) keeps those whose cumulated
+        share of the energy is strictly below it, but at least one; an int keeps that many.
+    weighting
+        How an object weighs by the area it covers: one of `WEIGHTINGS`.
+    projector
+        ``"pca"``: U Uᵀ onto the span of the components.  ``"reference_rows"``: what the released
+        code computes, which keeps *rows* of the matrix of eigenvectors; only to reproduce it.
+    preserve_norm
+        Whether a perturbed query is scaled back to its norm.
+
+    Raises
+    ------
+    ParameterError
+        For anything else.
+    """
+
+    alpha: float = 8.0
+    n_pc: float | int = 0.99
+    weighting: str = "constant"
+    projector: str = "pca"
+    preserve_norm: bool = False
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.alpha) or not math.isfinite(self.alpha):
+            raise ParameterError(f"qperturb: alpha is {self.alpha!r}; give a finite number")
+        if not _is_number(self.n_pc) or not _keeps_something(self.n_pc):
+            raise ParameterError(
+                f"qperturb: n_pc is {self.n_pc!r}; give a share of the energy, a float in (0, 1), "
+                "or a number of components, an int of at least 1"
+            )
+        for name, value, choices in (
+            ("weighting", self.weighting, tuple(WEIGHTINGS)),
+            ("projector", self.projector, PROJECTORS),
+        ):
+            if value not in choices:
+                raise ParameterError(f"qperturb: {name} is {value!r}{nearest(str(value), choices)}")
+        if not isinstance(self.preserve_norm, bool):
+            raise ParameterError(
+                f"qperturb: preserve_norm is {self.preserve_norm!r}; give true or false"
+            )
+
+    def object_weights(self, areas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weight of objects of these areas, in parts of the model's input."""
+        slope, offset = WEIGHTINGS[self.weighting]
+        weights: NDArray[np.float64] = self.alpha * (slope * areas + offset)
+        return weights
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _keeps_something(n_pc: float | int) -> bool:
+    return n_pc >= 1 if isinstance(n_pc, int) else 0.0 < n_pc < 1.0
