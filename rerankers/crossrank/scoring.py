@@ -53,20 +53,57 @@ def score_stage(
         The stage's own scores and ``[Q, K]`` the fused ones.
     """
     candidates = context.candidates
-    seen = (
-        candidates.mask if stage.depth is None else candidates.mask & (current_ranks <= stage.depth)
-    )
-    order, part = _seen_part(candidates, seen, current_ranks)
+    seen = seen_places(stage, candidates.mask, current_ranks)
+    order, part = cut_lists(candidates, seen, current_ranks)
     context = replace(context, candidates=part)
-    state = _prepared(stage, context)
-    needs = stage.scorer.needs(context).of_blocks()
+    state = prepare(stage, context)
     screens = keep is not None and isinstance(stage.fusion, Replace) and keep < part.depth
+    raw, reasons = score_lists(
+        stage, context, state, query_rows, resources, keep if screens else None
+    )
+    spread = scatter(raw, order, np.full(seen.shape, np.float32(np.nan)))
+    return fuse_stage(stage, spread, reasons, candidates.mask, seen, current, current_ranks)
+
+
+def seen_places(
+    stage: Stage, mask: NDArray[np.bool_], current_ranks: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return ``[Q, K]`` the taken places that lie within a stage's depth."""
+    return mask if stage.depth is None else mask & (current_ranks <= stage.depth)
+
+
+def score_lists(
+    stage: Stage,
+    context: Context,
+    state: State,
+    query_rows: NDArray[np.int64],
+    resources: Resources,
+    keep: int | None = None,
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Score every pair of some lists, block by block.
+
+    Parameters
+    ----------
+    stage, context, state
+        What to run, over ``context.candidates``, with what `prepare` returned.
+    query_rows
+        ``[Q]`` the row of each list's query in ``context.queries``.
+    resources, keep
+        See `Resources` and `Block`.
+
+    Returns
+    -------
+    tuple
+        ``[Q, K]`` raw scores, NaN where there is none, and per query why the stage abstained.
+    """
+    part = context.candidates
+    needs = stage.scorer.needs(context).of_blocks()
 
     def work(rows: range) -> Scores:
         pairs = part.mask[rows.start : rows.stop]
         if not pairs.any():
             return Scores(np.zeros(pairs.shape, np.float32))
-        block = _block(context, needs, query_rows, rows, keep if screens else None)
+        block = _block(context, needs, query_rows, rows, keep)
         return checked_scores(stage, block, state)
 
     raw = np.full(part.index.shape, np.nan, np.float32)
@@ -95,14 +132,35 @@ def score_stage(
             ):
                 reasons[rows.start + row] = scores.reason
         raw[rows.start : rows.stop] = np.where(opinion, scores.values, np.nan)
+    return raw, tuple(reasons)
 
-    spread = scatter(raw, order, np.full(seen.shape, np.float32(np.nan)))
-    scored = ~np.isnan(spread)
-    fused = stage.fusion.fuse(
-        current, current_ranks, spread.astype(np.float64), candidates.mask, seen, scored
-    )
+
+def fuse_stage(
+    stage: Stage,
+    raw: NDArray[np.float32],
+    reasons: tuple[str, ...],
+    mask: NDArray[np.bool_],
+    seen: NDArray[np.bool_],
+    current: NDArray[np.float64],
+    current_ranks: NDArray[np.int64],
+) -> tuple[StageScores, NDArray[np.float64]]:
+    """Fuse a stage's raw scores with the scores before it; all arrays are ``[Q, K]``.
+
+    Parameters
+    ----------
+    stage
+        Whose fusion.
+    raw, reasons
+        As `score_lists` returns them, in the places of `mask`.
+    mask, seen
+        The taken places, and those within the stage's depth.
+    current, current_ranks
+        Scores and ranks before this stage.
+    """
+    scored = ~np.isnan(raw)
+    fused = stage.fusion.fuse(current, current_ranks, raw.astype(np.float64), mask, seen, scored)
     normalised = np.where(scored, fused.normalised, np.nan)
-    record = StageScores(stage.name, spread, normalised, seen, stage.fusion.weight, tuple(reasons))
+    record = StageScores(stage.name, raw, normalised, seen, stage.fusion.weight, reasons)
     return record, fused.scores
 
 
@@ -110,7 +168,7 @@ def explain_pairs(
     stage: Stage, context: Context, query_rows: NDArray[np.int64]
 ) -> Sequence[Evidence]:
     """Return a stage's evidence for all pairs of a few queries."""
-    state = _prepared(stage, context)
+    state = prepare(stage, context)
     needs = stage.scorer.needs(context)
     extra = stage.scorer.info.explain_features
     more = Needs(
@@ -165,10 +223,10 @@ def checked_scores(stage: Stage, block: Block, state: State) -> Scores:
     return scores
 
 
-def _seen_part(
+def cut_lists(
     candidates: Candidates, seen: NDArray[np.bool_], current_ranks: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Candidates]:
-    """Cut the lists to what is seen, and say which places that were."""
+    """Cut the lists to what is seen, by rank, and return the places that this was, and them."""
     width = int(seen.sum(axis=1).max(initial=0))
     order = np.argsort(current_ranks, axis=1)[:, :width]
     scores = candidates.scores
@@ -181,7 +239,8 @@ def _seen_part(
     return order, part
 
 
-def _prepared(stage: Stage, context: Context) -> State:
+def prepare(stage: Stage, context: Context) -> State:
+    """Let a stage's reranker compute what all blocks share."""
     return _guarded(stage, "prepare", lambda: stage.scorer.prepare(context), None)
 
 
