@@ -34,6 +34,7 @@ def kernel(name: str = "auto", multiplications: int = LARGE) -> Kernel:
     name
         ``"numpy"``, ``"torch"``, or ``"auto"``: whichever is faster, torch for large products
         where it is installed.  Nothing else decides, so that the same input gives the same bits.
+        ``"bfloat16"`` is approximate, see `crossrank_filip.screening`.
     multiplications
         How large the products will be, on average.
 
@@ -42,6 +43,10 @@ def kernel(name: str = "auto", multiplications: int = LARGE) -> Kernel:
     MissingPackageError
         If torch was asked for and is not there.
     """
+    if name == "bfloat16":
+        from crossrank_filip.bfloat16_kernel import Bfloat16Kernel
+
+        return Bfloat16Kernel()
     if name == "torch" or (name == "auto" and multiplications >= LARGE):
         try:
             from crossrank_filip.torch_kernel import TorchKernel
@@ -140,11 +145,6 @@ def check_tokens(
         )
 
 
-def float_rows(tokens: cr.Ragged) -> Floats:
-    """Return the flat tokens as contiguous float32, themselves where they are that already."""
-    return np.ascontiguousarray(tokens.flat, np.float32)
-
-
 def _cost(anchors: Integers, partner_lengths: Integers) -> int:
     """Return what a choice of anchors costs besides the arithmetic, in gathered rows."""
     return int(partner_lengths.sum()) + ROWS_PER_CALL * len(np.unique(anchors))
@@ -161,10 +161,10 @@ def _score_pairs(
     """Return ``[P]`` the scores of P pairs, the mean being taken over the anchor or not."""
     order = sorted_pairs(of_anchors, of_partners)
     of_anchors, of_partners = of_anchors[order], of_partners[order]
-    anchor_rows, partner_rows = float_rows(anchors), float_rows(partners)
     lengths = partners.lengths[of_partners]
-    work = int((lengths * anchors.lengths[of_anchors]).sum()) * anchor_rows.shape[1]
+    work = int((lengths * anchors.lengths[of_anchors]).sum()) * anchors.trailing[0]
     by = kernel(backend, work // len(np.unique(of_anchors)))
+    anchor_rows, partner_rows = by.rows(anchors), by.rows(partners)
     most = SCRATCH_BYTES // (4 * (partner_rows.shape[1] + 2 * int(anchors.lengths.max())))
     values = np.empty(len(order), np.float32)
     for run in runs(of_anchors, of_partners, lengths, most):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+import crossrank as cr
 
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[np.int64]
@@ -21,6 +23,10 @@ class Kernel:
     """
 
     name = "numpy"
+
+    def rows(self, tokens: cr.Ragged) -> NDArray[Any]:
+        """Return the flat tokens as contiguous float32, themselves where they are that already."""
+        return np.ascontiguousarray(tokens.flat, np.float32)
 
     def gather(self, tokens: Floats, rows: Integers) -> Floats:
         """Return a copy of some rows; more may follow at its end, which nobody reads."""

@@ -9,6 +9,7 @@ from crossrank.errors import ParameterError
 _CHOICES = {
     "mode": ("auto", "t2i", "i2t", "both"),
     "backend": ("auto", "numpy", "torch"),
+    "screen": ("auto", "always", "never"),
 }
 
 
@@ -26,10 +27,16 @@ class FilipParameters:
         apart, ``"t2i"`` and ``"i2t"`` average over the query's tokens too.
     backend
         ``"numpy"``, ``"torch"``, or ``"auto"``: torch for large products where it is installed.
+    screen
+        Whether to score long lists in bfloat16 first where only the best few of each matter (the
+        last stage, with `Replace` and ``top_k``), and in float32 what can be among them: the same
+        best with the same scores.  ``"auto"``: where the processor multiplies bfloat16 itself and
+        torch is installed.
     """
 
     mode: str = "auto"
     backend: str = "auto"
+    screen: str = "auto"
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,9 @@ from crossrank_filip.explaining import Parts, links
 from crossrank_filip.interaction import MeanOver, late_interaction
 from crossrank_filip.kernel import Floats
 from crossrank_filip.parameters import FilipParameters
+from crossrank_filip.screening import Rounded, multiplies_bfloat16, screened, worthwhile
+
+logger = logging.getLogger(__name__)
 
 
 class FilipReranker(cr.Reranker):
@@ -57,7 +63,8 @@ class FilipReranker(cr.Reranker):
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return the mean over one side's tokens of their best product with the other's."""
         sides = self._mean_over(block.direction)
-        scores = np.mean([self._interaction(block, side) for side in sides], axis=0)
+        keep = self._screened_to(block) if len(sides) == 1 else None
+        scores = np.mean([self._interaction(block, side, keep) for side in sides], axis=0)
         return cr.Scores(scores.astype(np.float32, copy=False))
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
@@ -75,15 +82,33 @@ class FilipReranker(cr.Reranker):
             evidence.append(cr.Evidence(*ids, float(scores[row, place]), found))
         return evidence
 
-    def _interaction(self, block: cr.Block, mean_over: MeanOver) -> Floats:
-        return late_interaction(
-            block.queries["tokens"],
-            block.candidates["tokens"],
-            block.index,
-            block.mask,
-            mean_over=mean_over,
-            backend=self.params.backend,
-        )
+    def _interaction(self, block: cr.Block, mean_over: MeanOver, keep: int | None) -> Floats:
+        queries, candidates = block.queries["tokens"], block.candidates["tokens"]
+        lists, backend = (block.index, block.mask), self.params.backend
+        if keep is None:
+            return late_interaction(
+                queries, candidates, *lists, mean_over=mean_over, backend=backend
+            )
+        sides = Rounded.of(queries), Rounded.of(candidates)
+        return screened(*sides, *lists, keep, mean_over=mean_over, backend=backend)
+
+    def _screened_to(self, block: cr.Block) -> int | None:
+        """Return how many of each list must be exact, None for all."""
+        if block.keep is None or self.params.screen == "never":
+            return None
+        if self.params.screen == "auto" and not (
+            worthwhile(block.mask, len(block.candidates), block.keep) and self._native
+        ):
+            return None
+        return block.keep
+
+    @cached_property
+    def _native(self) -> bool:
+        """Whether bfloat16 is faster here."""
+        native = find_spec("torch") is not None and multiplies_bfloat16()
+        if not native:
+            logger.info("filip: no bfloat16 multiplication here, so every pair is scored exactly")
+        return native
 
     def _mean_over(self, direction: str) -> tuple[MeanOver, ...]:
         """Return the sides to average over; the scores of several are averaged."""

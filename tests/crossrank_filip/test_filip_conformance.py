@@ -14,3 +14,8 @@ def test_default(check: Callable[[], None]) -> None:
 @pytest.mark.parametrize("check", check_reranker(FilipReranker, mode="both", backend="numpy"))
 def test_both_in_numpy(check: Callable[[], None]) -> None:
     check()
+
+
+@pytest.mark.parametrize("check", check_reranker(FilipReranker, screen="always"))
+def test_screened(check: Callable[[], None]) -> None:
+    check()
