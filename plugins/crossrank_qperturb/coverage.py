@@ -46,7 +46,7 @@ def patch_coverage(boxes: ArrayLike, grid: Grid) -> NDArray[np.float64]:
     width, height = grid.covered
     across = _overlaps(corners[:, 0], corners[:, 2], grid.columns, width)
     down = _overlaps(corners[:, 1], corners[:, 3], grid.rows, height)
-    return (down[:, :, None] * across[:, None, :]).reshape(len(corners), -1)
+    return (down[:, :, None] * across[:, None, :]).reshape(len(corners), grid.rows * grid.columns)
 
 
 def _overlaps(

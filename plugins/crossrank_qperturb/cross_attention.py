@@ -46,7 +46,7 @@ class CrossAttention(ABC):
     def split(self, merged: Tensor) -> Tensor:
         """Return ``[B, n, heads · d]`` as ``[B, heads, n, d]``."""
         shape = (*merged.shape[:2], self.heads, self.head_size)
-        return merged.view(shape).transpose(1, 2)
+        return merged.reshape(shape).transpose(1, 2)
 
     def merge(self, split: Tensor) -> Tensor:
         """Return ``[B, heads, n, d]`` as ``[B, n, heads · d]``."""
