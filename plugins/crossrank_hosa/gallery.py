@@ -1,0 +1,155 @@
+"""Tokens and filters of every candidate, computed once per gallery and kept in the cache folder."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import crossrank as cr
+from crossrank.errors import InputError, StoreError
+from crossrank_hosa.bases import factorise
+from crossrank_hosa.folding import to_fourier
+from crossrank_hosa.parameters import HosaParameters
+from crossrank_hosa.vectors import VectorSource
+
+Integers = NDArray[np.int64]
+SHARE_OF_BUDGET = 4
+
+
+@dataclass(frozen=True, slots=True)
+class HosaState:
+    """What all blocks of a run share.
+
+    Parameters
+    ----------
+    tables
+        Per candidate that occurs ``[R, 1 or 2, D]`` float32: its unit tokens in Fourier coordinates
+        and, unless β is 0, its filters.
+    place
+        Per row of the gallery its place among these.
+    """
+
+    tables: cr.Ragged
+    place: Integers
+
+
+def prepared(
+    context: cr.Context, items: Integers, source: VectorSource, params: HosaParameters
+) -> HosaState:
+    """Factorise the candidates that occur, or find them in the cache folder.
+
+    Without a cache folder the tables lie in memory, or in a temporary file if they take more than a
+    quarter of the budget.
+    """
+    gallery = context.gallery
+    lengths = gallery[source.token_feature(gallery.modality)].lengths[items] + source.extra()
+    parts = 1 if params.beta == 0 else 2
+    size = source.size(gallery)
+    shape = (int(lengths.sum()), parts, size)
+    place = np.zeros(len(gallery), np.int64)
+    place[items] = np.arange(len(items))
+    most = context.memory_budget // SHARE_OF_BUDGET
+    if context.cache_folder is None:
+        table = _scratch(shape, most)
+        _fill(table, context, items, lengths, source, params)
+        return HosaState(cr.Ragged(table, lengths), place)
+    settings = [params.n3, params.ridge, parts, source.digest]
+    key = cr.fingerprint([gallery.fingerprint(), gallery.modality, items, settings])
+    path = context.cache_folder / f"hosa-{key}.npy"
+    found = _cached(path, shape)
+    if found is None:
+        _write(path, shape, context, items, lengths, source, params)
+        found = _cached(path, shape)
+    if found is None:
+        raise StoreError(f"hosa: {path} cannot be read back; check the cache folder")
+    return HosaState(cr.Ragged(found, lengths), place)
+
+
+def _fill(
+    table: NDArray[np.float32],
+    context: cr.Context,
+    items: Integers,
+    lengths: Integers,
+    source: VectorSource,
+    params: HosaParameters,
+) -> None:
+    row_bytes = 8 * 8 * table.shape[2]
+    at = 0
+    for part in _runs(lengths, context.memory_budget // SHARE_OF_BUDGET // row_bytes):
+        vectors = source.vectors(context.gallery, items[part])
+        rows = to_fourier(vectors.flat, params.n3)
+        table[at : at + len(rows), 0] = rows
+        if table.shape[1] > 1:
+            for item, own in zip(items[part], cr.Ragged(rows, vectors.lengths), strict=True):
+                try:
+                    table[at : at + len(own), 1] = factorise(own, params.n3, params.ridge)
+                except InputError as error:
+                    raise InputError(
+                        f"hosa: candidate {context.gallery.ids[item]!r}: {error}"
+                    ) from error
+                at += len(own)
+        else:
+            at += len(rows)
+        context.progress("hosa: factorise", part.stop, len(items))
+
+
+def _runs(lengths: Integers, most: int) -> Iterator[slice]:
+    """Cut items into runs of at most so many rows, or a single item."""
+    start = 0
+    while start < len(lengths):
+        total = np.cumsum(lengths[start:])
+        stop = start + max(1, int(np.searchsorted(total, most, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def _scratch(shape: tuple[int, ...], most_bytes: int) -> NDArray[np.float32]:
+    if 4 * int(np.prod(shape)) <= most_bytes:
+        return np.empty(shape, np.float32)
+    # the file has no name any more: it goes with the last reference to the array
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+
+
+def _write(path: Path, shape: tuple[int, ...], *args: Any) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        partial = Path(name)
+        try:
+            if 0 in shape:
+                np.save(partial.with_suffix(".npy"), np.zeros(shape, np.float32))
+                partial.with_suffix(".npy").replace(partial)
+            else:
+                table = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+                _fill(table, *args)
+                table.flush()
+                del table
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"hosa: {path} could not be written: {error}") from error
+
+
+def _cached(path: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Open a table of an earlier run; None if there is none that can be used."""
+    if not path.is_file():
+        return None
+    try:
+        table: NDArray[Any] = np.load(
+            path, mmap_mode=None if 0 in shape else "r", allow_pickle=False
+        )
+    except (ValueError, OSError, EOFError):
+        return None
+    return table if table.shape == shape and table.dtype == np.float32 else None

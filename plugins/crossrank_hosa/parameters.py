@@ -1,0 +1,68 @@
+"""The parameters of the reranker ``hosa``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossrank.errors import ParameterError
+
+_CHOICES = {"reduction": ("mean", "sum"), "interaction": ("none", "mean", "embedding")}
+
+
+@dataclass(frozen=True, slots=True)
+class HosaParameters:
+    """What may be chosen.
+
+    Parameters
+    ----------
+    beta
+        Weight of the reconstruction; 0 leaves it out, and its cost.
+    gamma
+        Weight of the inner product of the embeddings; 0 leaves it out, and the feature.
+    fold
+        The length n3 of a tube: a token of D numbers becomes ``[n1, n3]``, ``D = n1 · n3``, row by
+        row.  n1 must exceed the number of tokens a candidate has.
+    ridge
+        λ relative to ``‖V‖² / R``, the mean over Fourier slices of ``trace(VᴴV) / R``.
+    reduction
+        ``"mean"`` or, as in the paper, ``"sum"`` over the query's tokens of each one's best
+        match.  A sum grows with the number of tokens.
+    interaction
+        A global vector as one more token on both sides: ``"mean"`` of the tokens, or the
+        ``"embedding"``, where it is as long as a token.
+    heads
+        A file of trained heads (``examples/train_hosa.py``) that the tokens go through first.
+    """
+
+    beta: float = 1.0
+    gamma: float = 1.0
+    fold: int = 2
+    ridge: float = 0.1
+    reduction: str = "mean"
+    interaction: str = "none"
+    heads: str | Path | None = None
+
+    @property
+    def n3(self) -> int:
+        """The fold that is used: without a reconstruction nothing need be folded."""
+        return 1 if self.beta == 0 else self.fold
+
+    def __post_init__(self) -> None:
+        for name in ("beta", "gamma", "ridge"):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not math.isfinite(value):
+                raise ParameterError(f"hosa: {name} is {value!r}; give a finite number")
+        if self.ridge < 0:
+            raise ParameterError(f"hosa: ridge is {self.ridge!r}; give a number of at least 0")
+        if isinstance(self.fold, bool) or not isinstance(self.fold, int) or self.fold < 1:
+            raise ParameterError(f"hosa: fold is {self.fold!r}; give an integer of at least 1")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ParameterError(
+                    f"hosa: {name} is {getattr(self, name)!r}; give one of {', '.join(choices)}"
+                )
+        if self.heads is not None and not isinstance(self.heads, str | Path):
+            raise ParameterError("hosa: heads must be the path of a file of trained heads")
