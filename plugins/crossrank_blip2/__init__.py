@@ -1,0 +1,63 @@
+"""BLIP-2's two-stage retrieval as a crossrank plugin: models of transformers and of LAVIS.
+
+Li et al., "BLIP-2: Bootstrapping Language-Image Pre-training with Frozen Image Encoders and Large
+Language Models", ICML 2023.  Importing this package loads neither torch nor transformers; the first
+use of a name below does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import crossrank as cr
+from crossrank.errors import missing_package
+
+if TYPE_CHECKING:
+    from crossrank_blip2.backend import Backend
+    from crossrank_blip2.backends import backend_of
+    from crossrank_blip2.lavis_backend import LavisBackend
+    from crossrank_blip2.lavis_state import convert_lavis_state_dict
+    from crossrank_blip2.reranker import Blip2Reranker
+    from crossrank_blip2.texts import Tokens
+    from crossrank_blip2.transformers_backend import TransformersBackend
+
+_HOMES = {
+    "Backend": "backend",
+    "Blip2Reranker": "reranker",
+    "LavisBackend": "lavis_backend",
+    "Tokens": "texts",
+    "TransformersBackend": "transformers_backend",
+    "backend_of": "backends",
+    "convert_lavis_state_dict": "lavis_state",
+}
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[cr.Reranker]:
+    """Return the reranker ``blip2``."""
+    reranker: type[cr.Reranker] = __getattr__("Blip2Reranker")
+    return reranker
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "transformers"):
+            raise
+        raise missing_package(str(error.name), "blip2", "blip2") from error
+
+
+__all__ = [
+    "Backend",
+    "Blip2Reranker",
+    "LavisBackend",
+    "Tokens",
+    "TransformersBackend",
+    "backend_of",
+    "convert_lavis_state_dict",
+    "crossrank_reranker",
+]

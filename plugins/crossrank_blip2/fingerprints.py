@@ -1,0 +1,47 @@
+"""Digests of weights, computed again only when a weight was changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+_KNOWN: WeakKeyDictionary[nn.Module, tuple[Any, str]] = WeakKeyDictionary()
+
+
+def weights_digest(modules: Mapping[str, nn.Module]) -> str:
+    """Return a digest of the names, shapes, types and values of all weights of some modules."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, module in sorted(modules.items()):
+        digest.update(f"{name}={_of_module(module)};".encode())
+    return digest.hexdigest()
+
+
+def _of_module(module: nn.Module) -> str:
+    weights = sorted(module.state_dict().items())
+    stamp = tuple(_stamp(weight) for _, weight in weights)
+    known = _KNOWN.get(module)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    digest = _digest(weights)
+    _KNOWN[module] = (stamp, digest)
+    return digest
+
+
+def _stamp(weight: Tensor) -> tuple[Any, ...]:
+    """Return what changes when a weight is written to, moved or replaced."""
+    version = -1 if weight.is_inference() else weight._version
+    return weight.data_ptr(), version, str(weight.device), str(weight.dtype)
+
+
+def _digest(weights: Iterable[tuple[str, Tensor]]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, weight in weights:
+        digest.update(f"{name}{weight.dtype}{tuple(weight.shape)}".encode())
+        values = weight.detach().cpu().contiguous().flatten()
+        digest.update(values.view(torch.uint8).numpy().data if values.numel() else b"")
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""What a run has: its images, its texts, and how much fits."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import crossrank as cr
+from crossrank_blip2.backend import Backend
+from crossrank_blip2.contents import content_digest
+from crossrank_blip2.state import Images, Integers, Room, Texts
+from crossrank_blip2.texts import prepare_text
+
+FLOAT_BYTES = 4
+
+
+def images_of(images: cr.Collection, rows: Integers) -> Images:
+    """Return the images of some rows of a collection.
+
+    Raises
+    ------
+    ImageError
+        If a file is missing.
+    """
+    paths = tuple(str(images["path"][row]) for row in rows)
+    keys = tuple(content_digest(Path(path)) for path in paths)
+    return Images(rows, paths, keys, places(rows, len(images)))
+
+
+def texts_of(backend: Backend, texts: cr.Collection, rows: Integers) -> Texts:
+    """Return the texts of some rows of a collection, as tokens."""
+    written = [str(texts["text"][row]) for row in rows]
+    tokens = backend.tokenise(written)
+    wordless = np.array([not prepare_text(text)[0] for text in written], np.bool_)
+    return Texts(tokens, tokens.lengths.numpy(), wordless, places(rows, len(texts)))
+
+
+def sides_of(
+    context: cr.Context,
+) -> tuple[tuple[cr.Collection, Integers], tuple[cr.Collection, Integers]]:
+    """Return texts and images of a run, with the rows of each that occur in candidate lists."""
+    lists = context.candidates
+    occurs = lists.mask.any(axis=1)
+    ids = [id for id, some in zip(lists.query_ids, occurs, strict=True) if some]
+    query_rows = np.array([context.queries.row(id) for id in ids], np.int64)
+    queries = (context.queries, query_rows)
+    gallery = (context.gallery, np.unique(lists.index[lists.mask]))
+    return (queries, gallery) if context.direction == "t2i" else (gallery, queries)
+
+
+def room_of(backend: Backend, memory_budget: int, batch_size: int) -> Room:
+    """Return how much goes at once through a model of this size, within a budget in bytes.
+
+    Keys, values and attention of a pair take about as much again as its vision output, and a vision
+    encoder some thirty times that.
+    """
+    image = FLOAT_BYTES * int(np.prod(backend.embeds_shape))
+    return Room(
+        images=min(batch_size, max(1, memory_budget // (32 * image))),
+        pairs=min(batch_size, max(1, memory_budget // (8 * image))),
+        texts=batch_size,
+        features=max(1, memory_budget // (4 * image)),
+        scratch=memory_budget // 4,
+    )
+
+
+def places(rows: Integers, count: int) -> Integers:
+    """Return ``[count]`` the place of each row among `rows`, 0 for those that are not there."""
+    place = np.zeros(count, np.int64)
+    place[rows] = np.arange(len(rows))
+    return place
+
+
+def gathered(parts: Sequence[NDArray[np.float32]], most_bytes: int) -> NDArray[np.float32]:
+    """Join arrays, in memory or, where they take too much of it, in a file without a name."""
+    if sum(part.nbytes for part in parts) <= most_bytes:
+        return np.concatenate(parts)
+    shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
+    with tempfile.TemporaryFile() as file:  # goes with the last reference to the array
+        joined = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+    np.concatenate(parts, out=joined)
+    return joined

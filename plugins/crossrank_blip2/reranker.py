@@ -1,0 +1,321 @@
+"""The reranker ``blip2``."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import crossrank as cr
+from crossrank_blip2.backend import Backend
+from crossrank_blip2.backends import backend_of
+from crossrank_blip2.batches import Batches, by_length, slices
+from crossrank_blip2.contrast import contrast
+from crossrank_blip2.counting import Counter
+from crossrank_blip2.features import FeatureStore
+from crossrank_blip2.fingerprints import weights_digest
+from crossrank_blip2.loading import Source
+from crossrank_blip2.parameters import Blip2Parameters
+from crossrank_blip2.preparing import gathered, images_of, room_of, sides_of, texts_of
+from crossrank_blip2.sizes import parse_bytes
+from crossrank_blip2.state import Blip2State, Images, Texts, pairs_of
+from crossrank_blip2.texts import MOST_TOKENS, MOST_WORDS
+from crossrank_blip2.vision import Vision
+
+logger = logging.getLogger(__name__)
+
+Rows = NDArray[np.int64]
+
+NOT_IN_SCORES = frozenset(
+    ("model", "tokenizer", "revision", "local_files_only", "device", "batch_size", "cache_budget")
+)
+FORMAT = 1
+"""Of the features on disk; raised when what they are made of changes."""
+
+REASON = "the text has no word"
+
+
+class Blip2Reranker(cr.Reranker):
+    """BLIP-2's image–text contrast (ITC) and image–text matching (ITM).
+
+    With the learned queries q of an image and a text t, ``ITC = max over q of ⟨u_q, t⟩`` (not
+    divided by the temperature) and ``ITM = mean over q of itm_head(h_q)[1]``, the raw logit.
+    BLIP-2 ranks the best of the base search by their sum.
+
+    The model is loaded when the first run is prepared.  The vision output is computed once per
+    image, and lies in the cache folder.
+
+    Attributes
+    ----------
+    encoded_images : int
+        How many images went through the vision encoder so far.
+    cut_texts : int
+        How many texts were longer than the model reads, and were cut.
+
+    References
+    ----------
+    Li et al., "BLIP-2: Bootstrapping Language-Image Pre-training with Frozen Image Encoders and
+    Large Language Models", ICML 2023.
+    """
+
+    info: ClassVar[cr.RerankerInfo] = cr.RerankerInfo(
+        name="blip2",
+        summary="BLIP-2's contrast and matching scores (ITC, ITM), by transformers or LAVIS",
+        paper="Li et al., BLIP-2, ICML 2023",
+        query_features=("text",),
+        candidate_features=("path",),
+        directions=("t2i", "i2t"),
+        trained=True,
+        thread_safe=False,
+        extra="blip2",
+    )
+    Parameters: ClassVar[type] = Blip2Parameters
+    params: Any
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.encoded_images = 0
+        self.cut_texts = 0
+        self._backends: dict[tuple[str, str], Backend] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._limits: dict[str, int] = {}
+        self._pairs = Counter()
+
+    # what a subclass may change ---------------------------------------------------------------
+
+    def intervention(
+        self, state: Blip2State, image_rows: Rows, image_embeds: Tensor
+    ) -> AbstractContextManager[None]:
+        """Return what surrounds a pass of the Q-Former over images; here nothing.
+
+        Every cross-attention that this reranker computes lies within one of these, in `prepare` for
+        ITC (where `state` has no `image_queries` yet) and in `score` for ITM.
+
+        Parameters
+        ----------
+        state
+            With what `extra_state` returned as ``state.extra``.
+        image_rows
+            ``[B]`` rows of the run's collection of images, one per row of the batch; an image
+            stands in a batch once per pair.
+        image_embeds
+            ``[B, N, D]`` the vision output that the cross-attentions get.
+        """
+        return nullcontext()
+
+    def image_features(self, images: cr.Collection) -> tuple[str, ...]:
+        """Return the features of images that `extra_state` reads besides ``path``."""
+        return ()
+
+    def extra_state(self, context: cr.Context, images: cr.Collection, rows: Rows) -> Any:
+        """Return what `intervention` is to find as ``state.extra``.
+
+        Parameters
+        ----------
+        context
+            The run.
+        images
+            Its collection of images.
+        rows
+            ``[N]`` the rows that occur in candidate lists.
+        """
+        return None
+
+    # the contract -------------------------------------------------------------------------------
+
+    def fingerprint(self) -> str:
+        """Return a digest of what decides the scores; a model object counts by its weights."""
+        rest = {
+            each.name: getattr(self.params, each.name)
+            for each in fields(self.params)
+            if each.name not in NOT_IN_SCORES
+        }
+        parts = [
+            _identity(self.params.model, self.params.revision),
+            _identity(self.params.tokenizer),
+        ]
+        return cr.fingerprint([type(self).__module__, type(self).__qualname__, parts, rest])
+
+    def needs(self, context: cr.Context) -> cr.Needs:
+        """Return texts and the paths of images, whichever side they are on; blocks carry none."""
+        images = context.gallery if context.direction == "t2i" else context.queries
+        of_images = ("path", *self.image_features(images))
+        sides = (("text",), of_images) if context.direction == "t2i" else (of_images, ("text",))
+        return cr.Needs(*sides, prepare_only=("text", *of_images))
+
+    def backend(self, state: Blip2State | cr.Context) -> Backend:
+        """Return the model of a run, loaded on first use."""
+        params = self.params
+        device = state.device if params.device is None else params.device
+        dtype = state.dtype if params.dtype is None else params.dtype
+        if (device, dtype) not in self._backends:
+            self._backends[device, dtype] = backend_of(
+                params.model,
+                params.tokenizer,
+                revision=params.revision,
+                local_files_only=params.local_files_only,
+                device=device,
+                dtype=dtype,
+            )
+        return self._backends[device, dtype]
+
+    def prepare(self, context: cr.Context) -> Blip2State:
+        """Compute the vision output of all images that is not cached, and what ITC compares."""
+        (texts, text_rows), (images, image_rows) = sides_of(context)
+        found = images_of(images, image_rows)
+        backend = self.backend(context)
+        read = texts_of(backend, texts, text_rows)
+        self._count_cut(read)
+        self._pairs = Counter(context.progress, "blip2: pairs", int(context.candidates.mask.sum()))
+        state = Blip2State(
+            images=found,
+            texts=read,
+            store=self._store(backend, context, found),
+            device=context.device,
+            dtype=context.dtype,
+            room=room_of(backend, context.memory_budget, self.params.batch_size),
+            extra=self.extra_state(context, images, image_rows),
+        )
+        with torch.no_grad():
+            seen = Counter(context.progress, "blip2: images", len(found.keys))
+            queries = self._see_images(state, seen)
+            if queries is None:
+                return state
+            return replace(state, image_queries=queries, text_embeddings=self._read_texts(state))
+
+    def score(self, block: cr.Block, state: Any) -> cr.Scores:
+        """Return ITC, ITM or their sum; a text without a word is abstained from."""
+        pairs = pairs_of(block, state)
+        known = ~state.texts.wordless[pairs.texts]
+        images, texts = pairs.images[known], pairs.texts[known]
+        found = np.zeros(len(images), np.float32)
+        if state.image_queries is not None:
+            found += contrast(state.image_queries, state.text_embeddings, images, texts)
+        if "itm" in self.params.score:
+            with torch.no_grad():
+                found += self._match(state, images, texts)
+        values = np.zeros(block.mask.shape, np.float32)
+        values[pairs.rows[known], pairs.columns[known]] = found
+        if known.all():
+            return cr.Scores(values)
+        abstained = np.zeros(block.mask.shape, np.bool_)
+        abstained[pairs.rows[~known], pairs.columns[~known]] = True
+        return cr.Scores(values, abstained, REASON)
+
+    # the work -----------------------------------------------------------------------------------
+
+    def _see_images(self, state: Blip2State, seen: Counter) -> NDArray[np.float32] | None:
+        """Compute the vision output of all images and, for ITC, their queries."""
+        backend, rows = self.backend(state), state.images.rows
+        vision = self._vision(state, seen)
+        parts: list[NDArray[np.float32]] = []
+        for places in slices(len(rows), state.room.features):
+            embeds = vision.embeds(places)
+            seen.reach(int(places[-1]) + 1)
+            if "itc" not in self.params.score:
+                continue
+
+            def queries(
+                batch: Rows, embeds: Tensor = embeds, places: Rows = places
+            ) -> NDArray[np.float32]:
+                part = embeds[batch]
+                with self.intervention(state, rows[places[batch]], part):
+                    return backend.image_queries(part).cpu().numpy()
+
+            batches = Batches("images", state.room.images, self._limits)
+            parts += [made for _, made in batches.run(np.arange(len(places)), queries)]
+        return gathered(parts, state.room.scratch) if parts else None
+
+    def _read_texts(self, state: Blip2State) -> NDArray[np.float32]:
+        """Compute the embeddings of all texts."""
+        backend = self.backend(state)
+        order = by_length(state.texts.lengths)
+
+        def embeddings(batch: Rows) -> NDArray[np.float32]:
+            return backend.text_embedding(state.texts.tokens.take(batch)).cpu().numpy()
+
+        batches = Batches("texts", state.room.texts, self._limits)
+        made = [part for _, part in batches.run(order, embeddings)]
+        return np.concatenate(made)[np.argsort(order)]
+
+    def _match(self, state: Blip2State, images: Rows, texts: Rows) -> NDArray[np.float32]:
+        """Compute the matching logits of pairs: some images at a time, texts by length."""
+        backend = self.backend(state)
+        vision = self._vision(state)
+        batches = Batches("pairs of an image and a text", state.room.pairs, self._limits)
+        logits = np.zeros(len(images), np.float32)
+        distinct, local = np.unique(images, return_inverse=True)
+        for places in slices(len(distinct), state.room.features):
+            embeds = vision.embeds(distinct[places])
+            here = np.flatnonzero((local >= places[0]) & (local <= places[-1]))
+            lengths = state.texts.lengths[texts[here]]
+            order = here[by_length(lengths, texts[here], images[here])]
+
+            def match(
+                batch: Rows, embeds: Tensor = embeds, first: int = int(places[0])
+            ) -> NDArray[np.float32]:
+                part = embeds[local[batch] - first]
+                tokens = state.texts.tokens.take(texts[batch])
+                with self.intervention(state, state.images.rows[images[batch]], part):
+                    return backend.itm_logits(part, tokens).cpu().numpy()
+
+            for batch, found in batches.run(order, match):
+                logits[batch] = found
+                self._pairs.add(len(batch))
+        return logits
+
+    def _vision(self, state: Blip2State, seen: Counter | None = None) -> Vision:
+        def count(images: int) -> None:
+            self.encoded_images += images
+            if seen is not None:
+                seen.add(images)
+
+        return Vision(self.backend(state), state, self.params.cache_dtype, self._limits, count)
+
+    def _store(self, backend: Backend, context: cr.Context, images: Images) -> FeatureStore:
+        if context.cache_folder is not None:
+            root = context.cache_folder / "blip2"
+        else:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="crossrank-blip2-")
+            root = Path(self._folder.name)
+        model = cr.fingerprint([FORMAT, backend.fingerprint(), self.params.cache_dtype])
+        budget = parse_bytes(self.params.cache_budget)
+        return FeatureStore(root, model, budget, frozenset(images.keys))
+
+    def _count_cut(self, texts: Texts) -> None:
+        cut = texts.tokens.cut
+        if not cut:
+            return
+        level = logging.INFO if self.cut_texts else logging.WARNING
+        self.cut_texts += cut
+        logger.log(
+            level,
+            "blip2: %d of %d texts are longer than the %d words and %d tokens that the model "
+            "reads, and were cut (%d so far)",
+            cut,
+            len(texts.lengths),
+            MOST_WORDS,
+            MOST_TOKENS,
+            self.cut_texts,
+        )
+
+
+def _identity(given: Any, revision: str | None = None) -> Any:
+    """Return what a model or tokenizer is recognised by, without loading it."""
+    if isinstance(given, str | Path):
+        return Source(str(given), revision).identity()
+    inner = getattr(given, "model", given)
+    if isinstance(inner, nn.Module):
+        return weights_digest({"model": inner})
+    if hasattr(given, "get_vocab"):
+        return dict(given.get_vocab())
+    return None if given is None else type(given).__qualname__

@@ -1,0 +1,140 @@
+"""What `Blip2Reranker.prepare` hands to `score`, and the pairs of a block in its terms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import crossrank as cr
+from crossrank_blip2.features import FeatureStore
+from crossrank_blip2.texts import Tokens
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The N images that occur in a run.
+
+    Parameters
+    ----------
+    rows
+        ``[N]`` their rows in the collection of images.
+    paths
+        Where they lie.
+    keys
+        Digests of their content.
+    place
+        Per row of the collection its place among the N; 0 for those that do not occur.
+    """
+
+    rows: Integers
+    paths: tuple[str, ...]
+    keys: tuple[str, ...]
+    place: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The M texts that occur in a run.
+
+    Parameters
+    ----------
+    tokens
+        Theirs.
+    lengths
+        ``[M]`` how many each text has.
+    wordless
+        ``[M]`` whether nothing is left of a text but punctuation.
+    place
+        As for `Images`.
+    """
+
+    tokens: Tokens
+    lengths: Integers
+    wordless: NDArray[np.bool_]
+    place: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much goes through the model, and into memory, at once.
+
+    Parameters
+    ----------
+    images, pairs, texts
+        The most in one batch.
+    features
+        The most images whose vision output is in memory.
+    scratch
+        The most bytes for what ITC compares.
+    """
+
+    images: int
+    pairs: int
+    texts: int
+    features: int
+    scratch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blip2State:
+    """What all blocks of a run share.
+
+    Parameters
+    ----------
+    images, texts
+        What occurs in the candidate lists.
+    store
+        Where the vision output lies.
+    device, dtype
+        Where and in which float type a model is loaded that is not there yet.
+    room
+        See `Room`.
+    extra
+        What a subclass keeps; see `Blip2Reranker.extra_state`.
+    image_queries
+        ``[N, queries, P]`` float32 unit rows; None where the score does without.
+    text_embeddings
+        ``[M, P]`` float32 unit rows, likewise.
+    """
+
+    images: Images
+    texts: Texts
+    store: FeatureStore
+    device: str
+    dtype: str
+    room: Room
+    extra: Any = None
+    image_queries: NDArray[np.float32] | None = None
+    text_embeddings: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The pairs of a block, in row-major order of its mask.
+
+    Parameters
+    ----------
+    rows, columns
+        ``[P]`` where in the block.
+    images, texts
+        ``[P]`` places among those that occur.
+    """
+
+    rows: Integers
+    columns: Integers
+    images: Integers
+    texts: Integers
+
+
+def pairs_of(block: cr.Block, state: Blip2State) -> Pairs:
+    """Look up the pairs of a block."""
+    rows, columns = np.nonzero(block.mask)
+    queries = block.query_rows[rows]
+    candidates = block.candidate_rows[block.index[rows, columns]]
+    images, texts = (candidates, queries) if block.direction == "t2i" else (queries, candidates)
+    return Pairs(rows, columns, state.images.place[images], state.texts.place[texts])
