@@ -12,16 +12,23 @@ from typing import TYPE_CHECKING, Any
 from crossrank.errors import missing_package
 
 if TYPE_CHECKING:
+    from crossrank_qperturb.annotations import coco_entities, flickr30k_entities
+    from crossrank_qperturb.attention import attention_maps
     from crossrank_qperturb.cross_attention import CrossAttention
     from crossrank_qperturb.input_boxes import boxes_to_input
     from crossrank_qperturb.models import cross_attentions
     from crossrank_qperturb.perturbing import Perturbation, perturbation, perturbed
+    from crossrank_qperturb.picture import attention_picture
 
 _HOMES = {
     "CrossAttention": "cross_attention",
     "Perturbation": "perturbing",
+    "attention_maps": "attention",
+    "attention_picture": "picture",
     "boxes_to_input": "input_boxes",
+    "coco_entities": "annotations",
     "cross_attentions": "models",
+    "flickr30k_entities": "annotations",
     "perturbation": "perturbing",
     "perturbed": "perturbing",
 }
@@ -41,8 +48,12 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "CrossAttention",
     "Perturbation",
+    "attention_maps",
+    "attention_picture",
     "boxes_to_input",
+    "coco_entities",
     "cross_attentions",
+    "flickr30k_entities",
     "perturbation",
     "perturbed",
 ]
