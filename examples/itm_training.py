@@ -1,0 +1,181 @@
+"""Training one cross attention of ``lite_itm``: InfoNCE over all pairs of a batch."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import lite_checkpoint as checkpoint
+from crossrank_lite_itm.network import LiteItm
+from itm_data import CAPTIONS, TrainPairs
+
+logger = logging.getLogger("train_lite_itm")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a cross attention is trained.
+
+    Parameters
+    ----------
+    epochs, batch
+        Passes over the pictures, and pictures per batch (each with one of its captions).
+    cells, words
+        How many of each a step sees, drawn by chance: it saves time and regularises.
+    rate, decay
+        Of AdamW; the rate rises over the first tenth of the steps and falls along a cosine.
+    dropout
+        Of the heads' hidden units; input features are dropped with `feature_dropout`.
+    alpha, meaning_temperature
+        Share and sharpness of the target that goes to the batch's other captions by meaning.
+    average
+        Decay of the running average of the weights, which is what is kept.
+    """
+
+    epochs: int = 12
+    batch: int = 64
+    cells: int = 40
+    words: int = 12
+    rate: float = 2e-3
+    decay: float = 0.1
+    dropout: float = 0.2
+    feature_dropout: float = 0.1
+    alpha: float = 0.3
+    meaning_temperature: float = 0.1
+    average: float = 0.998
+
+
+class Stage(nn.Module):
+    """The network in training, and the running average of its weights.
+
+    Parameters
+    ----------
+    network : LiteItm
+        Of one member, with its scales set.
+    recipe : Recipe
+        How to train it.
+    """
+
+    def __init__(self, network: LiteItm, recipe: Recipe) -> None:
+        super().__init__()
+        self.network = network
+        self.averaged = copy.deepcopy(network).requires_grad_(False)
+        self.recipe = recipe
+        self.drop = nn.Dropout1d(recipe.feature_dropout)
+
+    def loss(self, data: TrainPairs, pictures: Tensor, captions: Tensor) -> Tensor:
+        """Return the loss of a batch of rows.
+
+        Many captions fit many photographs ("a dog runs on the grass"), so part of the target goes
+        to the batch's other pairs: ``(1 − α) I + α softmax(m mᵀ / t)``, with the captions' own
+        meanings ``m`` under the frozen language model.
+        """
+        recipe, network = self.recipe, self.network
+        view = int(torch.randint(len(data.views), ()))
+        chosen = torch.randperm(data.views[view].shape[1])[: recipe.cells]
+        regions = network.read_cells(data.cells_of(view, pictures, chosen))
+        words, tokens, mask = data.words_of(captions, recipe.words)
+        member = network.members[0]
+        cells = member.cell_head(self._drop(regions))
+        read = member.word_head(self._drop(network.read_words(words, tokens)))
+        logits = member(cells, read, None, mask)
+        alike = data.meanings[captions] @ data.meanings[captions].T
+        target = recipe.alpha * (alike / recipe.meaning_temperature).softmax(dim=1)
+        target += (1 - recipe.alpha) * torch.eye(len(pictures))
+        over_texts = (target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        over_pictures = (target.T * logits.log_softmax(dim=0)).sum(dim=0).mean()
+        loss: Tensor = -(over_texts + over_pictures) / 2
+        return loss
+
+    @torch.no_grad()
+    def follow(self, step: int) -> None:
+        """Move the running average towards the weights, faster in the first steps."""
+        share = 1 - min(self.recipe.average, (1 + step) / (10 + step))
+        for kept, each in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+            kept.lerp_(each, share)
+
+    def _drop(self, vectors: Tensor) -> Tensor:
+        """Drop the same features from all vectors of an item."""
+        dropped: Tensor = self.drop(vectors.transpose(1, 2)).transpose(1, 2)
+        return dropped
+
+
+def fit(
+    network: LiteItm,
+    recipe: Recipe,
+    data: TrainPairs,
+    settings: dict[str, Any],
+    path: Path,
+) -> tuple[LiteItm, list[dict[str, Any]]]:
+    """Train a network of one member, from its checkpoint if there is one.
+
+    Parameters
+    ----------
+    settings
+        With the ``seed``; a checkpoint of other settings is refused.
+    path
+        Of the checkpoint.
+
+    Returns
+    -------
+    network
+        The averaged one.
+    history
+        A record per epoch.
+    """
+    stage = Stage(network, recipe)
+    optimizer = torch.optim.AdamW(_grouped(network, recipe.decay), lr=recipe.rate)
+    done = checkpoint.Progress({**settings, **asdict(recipe)})
+    checkpoint.restore(path, stage, optimizer, done)
+    pictures = len(data.views[0])
+    batches = pictures // recipe.batch
+    if batches == 0:
+        raise SystemExit(f"a batch of {recipe.batch} needs more than {pictures} pictures")
+    for epoch in range(len(done.history), recipe.epochs):
+        torch.manual_seed(_hash_of(settings["seed"], epoch))
+        stage.train()
+        losses = []
+        order = torch.randperm(pictures)[: batches * recipe.batch]
+        for step, rows in enumerate(order.view(batches, recipe.batch), start=epoch * batches):
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate * _schedule(step, recipe.epochs * batches)
+            captions = rows * CAPTIONS + torch.randint(CAPTIONS, (len(rows),))
+            loss = stage.loss(data, rows, captions)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            stage.follow(step)
+            losses.append(loss.item())
+        record = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4)}
+        done.history.append(record)
+        checkpoint.save(path, stage, optimizer, done)
+        logger.info("seed %d: epoch %d loss %.4f", settings["seed"], epoch, record["loss"])
+    return stage.averaged.eval(), done.history
+
+
+def _grouped(network: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Return the parameters in two groups: only matrices decay."""
+    everything = list(network.parameters())
+    return [
+        {"params": [each for each in everything if each.ndim > 1], "weight_decay": decay},
+        {"params": [each for each in everything if each.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Return the factor of the rate: up over the first tenth, down along a cosine to 0."""
+    return min(1.0, 10 * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def _hash_of(*parts: object) -> int:
+    """Return a seed that differs for every seed and epoch."""
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=7).digest())

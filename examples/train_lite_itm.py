@@ -1,0 +1,169 @@
+"""Train the reranker ``lite_itm`` on the Flickr8k train split.
+
+    CROSSRANK_DATA=… python examples/train_lite_itm.py encode -o out/lite_itm
+    CROSSRANK_DATA=… python examples/train_lite_itm.py train  -o out/lite_itm
+    CROSSRANK_DATA=… python examples/train_lite_itm.py report -o out/lite_itm
+
+`encode` writes the splits as the encoder ``lite`` sees them, and crops of the train pictures.
+`train` trains one cross attention per seed and writes ``lite_itm.safetensors``.  `report` chooses
+the weights on the val split, measures the test split once, and writes ``figures.json``.  Every step
+goes on where it was when the same command is given again after a kill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import crossrank as cr
+from crossrank.evaluation import BothDirections
+from crossrank_lite_itm.network import LiteItm, Sizes, save_network
+from itm_data import CAPTIONS, SPREAD_FLOOR, crop_shards, digest, measure_spread, open_train
+from itm_report import DIRECTIONS, Encoded, choose, report
+from itm_training import Recipe, fit
+from lite_features import Split, read_split
+
+logger = logging.getLogger("train_lite_itm")
+
+OF_PICTURES = ("embedding", "tokens", "token_boxes", "regions")
+OF_TEXTS = ("embedding", "tokens", "token_text", "words")
+
+
+def main() -> None:
+    given = arguments()
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    for name in ("train_lite_itm", "lite_features"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.step == "encode":
+        for name in ("val", "test", "train"):
+            encode(read_split(given.data, name, given.limit), given.work)
+        crop_shards(read_split(given.data, "train", given.limit), given.views, given.out / "crops")
+    elif given.step == "train":
+        train(given)
+    else:
+        measure(given)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    data = os.environ.get("CROSSRANK_DATA")
+    parser.add_argument("step", choices=("encode", "train", "report"))
+    parser.add_argument("--data", type=Path, default=data, required=data is None)
+    parser.add_argument("-o", "--out", type=Path, default=Path("out/lite_itm"))
+    parser.add_argument("--work", type=Path, help="where the encoded splits lie; OUT by default")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--views", type=int, default=3, help="the whole picture and crops of it")
+    parser.add_argument("--epochs", type=int, default=Recipe().epochs)
+    parser.add_argument("--batch", type=int, default=Recipe().batch)
+    parser.add_argument("--dim", type=int, default=Sizes().dim)
+    parser.add_argument("--hidden", type=int, default=Sizes().hidden)
+    parser.add_argument("--limit", type=int, help="take only so many pictures of each split")
+    given = parser.parse_args()
+    given.work = given.out if given.work is None else given.work
+    return given
+
+
+def encode(split: Split, work: Path) -> None:
+    """Write ``images_<split>`` and ``words_<split>`` where they are missing."""
+    pictures = [cr.Item(path.name, image=path) for path in split.pictures]
+    captions = [
+        cr.Item(f"{split.pictures[row // CAPTIONS].name}#{row % CAPTIONS}", text)
+        for row, text in enumerate(split.captions)
+    ]
+    for what, items, features in (("images", pictures, OF_PICTURES), ("words", captions, OF_TEXTS)):
+        out = work / f"{what}_{split.name}"
+        if not out.is_dir():
+            cr.encode("lite", items, features=features, out=out)
+
+
+def train(given: argparse.Namespace) -> None:
+    """Train a member per seed, and write them as one network."""
+    pictures = cr.Collection.open(given.work / "images_train")
+    split = read_split(given.data, "train", given.limit)
+    data = open_train(given.work, pictures, crop_shards(split, given.views, given.out / "crops"))
+    sizes = Sizes(
+        pictures["regions"].trailing[0],
+        data.words.trailing[0],
+        data.tokens.trailing[0],
+        given.dim,
+        given.hidden,
+        encoder=pictures.encoder or "",
+    )
+    recipe = Recipe(epochs=given.epochs, batch=given.batch)
+    members, history = [], {}
+    for seed in given.seeds:
+        torch.manual_seed(seed)
+        network = LiteItm(sizes, recipe.dropout)
+        measure_spread(network.regions, pictures["regions"], SPREAD_FLOOR["regions"])
+        measure_spread(network.words, data.words, SPREAD_FLOOR["words"])
+        settings = {"seed": seed, "views": given.views, "limit": given.limit, **asdict(sizes)}
+        path = given.out / f"seed{seed}.checkpoint.safetensors"
+        member, history[seed] = fit(network, recipe, data, settings, path)
+        members.append(member)
+    save_network(joined(members), given.out / "lite_itm.safetensors")
+    settings = {"seeds": given.seeds, "views": given.views, "limit": given.limit}
+    write_json(given.out / "training.json", settings | asdict(recipe) | {"history": history})
+
+
+def joined(members: list[LiteItm]) -> LiteItm:
+    """Return networks of one member each as one network."""
+    first = members[0]
+    whole = LiteItm(replace(first.sizes, members=len(members)))
+    whole.regions.load_state_dict(first.regions.state_dict())
+    whole.words.load_state_dict(first.words.state_dict())
+    for own, each in zip(whole.members, members, strict=True):
+        own.load_state_dict(each.members[0].state_dict())
+    return whole
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Choose the weights on val, measure test once."""
+    path = given.out / "lite_itm.safetensors"
+    splits = {
+        name: Encoded(
+            cr.Collection.open(given.work / f"images_{name}"),
+            cr.Collection.open(given.work / f"words_{name}"),
+        )
+        for name in ("val", "test")
+    }
+    fusion = choose(splits["val"], weights=path)
+    tables = {name: report(split, fusion, weights=path) for name, split in splits.items()}
+    figures = {
+        "weights": {"blake2b": digest(path), "bytes": path.stat().st_size},
+        "fusion": fusion,
+        **{name: flat(table) for name, table in tables.items()},
+        "training": json.loads((given.out / "training.json").read_text(encoding="utf-8")),
+    }
+    write_json(given.out / "figures.json", figures)
+    for name, table in tables.items():
+        print(f"{name}\n{table}\n")
+
+
+def flat(table: BothDirections) -> dict[str, Any]:
+    """Return R@K by direction and system."""
+    both = dict(zip(DIRECTIONS, (table.t2i, table.i2t), strict=True))
+    return {
+        f"{direction} {system} {name}": round(each[system][name], 2)
+        for direction, each in both.items()
+        for system in each.names
+        for name in ("R@1", "R@5", "R@10")
+    }
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a file that appears under its name only when it is complete."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Several cross attentions averaged, and the file that holds them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from crossrank.errors import ParameterError, StoreError
+from crossrank_lite.heads import Standardise
+from crossrank_lite_itm.attention import CrossAttention
+
+FORMAT = "crossrank-lite-itm/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How large the network is, and what it reads.
+
+    Parameters
+    ----------
+    region, word, token
+        Sizes of a grid cell's raw features, of a word's raw vector and of its FILIP token.
+    dim, hidden
+        Of the shared space, and of the heads' perceptrons.
+    members
+        How many cross attentions are averaged.
+    encoder
+        The encoder whose features it was trained on, as `crossrank.Collection.encoder` names it;
+        empty where that does not matter.
+    """
+
+    region: int = 1280
+    word: int = 384
+    token: int = 192
+    dim: int = 192
+    hidden: int = 96
+    members: int = 1
+    encoder: str = ""
+
+
+class LiteItm(nn.Module):
+    """The mean score of several `CrossAttention`, trained from different seeds.
+
+    Raw cells are standardised as on the training split; a word is its standardised raw vector
+    beside its FILIP token.
+
+    Parameters
+    ----------
+    sizes : Sizes
+        How large it is.
+    dropout : float
+        Probability of dropping a unit of a head in training.
+    """
+
+    def __init__(self, sizes: Sizes, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.regions = Standardise(sizes.region)
+        self.words = Standardise(sizes.word)
+        self.members = nn.ModuleList(
+            CrossAttention(sizes.region, sizes.word + sizes.token, sizes.dim, sizes.hidden, dropout)
+            for _ in range(sizes.members)
+        )
+
+    def read_cells(self, regions: Tensor) -> Tensor:
+        """Return what the heads of cells read: ``[..., region]``."""
+        scaled: Tensor = self.regions(regions)
+        return scaled
+
+    def read_words(self, words: Tensor, tokens: Tensor) -> Tensor:
+        """Return what the heads of words read: ``[..., word + token]``.
+
+        The coordinates of a unit row have spread ``1/√token``; they are brought to 1 like the rest.
+        """
+        return torch.cat([self.words(words), tokens * self.sizes.token**0.5], dim=-1)
+
+    def project_cells(self, regions: Tensor) -> Tensor:
+        """Return ``[T, members, dim]`` of the raw cells ``[T, region]``, unit rows."""
+        read = self.read_cells(regions)
+        return torch.stack([member.cell_head(read) for member in self.members], dim=1)
+
+    def project_words(self, words: Tensor, tokens: Tensor) -> Tensor:
+        """Return ``[T, members, dim]`` of words ``[T, word]`` and tokens ``[T, token]``."""
+        read = self.read_words(words, tokens)
+        return torch.stack([member.word_head(read) for member in self.members], dim=1)
+
+    def forward(
+        self,
+        cells: Tensor,
+        words: Tensor,
+        cell_mask: Tensor | None = None,
+        word_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Score every picture with every text.
+
+        Parameters
+        ----------
+        cells, words : Tensor
+            ``[N, R, members, dim]`` and ``[M, L, members, dim]``, projected.
+        cell_mask, word_mask : Tensor, optional
+            As in :meth:`CrossAttention.forward`.
+
+        Returns
+        -------
+        Tensor
+            ``[N, M]``.
+        """
+        return torch.stack(
+            [
+                member(cells[:, :, place], words[:, :, place], cell_mask, word_mask)
+                for place, member in enumerate(self.members)
+            ]
+        ).mean(dim=0)
+
+
+def save_network(network: LiteItm, path: Path) -> None:
+    """Write the network as float16 under a name that appears when the file is complete."""
+    tensors = {name: each.half().contiguous() for name, each in network.state_dict().items()}
+    partial = path.with_name(f".{path.name}.partial")
+    # one entry only: safetensors writes several in an order that changes from run to run
+    save_file(tensors, partial, metadata={FORMAT: json.dumps(asdict(network.sizes))})
+    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
+    partial.replace(path)
+
+
+def load_network(path: Path, members: int | None = None) -> LiteItm:
+    """Read a network, in evaluation mode and float32.
+
+    Parameters
+    ----------
+    path
+        What `save_network` wrote.
+    members
+        How many of its cross attentions to take, from the first; None for all.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, truncated or something else.
+    ParameterError
+        If it holds fewer members.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get(FORMAT)
+            if text is None:
+                raise StoreError(
+                    f"lite_itm: {path} holds no weights of lite_itm; "
+                    "write them with examples/train_lite_itm.py"
+                )
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise StoreError(
+            f"lite_itm: {path} cannot be read: {error}; give the path of weights written by "
+            "examples/train_lite_itm.py, or install crossrank again"
+        ) from error
+    sizes = Sizes(**json.loads(text))
+    network = LiteItm(sizes)
+    network.load_state_dict(tensors)
+    if members is not None:
+        network = first_members(network, members, path)
+    return network.eval().requires_grad_(False)
+
+
+def first_members(network: LiteItm, members: int, path: Path) -> LiteItm:
+    """Return the network with fewer members."""
+    sizes = network.sizes
+    if members > sizes.members:
+        raise ParameterError(
+            f"lite_itm: members is {members}, but {path} holds {sizes.members}; "
+            "give so many at most, or None for all"
+        )
+    network.members = network.members[:members]
+    network.sizes = replace(sizes, members=members)
+    return network

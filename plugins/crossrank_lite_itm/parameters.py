@@ -1,0 +1,37 @@
+"""The parameters of the reranker ``lite_itm``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crossrank.errors import ParameterError
+
+SHIPPED = Path(__file__).with_name("lite_itm.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class LiteItmParameters:
+    """What may be chosen.
+
+    Parameters
+    ----------
+    weights
+        The file of the trained network; None for the one that ships with the package. Another one
+        comes from ``examples/train_lite_itm.py``.
+    members
+        How many of the file's networks are averaged, from the first; None for all. One is the
+        fastest, and a little worse.
+    """
+
+    weights: str | Path | None = None
+    members: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.members is not None and self.members < 1:
+            raise ParameterError(f"lite_itm: members is {self.members}; give 1 or more, or None")
+
+    @property
+    def path(self) -> Path:
+        """The file to read."""
+        return SHIPPED if self.weights is None else Path(self.weights)

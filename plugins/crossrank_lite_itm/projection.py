@@ -1,0 +1,105 @@
+"""Every text's words and every picture's cells, projected once per run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+import crossrank as cr
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+SHARE_OF_BUDGET = 4
+ROWS = 4096
+"""Vectors that are projected at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """The projected vectors of the items that occur in a run.
+
+    Parameters
+    ----------
+    vectors
+        Ragged, ``[L_n, members, dim]`` float32 unit rows per item that occurs.
+    place
+        ``[N]``: per row of the collection its place among those that occur, else 0.
+    """
+
+    vectors: cr.Ragged
+    place: Integers
+
+    def padded(self, rows: Integers) -> tuple[Tensor, Tensor | None]:
+        """Return some items ``[n, L, members, dim]`` and their mask ``[n, L]``, None if all True.
+
+        Parameters
+        ----------
+        rows
+            ``[n]`` rows of the collection.
+        """
+        places = self.place[rows]
+        lengths, offsets = self.vectors.lengths[places], self.vectors.offsets[places]
+        columns = np.arange(int(lengths.max()))
+        mask = columns < lengths[:, None]
+        taken = self.vectors.flat[np.where(mask, offsets[:, None] + columns, 0)]
+        return torch.from_numpy(taken), None if mask.all() else torch.from_numpy(mask)
+
+    def has_vectors(self, rows: Integers) -> NDArray[np.bool_]:
+        """Return for some rows of the collection whether there is anything to compare."""
+        found: NDArray[np.bool_] = self.vectors.lengths[self.place[rows]] > 0
+        return found
+
+
+@torch.inference_mode()
+def project(
+    features: list[cr.Ragged],
+    rows: Integers,
+    shape: tuple[int, int],
+    head: Callable[..., Tensor],
+    context: cr.Context,
+    what: str,
+) -> Projected:
+    """Project the vectors of the items that occur.
+
+    Parameters
+    ----------
+    features
+        What `head` reads; all of one length per item.
+    rows
+        The items that occur.
+    shape
+        Members and dim of a projected vector.
+    head
+        Maps ``[T, D]`` of every feature to ``[T, members, dim]``.
+    context
+        For memory budget and progress: what exceeds a quarter of the budget lies in a temporary
+        file instead of memory.
+    what
+        For progress.
+    """
+    lengths = features[0].lengths[rows]
+    place = np.zeros(len(features[0]), np.int64)
+    place[rows] = np.arange(len(rows))
+    flat = _scratch((int(lengths.sum()), *shape), context.memory_budget // SHARE_OF_BUDGET)
+    sources = features[0].rows_of(rows)
+    for start in range(0, len(sources), ROWS):
+        part = sources[start : start + ROWS]
+        read = [torch.from_numpy(np.asarray(each.flat[part], np.float32)) for each in features]
+        flat[start : start + ROWS] = head(*read).numpy()
+        context.progress(f"lite_itm: {what}", min(start + ROWS, len(sources)), len(sources))
+    return Projected(cr.Ragged(flat, lengths), place)
+
+
+def _scratch(shape: tuple[int, ...], most_bytes: int) -> Floats:
+    if 4 * int(np.prod(shape)) <= most_bytes:
+        return np.empty(shape, np.float32)
+    # the file has no name any more: it goes with the last reference to the array
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)

@@ -1,0 +1,108 @@
+"""Scoring the pairs of a block: one item against the others that it stands with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import crossrank as cr
+from crossrank_lite_itm.network import LiteItm
+from crossrank_lite_itm.projection import Floats, Integers, Projected
+
+MOST_ENTRIES = 1 << 19
+"""Entries of a similarity map that is held at a time: 2 MB, a few times over."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItmState:
+    """What all blocks of a run share.
+
+    Parameters
+    ----------
+    pictures, texts
+        The projected cells and words.
+    """
+
+    pictures: Projected
+    texts: Projected
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The pairs of a block, in row-major order of its mask.
+
+    Parameters
+    ----------
+    rows, columns
+        ``[P]`` where in the block.
+    pictures, texts
+        ``[P]`` rows of the run's collections.
+    known
+        ``[P]`` whether both have anything to compare.
+    """
+
+    rows: Integers
+    columns: Integers
+    pictures: Integers
+    texts: Integers
+    known: NDArray[np.bool_]
+
+
+def pairs_of(block: cr.Block, state: ItmState) -> Pairs:
+    """Look up the pairs of a block."""
+    rows, columns = np.nonzero(block.mask)
+    queries = block.query_rows[rows]
+    candidates = block.candidate_rows[block.index[rows, columns]]
+    texts, pictures = (queries, candidates) if block.direction == "t2i" else (candidates, queries)
+    known = state.texts.has_vectors(texts) & state.pictures.has_vectors(pictures)
+    return Pairs(rows, columns, pictures, texts, known)
+
+
+@torch.inference_mode()
+def score_pairs(network: LiteItm, state: ItmState, pictures: Integers, texts: Integers) -> Floats:
+    """Return ``[P]`` the scores of pairs.
+
+    The side with fewer distinct items is gone through one by one, each item with all it is paired
+    with, so that no pair is scored for nothing and no item is gathered twice.
+
+    Parameters
+    ----------
+    pictures, texts
+        ``[P]`` rows of the run's collections.
+    """
+    scores = np.empty(len(pictures), np.float32)
+    by_picture = len(np.unique(pictures)) <= len(np.unique(texts))
+    anchors, others, side = (
+        (pictures, texts, state.texts) if by_picture else (texts, pictures, state.pictures)
+    )
+    lengths = side.vectors.lengths[side.place[others]]
+    cells = int(state.pictures.vectors.lengths.max(initial=1))
+    for group in _groups(anchors, others, lengths):
+        words = state.texts.vectors.lengths[state.texts.place[texts[group]]]
+        most = max(1, MOST_ENTRIES // (cells * int(words.max())))
+        for start in range(0, len(group), most):
+            part = group[start : start + most]
+            scores[part] = _against(network, state, by_picture, anchors[part[0]], others[part])
+    return scores
+
+
+def _against(
+    network: LiteItm, state: ItmState, by_picture: bool, anchor: np.int64, others: Integers
+) -> Floats:
+    own = np.array([anchor])
+    pictures, texts = (own, others) if by_picture else (others, own)
+    cells, cell_mask = state.pictures.padded(pictures)
+    words, word_mask = state.texts.padded(texts)
+    found: Floats = network(cells, words, cell_mask, word_mask).numpy().ravel()
+    return found
+
+
+def _groups(anchors: Integers, others: Integers, lengths: Integers) -> Iterator[Integers]:
+    """Yield the places of the pairs of each anchor, short partners first: they are padded less."""
+    order = np.lexsort((others, lengths, anchors))
+    starts = np.flatnonzero(np.diff(anchors[order], prepend=-1))
+    yield from np.split(order, starts[1:])
