@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from crossrank.errors import StoreError
+from crossrank.errors import CrossrankError, StoreError
 
 
 @contextmanager
@@ -23,11 +23,11 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[str]]:
     StoreError
         If it cannot be written: no such folder, no permission, disk full.
     """
-    with _disk_errors(path):
+    with disk_errors(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     partial = Path(name)
     try:
-        with _disk_errors(path):
+        with disk_errors(path):
             with os.fdopen(handle, mode, encoding="utf-8", newline="\n") as file:
                 yield file
                 file.flush()
@@ -36,6 +36,35 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[str]]:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def atomic_bytes(path: Path, content: bytes) -> None:
+    """Write a file that appears, or replaces `path`, only when it is complete.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    with disk_errors(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = Path(name)
+    try:
+        with disk_errors(path):
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what a killed process left unfinished in a folder that nobody else writes to."""
+    for path in folder.glob(".*"):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -48,11 +77,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         If `path` exists, or cannot be written.
     """
     refuse_existing(path)
-    with _disk_errors(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
-        with _disk_errors(path):
+        with disk_errors(path):
             yield partial
             partial.chmod(0o777 & ~_umask())
             partial.rename(path)
@@ -75,10 +104,11 @@ def refuse_existing(path: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk complains of into one clear error about `path`."""
     try:
         yield
-    except StoreError:
+    except CrossrankError:
         raise
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -10,16 +10,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.collection import Collection, Feature
 from crossrank.contract import Block, Needs
+from crossrank.errors import BudgetError
 from crossrank.ragged import Ragged
 
 SHARE_OF_BUDGET = 8
+MOST_BYTES = 256 << 20
+"""Larger blocks gain nothing, and a budget that follows the machine would change their layout."""
 MOST_QUERIES = 1024
 JSON_BYTES = 200
 
@@ -33,6 +36,7 @@ def layout(
     query_bytes: NDArray[np.int64],
     candidate_bytes: NDArray[np.int64],
     memory_budget: int,
+    query_ids: Sequence[str] = (),
 ) -> list[range]:
     """Cut the queries into consecutive ranges whose features fit a share of the budget.
 
@@ -43,9 +47,16 @@ def layout(
     query_bytes, candidate_bytes
         ``[Q]`` and ``[N]``: what the features of each query and of each gallery row weigh.
     memory_budget
-        In bytes; a block takes an eighth of it, or a single query if that is more.
+        In bytes; a block takes at most an eighth of it, or a single query if that is more.
+    query_ids
+        ``[Q]`` what to call a query whose block does not fit.
+
+    Raises
+    ------
+    BudgetError
+        If a single query with its candidates exceeds the budget.
     """
-    share = memory_budget // SHARE_OF_BUDGET
+    share = block_bytes(memory_budget)
     used = np.zeros(len(candidate_bytes), np.bool_)
 
     def weight(rows: range) -> int:
@@ -56,7 +67,15 @@ def layout(
         return features + int(64 * index.shape[1] * len(rows))
 
     def fitting(rows: range) -> Iterator[range]:
-        if len(rows) <= 1 or weight(rows) <= share:
+        needed = weight(rows)
+        if needed <= share or len(rows) <= 1:
+            if needed > memory_budget:
+                name = repr(query_ids[rows.start]) if query_ids else rows.start
+                raise BudgetError(
+                    f"query {name} and its {int(mask[rows.start].sum())} candidates need "
+                    f"{needed:,} bytes where memory_budget grants {memory_budget:,}; grant more, "
+                    "or cut the lists (depth)"
+                )
             yield rows
             return
         middle = len(rows) // 2
@@ -69,6 +88,11 @@ def layout(
         for start in starts
         for rows in fitting(range(start, min(start + MOST_QUERIES, len(index))))
     ]
+
+
+def block_bytes(memory_budget: int) -> int:
+    """Return how large a block may be."""
+    return min(memory_budget // SHARE_OF_BUDGET, MOST_BYTES)
 
 
 def feature_bytes(collection: Collection, features: Sequence[str]) -> NDArray[np.int64]:
@@ -158,9 +182,47 @@ def run_blocks(
                 future.cancel()
 
 
+class ReadAhead:
+    """Reads the next block while the last one that was asked for is used.
+
+    Parameters
+    ----------
+    read
+        Reads a block.
+    blocks
+        Which blocks will be asked for, in this order.
+    """
+
+    def __init__(self, read: Callable[[range], Result], blocks: Sequence[range]) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="crossrank-read")
+        self._futures = ((rows, self._pool.submit(read, rows)) for rows in blocks)
+        self._next = next(self._futures, None)
+
+    def __call__(self, rows: range) -> Any:
+        """Return a block, the next of those announced."""
+        current, future = self._next if self._next is not None else (None, None)
+        if current != rows or future is None:
+            raise ValueError(f"block {rows} was not the next one announced")
+        block = future.result()
+        self._next = next(self._futures, None)
+        return block
+
+    def close(self) -> None:
+        """Wait for what is being read, and forget it."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def locality(index: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return an order of the lists in which those with near candidates follow each other."""
+    counts = np.maximum(mask.sum(axis=1), 1)
+    middle = np.where(mask, index, 0).sum(axis=1) / counts
+    return np.argsort(middle, kind="stable").astype(np.int64)
+
+
 def _part(collection: Collection, rows: NDArray[np.int64], features: Sequence[str]) -> Collection:
-    """Take rows without copying where they are all of them, in order."""
-    if len(rows) == len(collection) and np.array_equal(rows, np.arange(len(rows))):
+    """Take rows, without copying where they are all of them, in order, and in memory."""
+    whole = len(rows) == len(collection) and np.array_equal(rows, np.arange(len(rows)))
+    if whole and not collection.is_stored(features):
         return collection.read_only(features)
     return collection.take(rows, features).read_only(features)
 

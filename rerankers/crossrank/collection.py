@@ -35,6 +35,7 @@ from crossrank.errors import DuplicateIdError, InputError, MissingFeatureError, 
 from crossrank.fingerprint import fingerprint
 from crossrank.jsonlines import JsonLines
 from crossrank.ragged import Ragged
+from crossrank.stored import is_stored, take_rows
 
 Feature: TypeAlias = NDArray[Any] | Ragged | Sequence[Any]
 
@@ -150,6 +151,15 @@ class Collection:
         taken = {name: _take(self[name], chosen) for name in names}
         return self._derived(tuple(self.ids[row] for row in chosen), taken)
 
+    def is_stored(self, features: Sequence[str]) -> bool:
+        """Return whether any of some features lies on disk."""
+        arrays = (self[name] for name in features)
+        return any(
+            is_stored(each.flat if isinstance(each, Ragged) else each)
+            for each in arrays
+            if isinstance(each, Ragged | np.ndarray)
+        )
+
     def read_only(self, features: Sequence[str]) -> Collection:
         """Return a view of some features whose arrays refuse to be written to."""
         return self._derived(self.ids, {name: _locked(self[name]) for name in features})
@@ -242,7 +252,7 @@ def _take(feature: Feature, rows: NDArray[np.int64]) -> Feature:
     if isinstance(feature, Ragged):
         return feature.take(rows)
     if isinstance(feature, np.ndarray):
-        return np.take(feature, rows, axis=0)
+        return take_rows(feature, rows)
     return tuple(feature[row] for row in rows)
 
 

@@ -62,6 +62,10 @@ class StoreError(CrossrankError, OSError):
     """A folder on disk is not what it should be: missing, truncated, foreign, or full."""
 
 
+class BudgetError(CrossrankError, MemoryError):
+    """What cannot be split needs more memory than was granted."""
+
+
 class FormatError(CrossrankError, ValueError):
     """A text file (run, qrels, captions, items) has a line that cannot be read."""
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank.blocks import block_bytes
 from crossrank.candidates import Candidates
 from crossrank.checks import align, check_features, check_fusable
 from crossrank.collection import Collection
 from crossrank.contract import Context, Progress
+from crossrank.durable import RESULT, DurableRun
 from crossrank.errors import InputError
 from crossrank.evidence import Evidence
+from crossrank.fingerprint import fingerprint
 from crossrank.fusion import check_finite
 from crossrank.ordering import arrange, order_rows, ranks
 from crossrank.rankings import Rankings, StageScores
@@ -22,6 +28,8 @@ from crossrank.readers import check_positive
 from crossrank.resources import Resources
 from crossrank.scoring import explain_pairs, score_stage
 from crossrank.stage import Stage
+
+logger = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -56,12 +64,13 @@ class Pipeline:
         top_k: int | None = None,
         score_threshold: float | None = None,
         progress: Progress | bool | None = None,
-        memory_budget: int | str = "1GB",
+        memory_budget: int | str | None = None,
         workers: int = 1,
         threads: int | None = None,
         device: str = "cpu",
         dtype: str = "float32",
         cache_folder: str | Path | None = None,
+        on_error: str = "raise",
     ) -> Rankings:
         """Rerank every list.
 
@@ -78,7 +87,8 @@ class Pipeline:
         progress
             True for a bar on standard error, or a callable ``(what, done, total)``.
         memory_budget
-            Bytes, or a str such as ``"2GB"``, that the run may hold besides input and result.
+            Bytes, or a str such as ``"2GB"``, that the run may hold besides input and result; a
+            quarter of the machine's memory by default.
         workers
             Threads that score blocks at once; the result does not depend on it.
         threads
@@ -87,6 +97,9 @@ class Pipeline:
             For scorers that run models.
         cache_folder
             Where scorers may keep what they prepared of a gallery.
+        on_error
+            What to do when a scorer fails on a block: ``"raise"``, or ``"base_order"``, by which
+            its queries keep the order they had and the trace says why.
 
         Raises
         ------
@@ -94,33 +107,143 @@ class Pipeline:
             One clear error before any work for input that does not fit, and `PluginError` for a
             plugin that breaks its contract.
         """
+        resources = Resources.of(
+            memory_budget, workers, threads, device, dtype, cache_folder, progress, on_error
+        )
+        context, query_rows = self._checked(
+            candidates, queries, gallery, top_k, score_threshold, resources
+        )
+        return self._run(context, query_rows, top_k, score_threshold, resources, None)
+
+    def rerank_to(
+        self,
+        folder: str | Path,
+        candidates: Candidates,
+        queries: Collection,
+        gallery: Collection,
+        *,
+        top_k: int | None = None,
+        score_threshold: float | None = None,
+        resume: bool = True,
+        **options: Any,
+    ) -> Rankings:
+        """Rerank every list in a folder: whatever ends the run, the next call goes on from there.
+
+        Finished blocks are on disk, each with a digest; one that is missing or corrupt is scored
+        again, and nothing else is.  When all are there, the result is
+        ``rankings.safetensors`` (`Rankings.open`), equal to that of a run that was not stopped.
+
+        Parameters
+        ----------
+        folder
+            A new one, or that of the same run: what is run is recognised by fingerprints.
+        candidates, queries, gallery, top_k, score_threshold
+            As for `rerank`.
+        resume
+            Whether to go on with a run that is in the folder; otherwise that is an error.
+        **options
+            The other options of `rerank`.
+
+        Raises
+        ------
+        StoreError
+            If the folder holds another run, is in use by another process, or cannot be written.
+        CrossrankError
+            As for `rerank`.
+        """
+        folder = Path(folder)
+        resources = Resources.of(**options)
+        context, query_rows = self._checked(
+            candidates, queries, gallery, top_k, score_threshold, resources
+        )
+        described = self._described(context, top_k, score_threshold, resources)
+        with DurableRun.open(folder, described, resume) as run:
+            result = folder / RESULT
+            if result.is_file():
+                return Rankings.open(result)
+            try:
+                rankings = self._run(context, query_rows, top_k, score_threshold, resources, run)
+            except KeyboardInterrupt:
+                logger.warning("stopped; the same call goes on with %s", folder)
+                raise
+            rankings.save(result)
+            run.forget_blocks()
+        return rankings
+
+    def _checked(
+        self,
+        candidates: Candidates,
+        queries: Collection,
+        gallery: Collection,
+        top_k: int | None,
+        score_threshold: float | None,
+        resources: Resources,
+    ) -> tuple[Context, NDArray[np.int64]]:
+        """Refuse what does not fit, before any work; return the run and the queries' rows."""
         if top_k is not None:
             check_positive("rerank", "top_k", top_k)
         if score_threshold is not None:
             check_finite("rerank", "score_threshold", score_threshold)
-        resources = Resources.of(
-            memory_budget, workers, threads, device, dtype, cache_folder, progress
-        )
         aligned, query_rows, direction = align(candidates, queries, gallery)
         check_fusable(self.stages[0], aligned)
         context = _context(aligned, queries, gallery, direction, resources)
         check_features(self.stages, context)
+        return context, query_rows
 
+    def _run(
+        self,
+        context: Context,
+        query_rows: NDArray[np.int64],
+        top_k: int | None,
+        score_threshold: float | None,
+        resources: Resources,
+        run: DurableRun | None,
+    ) -> Rankings:
+        aligned = context.candidates
         base_ranks = ranks(aligned.base_order())
         current = -base_ranks.astype(np.float64) if aligned.scores is None else aligned.scores
         current_ranks = base_ranks
         traces: list[StageScores] = []
-        for stage in self.stages:
+        for number, stage in enumerate(self.stages):
+            kept = None if run is None else run.blocks(number, stage.name)
             keep = top_k if stage is self.stages[-1] else None
             scores, current = score_stage(
-                stage, context, query_rows, current, current_ranks, resources, keep
+                stage, context, query_rows, current, current_ranks, resources, keep, kept
             )
             order = order_rows(aligned.mask, current, base_ranks, aligned.index)
             current_ranks = ranks(order)
             traces.append(scores)
-        return _cut(
-            aligned, current, current_ranks, base_ranks, traces, direction, top_k, score_threshold
-        )
+        cuts = top_k, score_threshold
+        return _cut(aligned, current, current_ranks, base_ranks, traces, context.direction, *cuts)
+
+    def _described(
+        self,
+        context: Context,
+        top_k: int | None,
+        score_threshold: float | None,
+        resources: Resources,
+    ) -> dict[str, Any]:
+        """Return what makes a run this run, in JSON."""
+        lists = context.candidates
+        scores = None if lists.scores is None else np.where(lists.mask, lists.scores, 0.0)
+        index = np.where(lists.mask, lists.index, 0)
+        return {
+            "crossrank": version("crossrank"),
+            "candidates": fingerprint(
+                [lists.query_ids, lists.candidate_ids, context.direction, lists.mask, index, scores]
+            ),
+            "queries": context.queries.fingerprint(),
+            "gallery": context.gallery.fingerprint(),
+            "stages": [
+                [each.name, each.scorer.fingerprint(), each.depth, repr(each.fusion)]
+                for each in self.stages
+            ],
+            "top_k": top_k,
+            "score_threshold": score_threshold,
+            "block_bytes": block_bytes(resources.memory_budget),
+            "device": resources.device,
+            "dtype": resources.dtype,
+        }
 
     def explain(
         self,

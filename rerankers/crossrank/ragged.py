@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank.errors import InputError
+from crossrank.stored import take_spans
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
@@ -97,7 +98,8 @@ class Ragged:
             ``[M]`` integers; an item may stand more than once.
         """
         chosen = np.asarray(items, dtype=np.int64)
-        return Ragged(np.take(self.flat, self.rows_of(chosen), axis=0), self.lengths[chosen])
+        lengths = self.lengths[chosen]
+        return Ragged(take_spans(self.flat, self.offsets[chosen], lengths), lengths)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ragged):

@@ -317,6 +317,31 @@ class Rankings(Mapping[str, Ranking]):
 
         write_run(Path(path), self.to_run(), tag)
 
+    def to_parquet(self, path: str | Path) -> None:
+        """Write one row per hit, with every stage's raw score; needs pyarrow."""
+        from crossrank.rankings_file import write_parquet
+
+        write_parquet(self, Path(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to a safetensors file, which appears when it is complete."""
+        from crossrank.rankings_file import save_rankings
+
+        save_rankings(self, Path(path))
+
+    @classmethod
+    def open(cls, path: str | Path) -> Rankings:
+        """Read what `save` wrote, equal to what it was.
+
+        Raises
+        ------
+        StoreError
+            If the file is missing, truncated or foreign.
+        """
+        from crossrank.rankings_file import open_rankings
+
+        return open_rankings(Path(path))
+
     def to_similarity(self) -> NDArray[np.float64]:
         """Return ``[queries, gallery]`` the final scores, −inf for what was not ranked."""
         matrix = np.full((len(self), len(self.candidate_ids)), -np.inf)

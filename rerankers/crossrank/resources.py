@@ -12,6 +12,7 @@ from crossrank.errors import InputError
 from crossrank.progress import as_progress, silent
 from crossrank.readers import check_positive
 
+POLICIES = ("raise", "base_order")
 UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
@@ -26,39 +27,53 @@ class Resources:
     dtype: str = "float32"
     cache_folder: Path | None = None
     progress: Progress = silent
+    on_error: str = "raise"
 
     @classmethod
     def of(
         cls,
-        memory_budget: int | str = "1GB",
+        memory_budget: int | str | None = None,
         workers: int = 1,
         threads: int | None = None,
         device: str = "cpu",
         dtype: str = "float32",
         cache_folder: str | Path | None = None,
         progress: Progress | bool | None = None,
+        on_error: str = "raise",
     ) -> Resources:
         """Read the resources as callers write them.
 
         Raises
         ------
         InputError
-            On counts below 1 and memory that is no size.
+            On counts below 1, memory that is no size, and a policy that there is not.
         """
         check_positive("rerank", "workers", workers)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         share = max(1, (cores or 1) // workers)
         if threads is not None:
             check_positive("rerank", "threads", threads)
+        if on_error not in POLICIES:
+            raise InputError(f"rerank: on_error is {on_error!r}; give one of {', '.join(POLICIES)}")
+        granted = quarter_of_memory() if memory_budget is None else parse_bytes(memory_budget)
         return cls(
-            memory_budget=parse_bytes(memory_budget),
+            memory_budget=granted,
             workers=workers,
             threads=share if threads is None else threads,
             device=device,
             dtype=dtype,
             cache_folder=None if cache_folder is None else Path(cache_folder),
             progress=as_progress(progress),
+            on_error=on_error,
         )
+
+
+def quarter_of_memory() -> int:
+    """Return a quarter of the machine's memory, or 1 GB where that cannot be told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    except (AttributeError, ValueError, OSError):
+        return 1 << 30
 
 
 def parse_bytes(size: int | str) -> int:

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.blocks import feature_bytes, layout, make_block, run_blocks
+from crossrank.blocks import ReadAhead, feature_bytes, layout, locality, make_block, run_blocks
 from crossrank.candidates import Candidates
 from crossrank.contract import Block, Context, Needs, Scores, State
 from crossrank.errors import CrossrankError, MissingFeatureError, PluginError, ScoreError
 from crossrank.evidence import Evidence
+from crossrank.fingerprint import fingerprint
 from crossrank.fusion import Replace
 from crossrank.ordering import arrange, scatter
 from crossrank.rankings import StageScores
 from crossrank.resources import Resources
 from crossrank.stage import Stage
 
+logger = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
+
+
+class KeptBlocks(Protocol):
+    """Keeps the scores of a stage's blocks, see `crossrank.durable`."""
+
+    def load(self, rows: range, pairs: str) -> Scores | None:
+        """Return the scores of a block of pairs, None if they are not there."""
+
+    def save(self, rows: range, pairs: str, scores: Scores) -> None:
+        """Keep the scores of a block of pairs."""
 
 
 def score_stage(
@@ -31,6 +45,7 @@ def score_stage(
     current_ranks: NDArray[np.int64],
     resources: Resources,
     keep: int | None,
+    kept: KeptBlocks | None = None,
 ) -> tuple[StageScores, NDArray[np.float64]]:
     """Score what the stage sees of every list and fuse.
 
@@ -46,6 +61,8 @@ def score_stage(
         See `Resources`.
     keep
         How many of each list will be returned; set for the last stage.
+    kept
+        See `score_lists`.
 
     Returns
     -------
@@ -59,7 +76,7 @@ def score_stage(
     state = prepare(stage, context)
     screens = keep is not None and isinstance(stage.fusion, Replace) and keep < part.depth
     raw, reasons = score_lists(
-        stage, context, state, query_rows, resources, keep if screens else None
+        stage, context, state, query_rows, resources, keep if screens else None, kept
     )
     spread = scatter(raw, order, np.full(seen.shape, np.float32(np.nan)))
     return fuse_stage(stage, spread, reasons, candidates.mask, seen, current, current_ranks)
@@ -79,6 +96,7 @@ def score_lists(
     query_rows: NDArray[np.int64],
     resources: Resources,
     keep: int | None = None,
+    kept: KeptBlocks | None = None,
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """Score every pair of some lists, block by block.
 
@@ -90,6 +108,8 @@ def score_lists(
         ``[Q]`` the row of each list's query in ``context.queries``.
     resources, keep
         See `Resources` and `Block`.
+    kept
+        Where scores of blocks are kept, if they are.
 
     Returns
     -------
@@ -98,40 +118,80 @@ def score_lists(
     """
     part = context.candidates
     needs = stage.scorer.needs(context).of_blocks()
-
-    def work(rows: range) -> Scores:
-        pairs = part.mask[rows.start : rows.stop]
-        if not pairs.any():
-            return Scores(np.zeros(pairs.shape, np.float32))
-        block = _block(context, needs, query_rows, rows, keep)
-        return checked_scores(stage, block, state)
-
+    workers = resources.workers if stage.scorer.info.thread_safe else 1
+    stored = context.gallery.is_stored(needs.candidates)
+    order = locality(part.index, part.mask) if stored else np.arange(len(part))
+    blocks = layout(
+        part.index[order],
+        part.mask[order],
+        feature_bytes(context.queries, needs.queries)[query_rows[order]],
+        feature_bytes(context.gallery, needs.candidates),
+        resources.memory_budget,
+        [part.query_ids[row] for row in order],
+    )
     raw = np.full(part.index.shape, np.nan, np.float32)
     reasons = [""] * len(part)
     finished = 0
+
+    def read(rows: range) -> Block | None:
+        lists = order[rows.start : rows.stop]
+        if not part.mask[lists].any():
+            return None
+        return _block(context, needs, query_rows, lists, keep)
 
     def done(count: int) -> None:
         nonlocal finished
         finished += count
         resources.progress(f"rerank: {stage.name}", finished, len(part))
 
-    blocks = layout(
-        part.index,
-        part.mask,
-        feature_bytes(context.queries, needs.queries)[query_rows],
-        feature_bytes(context.gallery, needs.candidates),
-        resources.memory_budget,
-    )
-    workers = resources.workers if stage.scorer.info.thread_safe else 1
-    for rows, scores in run_blocks(work, blocks, workers, done):
-        opinion = part.mask[rows.start : rows.stop]
+    def take(rows: range, scores: Scores) -> None:
+        lists = order[rows.start : rows.stop]
+        pairs = part.mask[lists]
+        opinion = pairs
         if scores.abstained is not None:
-            opinion = opinion & ~scores.abstained
-            for row in np.flatnonzero(
-                (scores.abstained & part.mask[rows.start : rows.stop]).any(1)
-            ):
-                reasons[rows.start + row] = scores.reason
-        raw[rows.start : rows.stop] = np.where(opinion, scores.values, np.nan)
+            opinion = pairs & ~scores.abstained
+            for row in lists[(scores.abstained & pairs).any(axis=1)]:
+                reasons[row] = scores.reason
+        raw[lists] = np.where(opinion, scores.values, np.nan)
+
+    def digest(rows: range) -> str:
+        lists = order[rows.start : rows.stop]
+        pairs = part.mask[lists]
+        return fingerprint([query_rows[lists], pairs, np.where(pairs, part.index[lists], 0), keep])
+
+    todo = []
+    for rows in blocks:
+        known = None if kept is None else kept.load(rows, digest(rows))
+        if known is None:
+            todo.append(rows)
+        else:
+            take(rows, known)
+            done(len(rows))
+    # what lies on disk is read while the block before is scored
+    ahead = ReadAhead(read, todo) if stored and workers == 1 and len(todo) > 1 else None
+
+    def work(rows: range) -> Scores:
+        block = read(rows) if ahead is None else ahead(rows)
+        if block is None:
+            return Scores(np.zeros(part.mask[rows.start : rows.stop].shape, np.float32))
+        try:
+            scores = checked_scores(stage, block, state)
+        except PluginError as error:
+            if resources.on_error == "raise":
+                raise
+            logger.warning("%s; these queries keep their order", error)
+            nothing = np.zeros(block.mask.shape, np.float32)
+            return Scores(nothing, np.ones(block.mask.shape, np.bool_), str(error))
+        if kept is not None:
+            kept.save(rows, digest(rows), scores)
+        return scores
+
+    try:
+        for rows, scores in run_blocks(work, todo, workers, done):
+            take(rows, scores)
+    finally:
+        if ahead is not None:
+            ahead.close()
     return raw, tuple(reasons)
 
 
@@ -175,7 +235,7 @@ def explain_pairs(
         tuple(dict.fromkeys((*needs.queries, *(f for f in extra if f in context.queries)))),
         tuple(dict.fromkeys((*needs.candidates, *(f for f in extra if f in context.gallery)))),
     )
-    block = _block(context, more, query_rows, range(len(query_rows)), None)
+    block = _block(context, more, query_rows, np.arange(len(query_rows)), None)
     found = _guarded(stage, "explain", lambda: stage.scorer.explain(block, state), block)
     return tuple(found)
 
@@ -248,16 +308,15 @@ def _block(
     context: Context,
     needs: Needs,
     query_rows: NDArray[np.int64],
-    rows: range,
+    lists: NDArray[np.int64],
     keep: int | None,
 ) -> Block:
-    part = slice(rows.start, rows.stop)
     candidates = context.candidates
     return make_block(
-        query_rows[part],
-        candidates.index[part],
-        candidates.mask[part],
-        None if candidates.scores is None else candidates.scores[part],
+        query_rows[lists],
+        candidates.index[lists],
+        candidates.mask[lists],
+        None if candidates.scores is None else candidates.scores[lists],
         context.queries,
         context.gallery,
         needs,

@@ -28,6 +28,7 @@ from crossrank.collection import Collection, Feature, json_like
 from crossrank.errors import StoreError
 from crossrank.jsonlines import JsonLines, json_line, read_json_lines
 from crossrank.ragged import Ragged
+from crossrank.stored import StoredArray
 
 FORMAT = "crossrank collection"
 VERSION = 1
@@ -175,7 +176,7 @@ def _open_feature(folder: Path, name: str, kind: str, count: int) -> Feature:
 
 def _map(path: Path) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = StoredArray.open(path)
     except (ValueError, OSError, EOFError) as error:
         if "mmap" in str(error) or path.stat().st_size == 0:
             raise StoreError(f"{path} is empty; encode the collection again") from error

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossrank import Collection, Needs, Ragged
-from crossrank.blocks import feature_bytes, layout, make_block, run_blocks
+from crossrank.blocks import (
+    ReadAhead,
+    feature_bytes,
+    layout,
+    locality,
+    make_block,
+    run_blocks,
+)
+from crossrank.errors import BudgetError
 from toys import collection
 
 
@@ -22,7 +30,16 @@ def test_blocks_cover_all_queries_in_order_and_fit_the_budget(
     index = rng.integers(0, 9, size=(count, width))
     mask = rng.random((count, width)) < 0.8
     candidate_bytes = np.full(9, weight)
-    blocks = layout(index, mask, np.full(count, 16), candidate_bytes, budget)
+    ids = [f"q{row}" for row in range(count)]
+    needed = [
+        16 + weight * len(np.unique(index[row][mask[row]])) + 64 * width for row in range(count)
+    ]
+    if max(needed, default=0) > budget:
+        with pytest.raises(BudgetError, match=r"query 'q\d+' and its \d candidates need") as raised:
+            layout(index, mask, np.full(count, 16), candidate_bytes, budget, ids)
+        assert f"{next(each for each in needed if each > budget):,} bytes" in str(raised.value)
+        return
+    blocks = layout(index, mask, np.full(count, 16), candidate_bytes, budget, ids)
     assert list(chain.from_iterable(blocks)) == list(range(count))
     for rows in blocks:
         part = slice(rows.start, rows.stop)
@@ -95,3 +112,37 @@ def test_an_error_in_one_block_ends_the_run(workers: int) -> None:
     with pytest.raises(ValueError, match="block 4"):
         list(run_blocks(work, blocks, workers, lambda count: None))
     assert len(started) < 20
+
+
+def test_the_next_block_is_read_while_one_is_used() -> None:
+    blocks = [range(start, start + 1) for start in range(4)]
+    begun = {rows.start: threading.Event() for rows in blocks}
+
+    def read(rows: range) -> int:
+        begun[rows.start].set()
+        return rows.start
+
+    ahead = ReadAhead(read, blocks)
+    for rows in blocks:
+        assert ahead(rows) == rows.start
+        if rows.stop < len(blocks):
+            assert begun[rows.stop].wait(5)  # without having been asked for
+        assert rows.stop + 1 >= len(blocks) or not begun[rows.stop + 1].is_set()
+    ahead.close()
+
+
+def test_what_reading_raises_comes_where_the_block_is_asked_for() -> None:
+    def read(rows: range) -> None:
+        raise ValueError(f"block {rows.start}")
+
+    ahead = ReadAhead(read, [range(0, 1), range(1, 2)])
+    with pytest.raises(ValueError, match="block 0"):
+        ahead(range(0, 1))
+    ahead.close()
+
+
+def test_lists_with_near_candidates_follow_each_other() -> None:
+    index = np.array([[90, 95], [1, 5], [92, 0], [3, 3]])
+    mask = np.array([[True, True], [True, True], [True, False], [True, True]])
+    assert locality(index, mask).tolist() == [1, 3, 2, 0]
+    assert locality(np.zeros((0, 0), int), np.zeros((0, 0), bool)).tolist() == []

@@ -21,6 +21,7 @@ from crossrank.cli.options import (
     resources,
     stages,
 )
+from crossrank.cli.outcome import muted
 from crossrank.cli.stage_grammar import read_stage
 from crossrank.collection import Collection
 from crossrank.pipeline import Pipeline
@@ -35,10 +36,25 @@ EXAMPLE = """crossrank rerank --run base.trec --queries queries --gallery galler
 @queries_and_gallery
 @stages
 @click.option("-o", "--output", type=PATH, help="The new run file; may be left out with --json.")
+@click.option(
+    "--out",
+    "folder",
+    type=PATH,
+    help="A folder instead of a run file: finished blocks are kept there, so that a run that was "
+    "stopped goes on with --resume; at the end it holds run.trec and rankings.safetensors.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder of --out.")
 @click.option("--top-k", type=int, help="How many to keep per query; all by default.")
 @click.option("--score-threshold", type=float, help="The lowest final score to keep, inclusive.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Blocks scored at once.")
-@click.option("--memory-budget", default="1GB", show_default=True, help="What the run may hold.")
+@click.option("--memory-budget", help="What the run may hold; a quarter of memory by default.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["raise", "base_order"]),
+    default="raise",
+    show_default=True,
+    help="When a scorer fails on a block: stop, or leave its queries in the order they had.",
+)
 @resources
 @force
 @progress
@@ -49,10 +65,13 @@ def command(
     gallery: Path,
     stages: tuple[str, ...],
     output: Path | None,
+    folder: Path | None,
+    resume: bool,
     top_k: int | None,
     score_threshold: float | None,
     workers: int,
-    memory_budget: str,
+    memory_budget: str | None,
+    on_error: str,
     device: str,
     threads: int | None,
     cache: Path | None,
@@ -70,35 +89,46 @@ def command(
     OUTPUT appears when it is complete; an existing file needs --force. With --json the hits go to
     standard output with base score, base rank and every stage's score, one query a line.
     """
-    if output is None and not as_json:
+    context = click.get_current_context()
+    if output is None and folder is None and not as_json:
         raise click.UsageError(
-            "Missing option '-o' / '--output'; only --json does without.",
-            click.get_current_context(),
+            "Missing option '-o' / '--output' (or '--out'); only --json does without.", context
         )
+    if resume and folder is None:
+        raise click.UsageError("--resume goes on with a folder; name it with --out.", context)
     if output is not None:
         check_output(output, force=force)
     pipeline = Pipeline([read_stage(text) for text in stages])
     candidates = Candidates.from_trec(run)
-    rankings = pipeline.rerank(
-        candidates,
-        Collection.open(queries),
-        Collection.open(gallery),
-        top_k=top_k,
-        score_threshold=score_threshold,
-        progress=progress,
-        memory_budget=memory_budget,
-        workers=workers,
-        threads=threads,
-        device=device,
-        cache_folder=cache,
-    )
+    sides = Collection.open(queries), Collection.open(gallery)
+    options: dict[str, Any] = {
+        "top_k": top_k,
+        "score_threshold": score_threshold,
+        "progress": progress,
+        "memory_budget": memory_budget,
+        "workers": workers,
+        "threads": threads,
+        "device": device,
+        "cache_folder": cache,
+        "on_error": on_error,
+    }
+    if folder is None:
+        rankings = pipeline.rerank(candidates, *sides, **options)
+    else:
+        with muted("crossrank.pipeline"):
+            try:
+                rankings = pipeline.rerank_to(folder, candidates, *sides, resume=resume, **options)
+            except KeyboardInterrupt as error:
+                again = f"the same command with --out {folder} --resume goes on"
+                raise click.Abort(again) from error
+        rankings.to_trec(folder / "run.trec")
     if output is not None:
         rankings.to_trec(output)
     if as_json:
         for line in json_document(rankings):
             click.echo(line)
     else:
-        click.echo(f"{output}: {summary(rankings)}")
+        click.echo(f"{folder or output}: {summary(rankings)}")
 
 
 def summary(rankings: Rankings) -> str:

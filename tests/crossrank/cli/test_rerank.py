@@ -213,3 +213,35 @@ def test_a_reranker_without_evidence(cli: Cli, collections: Pair) -> None:
     assert "toy_blunt explains nothing" in cli(*blunt, code=2).stderr
     both = cli(*blunt, "--stage", "toy").stdout
     assert "i0.jpg  toy " in both
+
+
+def test_a_run_in_a_folder_goes_on(cli: Cli, collections: Pair) -> None:
+    cli(*RERANK, "--stage", "toy", "-o", "out.trec")
+    cli(*RERANK, "--stage", "toy", "--out", "run")
+    assert Path("run/run.trec").read_text() == Path("out.trec").read_text()
+    assert sorted(path.name for path in Path("run").iterdir()) == [
+        "lock",
+        "rankings.safetensors",
+        "run.json",
+        "run.trec",
+    ]
+    assert "resume it" in cli(*RERANK, "--stage", "toy", "--out", "run", code=2).stderr
+    cli(*RERANK, "--stage", "toy", "--out", "run", "--resume")
+    other = cli(*RERANK, "--stage", "toy", "--top-k", 1, "--out", "run", "--resume", code=2)
+    assert "another run: top_k differ" in other.stderr
+    alone = cli(*RERANK, "--stage", "toy", "-o", "other.trec", "--resume", code=2)
+    assert "name it with --out" in alone.stderr
+
+
+def test_an_interrupted_run_in_a_folder_says_how_to_go_on(
+    cli: Cli, collections: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("crossrank.scoring.checked_scores", _interrupt)
+        error = cli(*RERANK, "--stage", "toy", "--out", "run", code=130).stderr
+    assert "--out run --resume goes on" in error
+    cli(*RERANK, "--stage", "toy", "--out", "run", "--resume")
+
+
+def _interrupt(*arguments: object) -> None:
+    raise KeyboardInterrupt
