@@ -28,28 +28,36 @@ from crossrank.evaluation import BothDirections
 from mack_banks import make_banks
 from mack_data import Split, embedding_base, label_base, prepare, unranked
 
-DEPTH = 100
-WEIGHTS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0)
-FILIP_WEIGHTS = (0.5, 0.75, 1.0, 1.5)
+DEPTH = {"embedding": 100, "labels": None}
+"""How much of a base's list is reranked; all of it where the base is weak."""
+
+WEIGHTS = {
+    "zscore": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0),
+    "none": (0.15, 0.3, 0.6, 1.2, 2.4),
+}
+FILIP_WEIGHTS = (0.75, 1.0, 1.25, 1.5)
 DIRECTIONS = ("t2i", "i2t")
-K_MAX = {"t2i": (1, 3, 5, 10, 20), "i2t": (1, 2, 3)}
+K_MAX = {"t2i": (1, 5, 10, 20), "i2t": (1, 2)}
 """How many of the best regions of a word, or of the best words of a region, are averaged."""
 
-FORMS: dict[str, list[tuple[str, dict[str, Any]]]] = {
-    direction: [
+
+def forms(direction: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return what is tried on val: bank and parameters."""
+    some = K_MAX[direction][2 if direction == "t2i" else 0]
+    every = [{"center": True, "k_max": k} for k in K_MAX[direction]]
+    return [
         ("bank_a", {"center": False, "k_max": 1}),
-        *[("bank_a", {"center": True, "k_max": k}) for k in K_MAX[direction]],
-        *[
-            (name, {"center": True, "k_max": K_MAX[direction][1]})
-            for name in ("bank_a_sharp25", "bank_a_sharp10", "bank_a_refined", "bank_b")
-        ],
+        *[("bank_a", params) for params in every],
+        ("bank_a_refined", {"center": True, "k_max": some}),
+        ("bank_a_white", {"center": True, "k_max": some}),
+        *[("bank_a_sharp_white", params) for params in every],
+        ("bank_a_white_refined", {"center": True, "k_max": some}),
+        ("bank_b", {"center": True, "k_max": some}),
+        ("bank_b_white", {"center": True, "k_max": some}),
     ]
-    for direction in DIRECTIONS
-}
-"""What is tried on val: bank and parameters."""
 
 
-def mack(bank: Path, fusion: cr.Fusion, depth: int | None = DEPTH, **params: Any) -> cr.Stage:
+def mack(bank: Path, fusion: cr.Fusion, depth: int | None, **params: Any) -> cr.Stage:
     return cr.Stage("mack", depth, fusion, {"knowledge": bank, **params})
 
 
@@ -74,29 +82,30 @@ def tune(val: Split, train: Split) -> None:
     """Choose bank, k_max, weights and normalisation on val."""
     choice: dict[str, Any] = {}
     for direction in DIRECTIONS:
-        best: tuple[float, dict[str, Any], Remembered] | None = None
-        for name, params in FORMS[direction]:
+        best = (0.0, "", {}, None)
+        for name, params in forms(direction):
             rankings = alone(val, direction, val.work / name, **params)
             got = recalls(val, direction, rankings)
             print(f"val {direction} MACK alone {name} {params}: {got}", flush=True)
-            if best is None or sum(got.values()) > best[0]:
-                form = {"bank": name, "params": params}
-                best = sum(got.values()), form, Remembered(rankings=rankings)
-        assert best is not None
-        _, form, scores = best
+            if sum(got.values()) > best[0]:
+                best = sum(got.values()), name, params, rankings
+        _, name, params, rankings = best
+        form = {"bank": name, "params": params}
+        scores = Remembered(rankings=rankings, stage="mack")
         choice[f"alone-{direction}"] = form
-        for base in ("embedding", "labels"):
+        for base, depth in DEPTH.items():
             candidates = base_of(base, val, train, direction)
-            choice[f"{base}-{direction}"] = form | best_weight(val, candidates, direction, scores)
+            found = best_weight(val, candidates, direction, scores, depth, WEIGHTS)
+            choice[f"{base}-{direction}"] = form | found
         candidates = base_of("embedding", val, train, direction)
-        weight = max(
-            FILIP_WEIGHTS,
-            key=lambda w: sum(
-                recalls(val, direction, run(val, candidates, direction, filip(w))).values()
-            ),
-        )
-        with_filip = best_weight(val, candidates, direction, scores, filip(weight))
-        choice[f"filip-{direction}"] = form | with_filip | {"filip": weight}
+        depth = DEPTH["embedding"]
+        tokens = run(val, candidates, direction, cr.Stage("filip", depth, cr.Replace()))
+        tokens_scores = Remembered(rankings=tokens, stage="filip")
+        weights = {"zscore": FILIP_WEIGHTS}
+        with_filip = best_weight(val, candidates, direction, tokens_scores, depth, weights)
+        filip_stage = cr.Stage(tokens_scores, depth, fusion_of(with_filip))
+        found = best_weight(val, candidates, direction, scores, depth, WEIGHTS, filip_stage)
+        choice[f"filip-{direction}"] = form | found | {"filip": with_filip["weight"]}
     (val.work / "choice.json").write_text(json.dumps(choice, indent=1))
     print(json.dumps(choice, indent=1))
 
@@ -108,9 +117,10 @@ class Remembered(cr.Reranker):
 
     @dataclass(frozen=True, slots=True)
     class Parameters:
-        """The earlier run, over the same queries and gallery."""
+        """The earlier run, over the same queries and gallery, and whose scores are meant."""
 
         rankings: cr.Rankings
+        stage: str
 
     @cached_property
     def matrix(self) -> NDArray[np.float32]:
@@ -118,7 +128,7 @@ class Remembered(cr.Reranker):
         rankings = self.params.rankings
         shape = (len(rankings.query_ids), len(rankings.candidate_ids))
         matrix = np.full(shape, np.nan, np.float32)
-        np.put_along_axis(matrix, rankings.index, rankings.scores("mack"), axis=1)
+        np.put_along_axis(matrix, rankings.index, rankings.scores(self.params.stage), axis=1)
         return matrix
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
@@ -130,26 +140,33 @@ class Remembered(cr.Reranker):
 
 def base_of(base: str, split: Split, train: Split, direction: str) -> cr.Candidates:
     if base == "embedding":
-        return embedding_base(split, direction, 2 * DEPTH)
+        return embedding_base(split, direction, 200)
     return label_base(split, train, direction)
 
 
-def filip(weight: float) -> cr.Stage:
-    return cr.Stage("filip", DEPTH, cr.WeightedSum(weight))
+def fusion_of(chosen: dict[str, Any]) -> cr.Fusion:
+    return cr.WeightedSum(chosen["weight"], chosen["normalise"])
 
 
 def best_weight(
-    val: Split, candidates: cr.Candidates, direction: str, scores: Remembered, *before: cr.Stage
+    val: Split,
+    candidates: cr.Candidates,
+    direction: str,
+    scores: Remembered,
+    depth: int | None,
+    weights: dict[str, tuple[float, ...]],
+    *before: cr.Stage,
 ) -> dict[str, Any]:
     """Return the weight and normalisation with the highest R@1 + R@5 + R@10."""
     found = []
-    for normalise in ("zscore", "none"):
-        for weight in WEIGHTS:
-            stage = cr.Stage(scores, DEPTH, cr.WeightedSum(weight, normalise))
+    for normalise, some in weights.items():
+        for weight in some:
+            stage = cr.Stage(scores, depth, cr.WeightedSum(weight, normalise))
             got = recalls(val, direction, run(val, candidates, direction, *before, stage))
             found.append((sum(got.values()), weight, normalise, got))
     _, weight, normalise, got = max(found, key=lambda each: each[0])
-    print(f"val {direction} {[s.name for s in before]} weight {weight} {normalise}: {got}")
+    name = scores.params.stage
+    print(f"val {direction} {name} weight {weight} {normalise}: {got}", flush=True)
     return {"weight": weight, "normalise": normalise}
 
 
@@ -159,32 +176,39 @@ def test(split: Split, train: Split) -> None:
     choice = json.loads((work / "choice.json").read_text())
     for direction in DIRECTIONS:
         form = choice[f"alone-{direction}"]
-        forms = [("bank_a", {"center": False}), ("bank_a", {"center": True})]
-        forms += [
-            (name, {"center": True}) for name in ("bank_a_refined", "bank_a_sharp10", "bank_b")
-        ]
-        for name, params in [*forms, (form["bank"], form["params"])]:
+        for name, params in [*reported(direction), (form["bank"], form["params"])]:
             got = recalls(split, direction, alone(split, direction, work / name, **params))
             print(f"test {direction} MACK alone {name} {params}: {got}", flush=True)
-    for base in ("embedding", "labels"):
+    for base, depth in DEPTH.items():
         tables = []
         for direction in DIRECTIONS:
             candidates = base_of(base, split, train, direction)
             systems: dict[str, Any] = {"base": candidates}
-            chosen = choice[f"{base}-{direction}"]
-            systems["base + mack"] = run(split, candidates, direction, tuned(work, chosen))
+            stage = tuned(work, choice[f"{base}-{direction}"], depth)
+            systems["base + mack"] = run(split, candidates, direction, stage)
             if base == "embedding":
                 chosen = choice[f"filip-{direction}"]
-                stages = (filip(chosen["filip"]), tuned(work, chosen))
-                systems["base + filip"] = run(split, candidates, direction, stages[0])
+                filip = cr.Stage("filip", depth, cr.WeightedSum(chosen["filip"]))
+                stages = (filip, tuned(work, chosen, depth))
+                systems["base + filip"] = run(split, candidates, direction, filip)
                 systems["base + filip + mack"] = run(split, candidates, direction, *stages)
             tables.append(cr.evaluate(systems, split.qrels(direction), direction=direction))
         print(f"\n{base}\n{BothDirections(*tables)}", flush=True)
 
 
-def tuned(work: Path, chosen: dict[str, Any]) -> cr.Stage:
-    fusion = cr.WeightedSum(chosen["weight"], chosen["normalise"])
-    return mack(work / chosen["bank"], fusion, **chosen["params"])
+def reported(direction: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return what is reported of MACK alone whatever val preferred: each bank in one form."""
+    k = 10 if direction == "t2i" else 1
+    banks = ("bank_a", "bank_a_refined", "bank_a_white", "bank_a_white_refined")
+    return [
+        ("bank_a", {"center": False, "k_max": 1}),
+        ("bank_a", {"center": True, "k_max": 1}),
+        *[(name, {"center": True, "k_max": k}) for name in (*banks, "bank_b", "bank_b_white")],
+    ]
+
+
+def tuned(work: Path, chosen: dict[str, Any], depth: int | None) -> cr.Stage:
+    return mack(work / chosen["bank"], fusion_of(chosen), depth, **chosen["params"])
 
 
 def main() -> None:

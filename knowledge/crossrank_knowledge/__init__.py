@@ -15,6 +15,7 @@ from crossrank_knowledge.refine import refine
 from crossrank_knowledge.regions import RegionSource
 from crossrank_knowledge.sharpen import sharpened
 from crossrank_knowledge.tokens import label_tokens
+from crossrank_knowledge.whiten import whitened
 
 __all__ = [
     "AnnotatedImage",
@@ -34,6 +35,7 @@ __all__ = [
     "merge",
     "refine",
     "sharpened",
+    "whitened",
     "with_clusters",
     "with_concepts",
 ]

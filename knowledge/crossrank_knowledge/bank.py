@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossrank import Ragged, fingerprint
 from crossrank.errors import InputError, UnknownIdError, nearest
-from crossrank_knowledge.checks import as_clusters, as_counts, as_finite, as_prototypes
+from crossrank_knowledge.checks import as_clusters, as_counts, as_finite, as_prototypes, as_weight
 from crossrank_knowledge.vectors import top_k, unit_rows
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class KnowledgeBank:
     clusters
         Several prototypes per word: ragged ``[M_v, D]``, at least one each.
     weight
-        ``[D, D]`` the map that a refined bank applies to regions (its prototypes are mapped
-        already), MACK's W.
+        ``[F, D]`` the map that a refined or whitened bank applies to regions ``[F]`` (its
+        prototypes are mapped already), MACK's W.
     encoder
         What made the features: the `encoder` of the collection they came from.
     data
@@ -110,7 +110,7 @@ class KnowledgeBank:
         )
         self.regions = int(numbers.sum()) if regions is None else int(regions)
         self.clusters = None if clusters is None else as_clusters(clusters, order, size)
-        self.weight = None if weight is None else as_finite("weight", weight, (size,) * 2)
+        self.weight = None if weight is None else as_weight(weight, size)
         self.encoder = encoder
         self.data = dict(data) if data is not None else {}
         self.parent = parent
@@ -130,6 +130,11 @@ class KnowledgeBank:
     def size(self) -> int:
         """The length D of a prototype."""
         return int(self.prototypes.shape[1])
+
+    @property
+    def region_size(self) -> int:
+        """The length of a region's feature: D, or what `weight` maps to D."""
+        return self.size if self.weight is None else int(self.weight.shape[0])
 
     def row(self, word: str) -> int:
         """Return the row of a word, 0 for the most frequent one.

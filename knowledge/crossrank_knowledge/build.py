@@ -83,7 +83,8 @@ def build(
         Naming the item: a label that is no str, a feature that is no vector, of another length,
         or not finite; or if no word is left.
     StoreError
-        If `out` exists and holds anything else, or what lies in ``<out>.partial`` is another build's.
+        If `out` exists and holds anything else, or what lies in ``<out>.partial`` is another
+        build's.
     """
     if not_finite not in ("refuse", "skip"):
         raise InputError(f"build: not_finite is {not_finite!r}; give 'refuse' or 'skip'")
@@ -154,12 +155,11 @@ def _rest(stream: Iterable[LabelledFeature] | Source, sums: RunningSums) -> Iter
     if isinstance(stream, Source):
         return stream.from_item(sums.items)
     items = iter(stream)
-    if sums.items:
-        if _seen(_witnessed(items, sums.items)) != _seen(sums):
-            raise StoreError(
-                "build: the stream differs from the one that the checkpoint was made from; give "
-                "the same items again, or remove the folder <out>.partial to start anew"
-            )
+    if sums.items and _seen(_witnessed(items, sums.items)) != _seen(sums):
+        raise StoreError(
+            "build: the stream differs from the one that the checkpoint was made from; give "
+            "the same items again, or remove the folder <out>.partial to start anew"
+        )
     return items
 
 
@@ -194,11 +194,11 @@ def _finished(folder: Path, recipe: str, stream: Iterable[LabelledFeature] | Sou
     if not folder.exists():
         return False
     made_by = read_manifest(folder)["recipe"] if (folder / MANIFEST).is_file() else None
-    if made_by is not None and made_by.partition(":")[0] == recipe:
-        if isinstance(stream, Source) or made_by.partition(":")[2] == _seen(_witnessed(stream)):
-            # it may have been killed after the bank appeared and before its sums were removed
-            shutil.rmtree(_partial(folder), ignore_errors=True)
-            return True
+    same_recipe, _, seen = (made_by or "").partition(":")
+    if same_recipe == recipe and (isinstance(stream, Source) or seen == _seen(_witnessed(stream))):
+        # it may have been killed after the bank appeared and before its sums were removed
+        shutil.rmtree(_partial(folder), ignore_errors=True)
+        return True
     refuse_existing(folder)
     return False
 

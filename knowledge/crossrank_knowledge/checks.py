@@ -1,12 +1,17 @@
-"""What a bank is held against when it is made; each raises `InputError`."""
+"""What a bank is held against when it is made and used."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crossrank import Ragged
-from crossrank.errors import InputError
+from crossrank import Collection, Ragged
+from crossrank.errors import FeatureMismatchError, InputError
+
+if TYPE_CHECKING:
+    from crossrank_knowledge.bank import KnowledgeBank
 
 
 def as_prototypes(name: str, values: ArrayLike, count: int) -> NDArray[np.float32]:
@@ -32,6 +37,37 @@ def as_finite(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[n
             f"KnowledgeBank: {name} is not finite at {np.argwhere(~finite)[0].tolist()}"
         )
     return array
+
+
+def as_weight(values: ArrayLike, size: int) -> NDArray[np.float32]:
+    """Return the map ``[F, D]`` of regions to the space of the prototypes."""
+    array = np.asarray(values)
+    if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] != size:
+        raise InputError(f"KnowledgeBank: weight has shape {array.shape}; give [F, {size}]")
+    return as_finite("weight", array, array.shape)
+
+
+def same_space(who: str, bank: KnowledgeBank, images: Collection) -> None:
+    """Refuse pictures whose regions are not of the bank's encoder.
+
+    Raises
+    ------
+    FeatureMismatchError
+        Saying `who` was asked, what differs and how to mend it.
+    """
+    regions = images["regions"]
+    if len(regions.flat) and regions.trailing != (bank.region_size,):
+        raise FeatureMismatchError(
+            f"{who}: the bank is for regions of {bank.region_size} dimensions, those of the images "
+            f"have {', '.join(map(str, regions.trailing))}; encode the images with the encoder of "
+            "the bank"
+        )
+    if None not in (bank.encoder, images.encoder) and bank.encoder != images.encoder:
+        raise FeatureMismatchError(
+            f"{who}: the bank was built with {bank.encoder}, the images were encoded with "
+            f"{images.encoder}; between two encoders the scores are near chance, so encode the "
+            "images again or build another bank"
+        )
 
 
 def as_counts(words: tuple[str, ...], counts: ArrayLike | None) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""``crossrank knowledge build|refine|show|merge``."""
+"""``crossrank knowledge build|whiten|refine|show|merge``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import crossrank as cr
-from crossrank.atomic import atomic_file
+from crossrank.atomic import atomic_file, refuse_existing
 from crossrank.cli.files import check_output
 from crossrank.cli.options import PATH, as_json, common_options, crossrank_command, force, progress
 from crossrank.cli.printing import table, write_json
@@ -26,13 +26,14 @@ from crossrank_knowledge.merge import merge as merge_banks
 from crossrank_knowledge.refine import refine as refine_bank
 from crossrank_knowledge.regions import RegionSource
 from crossrank_knowledge.show import NearPicture, describe, nearest_pictures, render_page
+from crossrank_knowledge.whiten import whitened
 
 OUTPUT = click.option("-o", "--output", required=True, type=PATH, help="A new folder for the bank.")
 
 
 @click.group("knowledge")
 def knowledge() -> None:
-    """Build, refine, show and merge banks of what words look like."""
+    """Build, whiten, refine, show and merge banks of what words look like."""
 
 
 common_options(knowledge)
@@ -92,6 +93,23 @@ def build(
         progress=as_progress(progress),
     )
     _report(bank, output, as_json)
+
+
+@crossrank_command("whiten", "crossrank knowledge whiten bank --images gallery -o white")
+@click.argument("bank", type=PATH)
+@OUTPUT
+@click.option("--images", required=True, type=PATH, help="A collection with regions.")
+@click.option("--size", type=int, default=256, show_default=True, help="Dimensions to keep.")
+@click.option("--shrinkage", type=float, default=0.03, show_default=True, help="0 whitens fully.")
+@as_json
+def whiten(
+    bank: Path, output: Path, images: Path, size: int, shrinkage: float, as_json: bool
+) -> None:
+    """Map a bank to the whitened principal axes of the regions of IMAGES (no pairs needed)."""
+    refuse_existing(output)
+    white = whitened(KnowledgeBank.open(bank), cr.Collection.open(images), size, shrinkage)
+    white.save(output)
+    _report(white, output, as_json)
 
 
 @crossrank_command("refine", "crossrank knowledge refine bank --images gallery -o refined")
@@ -188,7 +206,7 @@ def show(
         click.echo(f"the page: {output}")
 
 
-for command in (build, refine, show, merge):
+for command in (build, whiten, refine, show, merge):
     knowledge.add_command(command)
 
 

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from crossrank import Collection, Ragged, fingerprint
+from crossrank import Collection, fingerprint
 from crossrank.atomic import refuse_existing
-from crossrank.errors import FeatureMismatchError, InputError, StoreError
+from crossrank.errors import InputError, StoreError
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.batches import Batches, RefineOptions
+from crossrank_knowledge.checks import same_space
 from crossrank_knowledge.store import open_bank, read_manifest, save_bank
 from crossrank_knowledge.training import Training
+from crossrank_knowledge.whiten import mapped
 
 _LOGGER = logging.getLogger(__name__)
 CHECKPOINT = "refine.safetensors"
@@ -64,7 +66,8 @@ def refine(
         If there are too few words or pictures to hold any out.
     """
     chosen = RefineOptions(**options)
-    _check(bank, images)
+    same_space("refine", bank, images)
+    _check(images)
     recipe = fingerprint([bank, images.fingerprint(), chosen])
     folder = None if out is None else Path(out)
     if folder is not None and folder.exists():
@@ -91,7 +94,8 @@ def refine(
         training.advance(batches.batch(training.step), chosen.temperature)
         if progress is not None:
             progress("refine", training.step, chosen.steps)
-    refined = _mapped(bank, training, chosen)
+    noted = {"options": asdict(chosen), "accuracies": training.accuracies}
+    refined = mapped(bank, training.best, {"refined": noted})
     if folder is None:
         return refined
     save_bank(refined, folder, recipe)
@@ -99,40 +103,8 @@ def refine(
     return open_bank(folder)
 
 
-def _mapped(bank: KnowledgeBank, training: Training, options: RefineOptions) -> KnowledgeBank:
-    weight = training.best
-    before = np.eye(bank.size, dtype=np.float32) if bank.weight is None else bank.weight
-    clusters = bank.clusters
-    return KnowledgeBank(
-        bank.words,
-        bank.prototypes @ weight,
-        bank.counts,
-        mean=bank.mean @ weight,
-        regions=bank.regions,
-        clusters=None if clusters is None else Ragged(clusters.flat @ weight, clusters.lengths),
-        weight=before @ weight,
-        encoder=bank.encoder,
-        data={
-            **bank.data,
-            "refined": {"options": asdict(options), "accuracies": training.accuracies},
-        },
-        parent=bank.fingerprint(),
-    )
-
-
-def _check(bank: KnowledgeBank, images: Collection) -> None:
-    regions = images["regions"]
-    if regions.trailing != (bank.size,):
-        raise FeatureMismatchError(
-            f"refine: the prototypes have {bank.size} dimensions, the regions {regions.trailing}; "
-            "encode the images with the encoder of the bank"
-        )
-    if None not in (bank.encoder, images.encoder) and bank.encoder != images.encoder:
-        raise FeatureMismatchError(
-            f"refine: the bank was built with {bank.encoder}, the images were encoded with "
-            f"{images.encoder}; use one encoder for both"
-        )
-    if not np.isfinite(regions.flat).all():
+def _check(images: Collection) -> None:
+    if not np.isfinite(images["regions"].flat).all():
         raise InputError("refine: the regions of the images are not all finite")
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from crossrank.errors import InputError
 from crossrank_knowledge.bank import KnowledgeBank
-from crossrank_knowledge.vectors import unit_rows
+from crossrank_knowledge.vectors import region_vectors
 
 
 def sharpened(
@@ -25,7 +25,7 @@ def sharpened(
     Parameters
     ----------
     bank
-        Built before; cosines are taken after subtracting its mean.
+        Built before, whitened perhaps; cosines are taken after subtracting its mean.
     images
         Per picture its words, and its regions ``[R, D]``.
     keep
@@ -34,16 +34,16 @@ def sharpened(
     Yields
     ------
     tuple
-        ``(word, feature [D])`` for the words that the bank knows.
+        ``(word, feature)`` for the words that the bank knows, the feature as it came.
     """
     if keep < 1:
         raise InputError(f"sharpened: keep is {keep}; give at least 1")
-    mean = np.asarray(bank.mean, np.float32)
-    units = unit_rows(np.asarray(bank.prototypes, np.float32) - mean)
+    units = bank.unit_prototypes(center=True)
     for words, regions in images:
         known = [word for word in words if word in bank]
         cells = np.asarray(regions, np.float32)
-        agreement = units[[bank.row(word) for word in known]] @ unit_rows(cells - mean).T
+        rows = [bank.row(word) for word in known]
+        agreement = units[rows] @ region_vectors(bank, cells, center=True).T
         best = np.argsort(-agreement, axis=1, kind="stable")[:, :keep]
         for word, places in zip(known, best, strict=True):
             yield word, cells[places].mean(axis=0)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, missing_package
+from crossrank.errors import missing_package
 from crossrank_knowledge.bank import KnowledgeBank
+from crossrank_knowledge.checks import same_space
 from crossrank_knowledge.vectors import region_vectors, top_k
 
 THUMBNAIL = 240
@@ -85,12 +86,7 @@ def nearest_pictures(
         If the gallery lies in another space.
     """
     regions = gallery["regions"]
-    foreign = None not in (bank.encoder, gallery.encoder) and bank.encoder != gallery.encoder
-    if foreign or (len(regions.flat) and regions.trailing != (bank.size,)):
-        raise FeatureMismatchError(
-            f"show: {bank!r} and the gallery ({gallery.encoder}, regions of {regions.trailing}) do "
-            "not live in the same space; encode the gallery with the encoder of the bank"
-        )
+    same_space("show", bank, gallery)
     vectors = bank.unit_prototypes(center)[[bank.row(word) for word in words]]
     cosines = np.full((len(words), len(gallery)), -np.inf, np.float32)
     places = np.zeros((len(words), len(gallery)), np.int64)

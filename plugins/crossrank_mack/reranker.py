@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError
 from crossrank_knowledge import KnowledgeBank
+from crossrank_knowledge.checks import same_space
 from crossrank_knowledge.vectors import region_vectors
 from crossrank_mack.explaining import boxes_of, concept_text, links, names_of
 from crossrank_mack.maxima import maxima
@@ -72,7 +72,7 @@ class MackReranker(cr.Reranker):
         sides = ((context.queries, query_rows), (context.gallery, gallery_rows))
         text_side, image_side = sides if context.direction == "t2i" else sides[::-1]
         (texts, text_rows), (images, image_rows) = text_side, image_side
-        self._check(images)
+        same_space("mack", self.bank, images)
         phrases = phrases_of(texts, text_rows, self.params.parser, context.cache_folder)
         found = known_concepts(phrases, self.bank, self.params.no_noun)
         table = None
@@ -161,18 +161,3 @@ class MackReranker(cr.Reranker):
     def _pooling(self, direction: str) -> str:
         mode: str = self.params.mode
         return direction if mode == "auto" else mode
-
-    def _check(self, images: cr.Collection) -> None:
-        """Refuse a bank of another feature space."""
-        regions, bank = images["regions"], self.bank
-        if len(regions.flat) and regions.trailing != (bank.size,):
-            raise FeatureMismatchError(
-                f"mack: the bank's prototypes have {bank.size} dimensions, the regions of the "
-                f"images {regions.trailing}; build the bank with the encoder of the images"
-            )
-        if None not in (bank.encoder, images.encoder) and bank.encoder != images.encoder:
-            raise FeatureMismatchError(
-                f"mack: the bank was built with {bank.encoder}, the images were encoded with "
-                f"{images.encoder}; between two encoders the scores are near chance, so encode "
-                "the images again or build another bank"
-            )

@@ -52,7 +52,7 @@ def test_build_show_merge(photos: Path, tmp_path: Path) -> None:
     assert told["words"][0]["count"] == 1 and told["words_known"] == 2
     run("merge", bank, bank, "-o", tmp_path / "both")
     assert KnowledgeBank.open(tmp_path / "both").counts.tolist() == [4, 2]
-    for name in ("build", "refine", "show", "merge"):
+    for name in ("build", "whiten", "refine", "show", "merge"):
         assert "Example:" in run(name, "--help").output
 
 
@@ -82,6 +82,18 @@ def test_refine(tmp_path: Path) -> None:
     assert KnowledgeBank.open(tmp_path / "refined").parent is not None
     error = run("refine", tmp_path / "bank", *options, "--param", "speed=2", code=2).stderr
     assert "no option 'speed'" in error
+
+
+def test_whiten(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    random_bank(rng).save(tmp_path / "bank")
+    regions = cr.Ragged(rng.normal(size=(40, 6)).astype(np.float32), [4] * 10)
+    cr.Collection(map(str, range(10)), "image", regions=regions).save(tmp_path / "images")
+    options = [tmp_path / "bank", "--images", tmp_path / "images", "-o", tmp_path / "white"]
+    assert "size is 256; give an integer from 1 to 6" in run("whiten", *options, code=2).stderr
+    run("whiten", *options, "--size", 3)
+    assert KnowledgeBank.open(tmp_path / "white").size == 3
+    assert "exists already" in run("whiten", *options, "--size", 3, code=2).stderr
 
 
 def test_bad_input_is_one_line(photos: Path, tmp_path: Path) -> None:
@@ -114,7 +126,9 @@ def test_nearest_pictures_find_the_best_cell() -> None:
     assert [near.id for near in found] == ["a", "d", "c"]
     assert found[0].box == (0.5, 0.0, 1.0, 1.0) and found[0].path is None
     other = cr.Collection("a", "image", regions=cr.Ragged(np.ones((1, 3)), [1]))
-    with pytest.raises(FeatureMismatchError, match="same space"):
+    with pytest.raises(
+        FeatureMismatchError, match="regions of 2 dimensions, those of the images have 3"
+    ):
         nearest_pictures(bank, ["x"], other, 1)
 
 

@@ -207,7 +207,7 @@ def test_explain_names_word_and_region() -> None:
 def test_a_bank_of_another_space_is_refused() -> None:
     text = cr.Collection(["t"], "text", concepts=[[("dog", None)]])
     bank = KnowledgeBank(["dog"], [[1.0, 2.0]])
-    with pytest.raises(FeatureMismatchError, match="have 2 dimensions, the regions of the images"):
+    with pytest.raises(FeatureMismatchError, match="regions of 2 dimensions, those of the images"):
         rerank(text, images_of(), knowledge=bank)
     regions = cr.Ragged.from_list([np.eye(3, dtype=np.float32)])
     images = cr.Collection(["i"], "image", encoder="lite:b", regions=regions)
