@@ -9,49 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import Blip2Config, Blip2ForImageTextRetrieval
 
-WIDTH, HIDDEN, HEADS, LAYERS, SIDE = 24, 32, 2, 4, 4
+from tiny_blip2 import IMAGE, PATCH, QUERIES, WIDTH, make_model
+
+HIDDEN, HEADS, LAYERS, SIDE = 32, 4, 3, IMAGE // PATCH
 HEAD_SIZE = HIDDEN // HEADS
 
 Array = NDArray[np.float64]
 
 
-def transformers_model(seed: int = 0, **config: Any) -> Any:
+def transformers_model(seed: int = 0) -> Any:
     """Return a random BLIP-2 with 4 × 4 patches and cross-attentions in the layers 0 and 2."""
-    vision = {
-        "hidden_size": WIDTH,
-        "intermediate_size": 2 * WIDTH,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "image_size": 8 * SIDE,
-        "patch_size": 8,
-    }
-    qformer = {
-        "hidden_size": HIDDEN,
-        "encoder_hidden_size": WIDTH,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": HEADS,
-        "intermediate_size": 48,
-        "vocab_size": 60,
-        "max_position_embeddings": 40,
-        "use_qformer_text_input": True,
-    }
-    torch.manual_seed(seed)
-    model = Blip2ForImageTextRetrieval(
-        Blip2Config(
-            vision_config=vision,
-            qformer_config=qformer,
-            num_query_tokens=4,
-            image_text_hidden_size=16,
-            **config,
-        )
-    )
-    for parameter in model.parameters():
-        if parameter.dim() > 1:
-            nn.init.normal_(parameter, std=0.3)
-    model.train(False)
-    return model
+    return make_model(seed=seed)
 
 
 def vision_output(images: int = 3, seed: int = 0, tokens: int = SIDE**2 + 1) -> Tensor:
@@ -162,7 +131,7 @@ class LavisModel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.query_tokens = nn.Parameter(torch.zeros(1, 4, HIDDEN))
+        self.query_tokens = nn.Parameter(torch.zeros(1, QUERIES, HIDDEN))
         self.Qformer = _Holder(bert=_LavisBert())
         self.ln_vision = nn.LayerNorm(WIDTH)
 

@@ -160,4 +160,5 @@ def _relative(pixels: NDArray[np.float64], size: tuple[float, float], what: str)
             f"{what}, {width:g} × {height:g}, has the box ({box}); boxes are x0, y0, x1, y1 within "
             "it, in pixels"
         )
-    return np.clip(pixels / whole, 0.0, 1.0).astype(np.float32)
+    boxes: Boxes = np.clip(pixels / whole, 0.0, 1.0).astype(np.float32)
+    return boxes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,10 @@ MOST_BOXES = 100
 
 
 def checked_boxes(
-    boxes: Iterable[ArrayLike], images: int, most: int = MOST_BOXES
+    boxes: Iterable[ArrayLike],
+    images: int,
+    most: int = MOST_BOXES,
+    names: Sequence[str] | None = None,
 ) -> list[NDArray[np.float64]]:
     """Return the boxes of each image as ``[n, 4]`` float64, clipped by what rounding explains.
 
@@ -30,6 +33,8 @@ def checked_boxes(
         How many images there are.
     most
         How many boxes an image may have.
+    names
+        What errors call the images; their numbers by default.
 
     Raises
     ------
@@ -37,7 +42,10 @@ def checked_boxes(
         Naming image and box: for another number of images, another shape, NaN, pixels, a box
         outside the image, a reversed one, or too many.  A box of no area is allowed.
     """
-    lists = [_checked(number, given, most) for number, given in enumerate(boxes)]
+    lists = [
+        _checked(f"image {number if names is None else repr(names[number])}", given, most)
+        for number, given in enumerate(boxes)
+    ]
     if len(lists) != images:
         raise InputError(
             f"qperturb: {len(lists)} lists of boxes for {images} images; give one array [n, 4] per "
@@ -52,21 +60,21 @@ def areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return area
 
 
-def _checked(image: int, given: Any, most: int) -> NDArray[np.float64]:
+def _checked(image: str, given: Any, most: int) -> NDArray[np.float64]:
     try:
         boxes = np.asarray(given, np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"qperturb: the boxes of image {image} are no numbers: {error}") from error
+        raise InputError(f"qperturb: the boxes of {image} are no numbers: {error}") from error
     if boxes.size == 0:
         return np.zeros((0, 4))
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise InputError(
-            f"qperturb: the boxes of image {image} have shape {list(boxes.shape)}; give [n, 4]"
+            f"qperturb: the boxes of {image} have shape {list(boxes.shape)}; give [n, 4]"
         )
     if len(boxes) > most:
         raise InputError(
-            f"qperturb: image {image} has {len(boxes)} boxes, the limit is {most}; keep the best, "
-            "or raise most_boxes"
+            f"qperturb: {image} has {len(boxes)} boxes, the limit is {most}; keep the best "
+            "(top_n), or raise most_boxes"
         )
     if not np.isfinite(boxes).all():
         _refuse(image, boxes, ~np.isfinite(boxes).all(axis=1), "is not finite; leave it out")
@@ -80,7 +88,7 @@ def _checked(image: int, given: Any, most: int) -> NDArray[np.float64]:
     return np.clip(boxes, 0.0, 1.0)
 
 
-def _refuse(image: int, boxes: NDArray[np.float64], wrong: Any, what: str) -> None:
+def _refuse(image: str, boxes: NDArray[np.float64], wrong: Any, what: str) -> None:
     box = int(np.flatnonzero(wrong)[0])
     corners = ", ".join(f"{corner:g}" for corner in boxes[box])
-    raise InputError(f"qperturb: box {box} of image {image}, ({corners}), {what}")
+    raise InputError(f"qperturb: box {box} of {image}, ({corners}), {what}")

@@ -42,6 +42,21 @@ class Perturbation:
         """Return B."""
         return len(next(iter(self.matrices.values())))
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes that the matrices take."""
+        return sum(each.numel() * each.element_size() for each in self.matrices.values())
+
+    @classmethod
+    def join(cls, parts: Sequence[Perturbation]) -> Perturbation:
+        """Return the perturbation of the images of several ones, computed alike, in their order."""
+        first = parts[0]
+        joined = {
+            number: torch.cat([part.matrices[number] for part in parts])
+            for number in first.matrices
+        }
+        return cls(joined, first.preserve_norm)
+
     def take(self, rows: ArrayLike | Tensor) -> Perturbation:
         """Return the perturbation of some images, in the given order.
 

@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from crossrank import Evidence
 from crossrank.errors import InputError
+
+PLAIN, PERTURBED = "attention", "perturbed attention"
+"""What the maps and links of evidence are called."""
+
+Box = tuple[float, float, float, float]
 
 SIDE, MARGIN, CAPTION = 336, 12, 26
 """Of a panel: its longer side, the space around it, and the height of its caption, in pixels."""
@@ -86,6 +92,39 @@ def attention_picture(
         _outline(each, corners, labels)
         sheet.paste(each, (left, top + CAPTION))
     sheet.save(path, "PNG", optimize=True)
+
+
+def evidence_picture(path: str | Path, evidence: Evidence, image: Image.Image) -> None:
+    """Write what the reranker ``qperturb`` explained of a pair; see `attention_picture`.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    evidence
+        From ``Pipeline.explain``.
+    image
+        The image of the pair.
+
+    Raises
+    ------
+    InputError
+        If it is evidence of another reranker.
+    """
+    if [name for name, _ in evidence.maps] != [PLAIN, PERTURBED]:
+        raise InputError(
+            "evidence_picture: the evidence has no maps of qperturb; give some of its explain()"
+        )
+    boxes: list[Box] = []
+    names: list[str] = []
+    for link in evidence.links:
+        for box, name in ((link.query_box, link.query), (link.candidate_box, link.candidate)):
+            if box is not None and PLAIN in (link.query, link.candidate):
+                boxes.append(box)
+                names.append(name)
+    title = f"{evidence.query_id}  →  {evidence.candidate_id}   {evidence.score:.3f}"
+    plain, perturbed = (values for _, values in evidence.maps)
+    attention_picture(path, image, plain, perturbed, boxes, names, title)
 
 
 def _coloured(values: NDArray[np.float64], stops: NDArray[np.int64]) -> Image.Image:

@@ -13,7 +13,14 @@ from PIL import Image
 import crossrank_qperturb as qperturb
 from crossrank.errors import InputError
 from crossrank_qperturb.interventions import intervening
-from qperturb_toys import HEADS, pooler, run_transformers, transformers_model, vision_output
+from qperturb_toys import (
+    HEADS,
+    QUERIES,
+    pooler,
+    run_transformers,
+    transformers_model,
+    vision_output,
+)
 
 BOXES = [[[0.1, 0.2, 0.6, 0.9]], [], [[0.0, 0.0, 0.5, 1.0], [0.2, 0.2, 0.4, 0.4]]]
 
@@ -51,7 +58,7 @@ def test_the_maps_are_the_models_own(perturb: bool) -> None:
     )
     assert list(found) == [0, 2] and len(expected) == 2
     for maps, own in zip(found.values(), expected, strict=True):
-        assert maps.shape == (3, HEADS, 4, 17)
+        assert maps.shape == (3, HEADS, QUERIES, 17)
         torch.testing.assert_close(maps, own, atol=1e-5, rtol=0)
 
 

@@ -308,7 +308,7 @@ def test_the_projector_of_any_boxes_is_bounded_by_alpha(corners: list[Any]) -> N
         ({"n_pc": -1}, "n_pc is -1"),
         ({"n_pc": True}, "n_pc is True"),
         ({"n_pc": float("nan")}, "n_pc is nan"),
-        ({"n_pc": HEAD_SIZE + 1}, "a head has 16 dimensions"),
+        ({"n_pc": HEAD_SIZE + 1}, "a head has 8 dimensions"),
         ({"alpha": float("inf")}, "alpha is inf"),
         ({"alpha": "8"}, "alpha is '8'"),
         ({"weighting": "areas"}, "did you mean 'area'"),

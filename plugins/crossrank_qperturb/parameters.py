@@ -1,0 +1,44 @@
+"""The parameters of the reranker ``qperturb``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crossrank.errors import ParameterError
+from crossrank_blip2.parameters import Blip2Parameters
+from crossrank_qperturb.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class QPerturbParameters(Blip2Parameters):
+    """BLIP-2's parameters (see `Blip2Parameters`), and how it is perturbed.
+
+    Parameters
+    ----------
+    alpha, n_pc, weighting, projector, preserve_norm
+        See `Settings`.
+    top_n
+        How many boxes of an image are used, the best by ``box_scores``; None for all of them.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot be used.
+    """
+
+    alpha: float = 8.0
+    n_pc: float | int = 0.99
+    weighting: str = "constant"
+    projector: str = "pca"
+    preserve_norm: bool = False
+    top_n: int | None = None
+
+    def __post_init__(self) -> None:
+        # super() without arguments finds no class here: slots make the dataclass anew
+        Blip2Parameters.__post_init__(self)
+        Settings(self.alpha, self.n_pc, self.weighting, self.projector, self.preserve_norm)
+        whole = isinstance(self.top_n, int) and not isinstance(self.top_n, bool)
+        if self.top_n is not None and not (whole and self.top_n >= 1):
+            raise ParameterError(
+                f"qperturb: top_n is {self.top_n!r}; give an integer of at least 1, or None"
+            )

@@ -1,0 +1,149 @@
+"""The reranker ``qperturb``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+import crossrank as cr
+from crossrank_blip2 import Blip2Reranker
+from crossrank_blip2.state import Blip2State, pairs_of
+from crossrank_qperturb.explaining import links, looks, maps
+from crossrank_qperturb.objects import Objects, objects_of
+from crossrank_qperturb.parameters import QPerturbParameters
+from crossrank_qperturb.perturbing import Perturbation, perturbation, perturbed
+from crossrank_qperturb.remembering import Remembered
+
+Rows = NDArray[np.int64]
+
+SHARE = 8
+"""The matrices of images take this part of the memory budget; BLIP-2 leaves more than that."""
+
+
+class QPerturbReranker(Blip2Reranker):
+    """BLIP-2, its queries perturbed towards the objects of each image.
+
+    Everything is as in `Blip2Reranker`, but that in every cross-attention ``Q' = Q + Q M``, with M
+    from the boxes of the image.  An image without boxes has exactly BLIP-2's scores.
+
+    References
+    ----------
+    "Object-Aware Query Perturbation for Cross-Modal Image-Text Retrieval", ECCV 2024.
+    """
+
+    info: ClassVar[cr.RerankerInfo] = replace(
+        Blip2Reranker.info,
+        name="qperturb",
+        summary="BLIP-2 that looks at the objects of an image: its queries perturbed, untrained",
+        paper="Object-Aware Query Perturbation, ECCV 2024",
+        candidate_features=("path", "boxes"),
+        explain_features=("labels",),
+        extra="qperturb",
+    )
+    Parameters: ClassVar[type] = QPerturbParameters
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self._remembered = Remembered(0)
+
+    def image_features(self, images: cr.Collection) -> tuple[str, ...]:
+        """Return boxes, and their scores where the best are to be taken."""
+        return ("boxes",) if self.params.top_n is None else ("boxes", "box_scores")
+
+    def extra_state(self, context: cr.Context, images: cr.Collection, rows: Rows) -> Objects:
+        """Return the boxes that are used."""
+        self._remembered.clear(context.memory_budget // SHARE)
+        return objects_of(images, rows, self.params.top_n)
+
+    def intervention(
+        self, state: Blip2State, image_rows: Rows, image_embeds: Tensor
+    ) -> AbstractContextManager[None]:
+        """Return the perturbation of these images; see `Blip2Reranker.intervention`."""
+        made = self._perturbation(state, state.images.place[image_rows], image_embeds)
+        return perturbed(self.backend(state).model, made)
+
+    def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
+        """Return per pair where the queries look, without and with the perturbation.
+
+        Its links tell which part of the attention lies in each box.  For ITM the queries look at
+        the image together with the text, for ITC alone.
+        """
+        pairs, scores = pairs_of(block, state), self.score(block, state).values
+        text_first = block.direction == "t2i"
+        images = block.candidates if text_first else block.queries
+        found: list[cr.Evidence] = []
+        for start in range(0, len(pairs.rows), state.room.pairs):
+            part = slice(start, start + state.room.pairs)
+            seen = self._looks(state, pairs.images[part], pairs.texts[part])
+            for plain, moved, place, row, column in zip(
+                *seen, pairs.images[part], pairs.rows[part], pairs.columns[part], strict=True
+            ):
+                candidate = block.index[row, column]
+                names = _names(images, candidate if text_first else row, state.extra.numbers[place])
+                boxes = state.extra.boxes[place]
+                found.append(
+                    cr.Evidence(
+                        block.queries.ids[row],
+                        block.candidates.ids[candidate],
+                        float(scores[row, column]),
+                        links(plain, moved, boxes, names, text_first),
+                        maps(plain, moved),
+                    )
+                )
+        return found
+
+    def _perturbation(self, state: Blip2State, places: Rows, image_embeds: Tensor) -> Perturbation:
+        """Return the perturbation of a batch, in which an image may stand more than once."""
+        distinct, first, row_of = np.unique(places, return_index=True, return_inverse=True)
+        made = [
+            self._of_image(state, place, image_embeds[row : row + 1])
+            for place, row in zip(distinct.tolist(), first.tolist(), strict=True)
+        ]
+        return Perturbation.join(made).take(row_of)
+
+    def _of_image(self, state: Blip2State, place: int, image_embeds: Tensor) -> Perturbation:
+        boxes, params = state.extra.boxes[place], self.params
+        key = (state.images.keys[place], boxes.tobytes())
+        made = self._remembered.get(key)
+        if made is None:
+            made = perturbation(
+                self.backend(state).model,
+                image_embeds,
+                [boxes],
+                alpha=params.alpha,
+                n_pc=params.n_pc,
+                weighting=params.weighting,
+                projector=params.projector,
+                preserve_norm=params.preserve_norm,
+                most_boxes=len(boxes),
+            )
+            self._remembered.put(key, made)
+        return made
+
+    def _looks(self, state: Blip2State, images: Rows, texts: Rows) -> Any:
+        backend = self.backend(state)
+        embeds = self._vision(state).embeds(images)
+        tokens = state.texts.tokens.take(texts)
+
+        def run() -> None:
+            if "itm" in self.params.score:
+                backend.itm_logits(embeds, tokens)
+            else:
+                backend.image_queries(embeds)
+
+        made = self._perturbation(state, images, embeds)
+        return looks(backend.model, embeds, run, made)
+
+
+def _names(images: cr.Collection, row: int, numbers: Rows) -> list[str]:
+    """Return what some boxes of an image show, or their numbers."""
+    if "labels" in images:
+        labels = images["labels"][row]
+        return [str(labels[number]) if number < len(labels) else str(number) for number in numbers]
+    return [str(number) for number in numbers]
