@@ -1,0 +1,33 @@
+"""CPRD: any reranker or pipeline teaches a dual encoder its order of hard negatives.
+
+"Contrastive Partial Ranking Distillation", CVPR 2024.  Importing this package imports no torch:
+`cprd_loss` and `CprdLoss` do, when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import crossrank as cr
+
+if TYPE_CHECKING:
+    from crossrank_cprd.loss import CprdLoss, cprd_loss
+    from crossrank_cprd.reranker import CprdReranker
+
+__all__ = ["CprdLoss", "cprd_loss", "crossrank_reranker"]
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[CprdReranker]:
+    """Return the reranker ``cprd``."""
+    from crossrank_cprd.reranker import CprdReranker
+
+    return CprdReranker
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("CprdLoss", "cprd_loss"):
+        from crossrank_cprd import loss
+
+        return getattr(loss, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

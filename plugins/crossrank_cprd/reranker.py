@@ -1,0 +1,109 @@
+"""The reranker ``cprd``: a distilled student's inner products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import crossrank as cr
+from crossrank.contract import Needs
+from crossrank.errors import FeatureMismatchError
+from crossrank_cprd.embedding import embed
+from crossrank_cprd.parameters import CprdParameters
+from crossrank_cprd.saving import Card, load_card, load_student
+
+
+@dataclass(frozen=True, slots=True)
+class CprdState:
+    """The embeddings of a run.
+
+    Parameters
+    ----------
+    queries, candidates
+        ``[n, D]`` float32 of those that occur.
+    query_places, candidate_places
+        Per row of the run's collections its place among them.
+    """
+
+    queries: NDArray[np.float32]
+    candidates: NDArray[np.float32]
+    query_places: NDArray[np.int64]
+    candidate_places: NDArray[np.int64]
+
+
+class CprdReranker(cr.Reranker):
+    """The inner product of embeddings that another reranker, or a whole pipeline, has taught.
+
+    Every query and candidate is embedded once, in `prepare`; a pair then costs one inner product,
+    as in the base search, whatever its teacher cost.
+    """
+
+    info = cr.RerankerInfo(
+        name="cprd",
+        summary="inner product of a student distilled from other rerankers",
+        paper="Contrastive Partial Ranking Distillation, CVPR 2024",
+        query_features=("embedding",),
+        candidate_features=("embedding",),
+        directions=("t2i", "i2t"),
+        trained=True,
+        extra="cprd",
+    )
+    Parameters = CprdParameters
+
+    @cached_property
+    def card(self) -> Card:
+        """What the student is."""
+        return load_card(self.params.student)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the student's weights, wherever its file lies."""
+        return cr.fingerprint([type(self).__qualname__, self.card.weights])
+
+    def needs(self, context: cr.Context) -> Needs:
+        """Return the features the student was trained on; `prepare` alone reads them."""
+        queries = ("embedding", *self.card.parts(context.queries.modality))
+        gallery = ("embedding", *self.card.parts(context.gallery.modality))
+        return Needs(queries, gallery, tuple(dict.fromkeys((*queries, *gallery))))
+
+    def prepare(self, context: cr.Context) -> CprdState:
+        """Embed what occurs; the gallery's embeddings are kept in the cache folder."""
+        for side in (context.queries, context.gallery):
+            if None not in (side.encoder, self.card.encoder) and side.encoder != self.card.encoder:
+                raise FeatureMismatchError(
+                    f"cprd: the student was trained on features of {self.card.encoder}, the "
+                    f"{side.modality}s were encoded with {side.encoder}; encode them again, or "
+                    "train another student"
+                )
+        lists = context.candidates
+        asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
+        asked = np.unique(asked[lists.mask.any(axis=1)])
+        listed = np.unique(lists.index[lists.mask])
+        student = load_student(self.params.student)
+        queries = embed(student, self.card, context.queries, asked)
+        candidates = embed(student, self.card, context.gallery, listed)
+        return CprdState(
+            queries,
+            candidates,
+            _places(asked, len(context.queries)),
+            _places(listed, len(context.gallery)),
+        )
+
+    def score(self, block: cr.Block, state: Any) -> cr.Scores:
+        """Return the inner products."""
+        queries = state.queries[state.query_places[block.query_rows]]
+        found = state.candidates[state.candidate_places[block.candidate_rows]]
+        values = np.zeros(block.mask.shape, np.float32)
+        for row, query in enumerate(queries):
+            values[row] = found[block.index[row]] @ query
+        return cr.Scores(values)
+
+
+def _places(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return ``[count]`` the place of each row among `rows`, 0 for those that are not there."""
+    places = np.zeros(count, np.int64)
+    places[rows] = np.arange(len(rows))
+    return places

@@ -1,0 +1,154 @@
+"""Students on disk: the weights as safetensors, and beside them a JSON of what they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossrank.atomic import atomic_file
+from crossrank.errors import MissingPackageError, StoreError, missing_package
+
+if TYPE_CHECKING:
+    from crossrank_cprd.student import Student
+
+FORMAT = "crossrank-cprd-student/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a student is.
+
+    Parameters
+    ----------
+    image, text
+        The features whose parts are summarised, per side; ``embedding`` is always read.
+    sizes
+        See `crossrank_cprd.student.StudentSizes`.
+    encoder
+        What made the features it was trained on; it is refused for any other's. None for unknown.
+    weights
+        Digest of the file of weights.
+    about
+        Anything JSON can hold: recipe, teacher, data, figures.
+    """
+
+    image: tuple[str, ...]
+    text: tuple[str, ...]
+    sizes: Mapping[str, Any]
+    encoder: str | None
+    weights: str
+    about: Mapping[str, Any]
+
+    def parts(self, modality: str) -> tuple[str, ...]:
+        """Return the features summarised for one modality."""
+        return self.image if modality == "image" else self.text
+
+
+def save_student(
+    student: Student,
+    path: str | Path,
+    *,
+    image: tuple[str, ...],
+    text: tuple[str, ...],
+    encoder: str | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``path`` and the JSON beside it; each appears only when it is complete.
+
+    Parameters
+    ----------
+    student
+        The weights are stored as float16.
+    path
+        Ends in ``.safetensors``.
+    image, text, encoder, about
+        See `Card`.
+
+    Raises
+    ------
+    StoreError
+        If the path ends differently, or cannot be written.
+    """
+    from safetensors.torch import save
+
+    path = _checked(Path(path))
+    tensors = {name: each.half().contiguous() for name, each in student.state_dict().items()}
+    content = save(tensors)
+    card = Card(image, text, asdict(student.sizes), encoder, _digest(content), dict(about or {}))
+    partial = path.with_suffix(".partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(f"cprd: {path} could not be written: {error}") from error
+    with atomic_file(path.with_suffix(".json")) as file:
+        json.dump({"format": FORMAT, **asdict(card)}, file, indent=1)
+        file.write("\n")
+
+
+def load_card(path: str | Path) -> Card:
+    """Read what a student is, without its weights.
+
+    Raises
+    ------
+    StoreError
+        If there is no such student, or the JSON is something else.
+    """
+    path = _checked(Path(path)).with_suffix(".json")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.pop("format") != FORMAT:
+            raise ValueError("another format")
+        image, text = tuple(found.pop("image")), tuple(found.pop("text"))
+        return Card(image=image, text=text, **found)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"cprd: {path} describes no student: {error}; write one with examples/train_cprd.py"
+        ) from error
+
+
+def load_student(path: str | Path) -> Student:
+    """Read a student, in evaluation mode and float32.
+
+    Raises
+    ------
+    StoreError
+        If its files are missing, damaged, or do not belong together.
+    MissingPackageError
+        If torch is not installed.
+    """
+    try:
+        from safetensors.torch import load
+
+        from crossrank_cprd.student import Student, StudentSizes
+    except ImportError as error:
+        if isinstance(error, MissingPackageError):
+            raise
+        raise missing_package("torch", "cprd", "cprd") from error
+    path, card = Path(path), load_card(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cprd: {path} cannot be read: {error}") from error
+    if _digest(content) != card.weights:
+        raise StoreError(
+            f"cprd: {path} is damaged, or not the student that {path.with_suffix('.json').name} "
+            "describes; copy both files again"
+        )
+    student = Student(StudentSizes(**card.sizes))
+    student.load_state_dict({name: each.float() for name, each in load(content).items()})
+    return student.eval().requires_grad_(False)
+
+
+def _checked(path: Path) -> Path:
+    if path.suffix != ".safetensors":
+        raise StoreError(f"cprd: a student is a file *.safetensors; got {path}")
+    return path
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

@@ -1,0 +1,194 @@
+"""Students: summaries, saving, and the reranker ``cprd``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+import pytest
+import torch
+
+import crossrank as cr
+from cprd_toys import IMAGE, TEXT, split, student
+from crossrank.errors import FeatureMismatchError, MissingFeatureError, ParameterError, StoreError
+from crossrank.testing import check_reranker
+from crossrank_cprd.embedding import as_base, embed
+from crossrank_cprd.reranker import CprdReranker
+from crossrank_cprd.saving import load_card, load_student, save_student
+from crossrank_cprd.student import Student, StudentSizes
+from crossrank_cprd.summary import summaries
+
+
+def taught(seed: int = 0) -> Student:
+    """Return a student whose weights are no longer where they started."""
+    pupil = student(seed)
+    with torch.no_grad():
+        for each in pupil.parameters():
+            each.add_(0.1 * torch.randn(each.shape))
+        for tower in (pupil.image, pupil.text):
+            tower.mean.normal_()
+            tower.spread.uniform_(0.5, 2)
+    return pupil.eval()
+
+
+def saved(folder: Path, encoder: str | None = None) -> Path:
+    path = folder / "student.safetensors"
+    save_student(taught(), path, image=IMAGE, text=TEXT, encoder=encoder, about={"seed": 0})
+    return path
+
+
+@cache
+def shared() -> Path:
+    return saved(Path(mkdtemp()))
+
+
+@pytest.mark.parametrize("check", check_reranker(CprdReranker, student=shared()))
+def test_conformance(check: Callable[[], None]) -> None:
+    check()
+
+
+def test_a_summary_is_mean_and_maximum() -> None:
+    images, _, _ = split()
+    found = summaries(images, IMAGE)
+    for row in range(len(images)):
+        parts = [images[name][row] for name in IMAGE]
+        expected = np.concatenate([v for p in parts for v in (p.mean(axis=0), p.max(axis=0))])
+        np.testing.assert_allclose(found[row], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(summaries(images, IMAGE, np.array([3, 1])), found[[3, 1]])
+
+
+def test_an_item_without_parts_is_summarised_by_zeros() -> None:
+    items = cr.Collection(
+        ["a", "b", "c"], "image", regions=cr.Ragged(np.ones((3, 2), np.float32), [1, 0, 2])
+    )
+    np.testing.assert_array_equal(summaries(items, ("regions",)), [[1] * 4, [0] * 4, [1] * 4])
+
+
+def test_embedding_is_the_towers_own_formula() -> None:
+    pupil = taught()
+    images, _, _ = split()
+    tower = pupil.image
+    weights = {name: each.double() for name, each in tower.state_dict().items()}
+    summary = torch.from_numpy(summaries(images, IMAGE)).double()
+    p = (summary - weights["mean"]) / weights["spread"]
+    e = torch.from_numpy(images["embedding"]).double()
+    hidden = torch.cat([4 * e, p], dim=1) @ weights["hidden.weight"].T + weights["hidden.bias"]
+    gelu = hidden * (1 + torch.erf(hidden / 2**0.5)) / 2
+    y = e + p @ weights["direct.weight"].T + gelu @ weights["out.weight"].T
+    expected = y / y.norm(dim=1, keepdim=True)
+    found = tower(torch.from_numpy(images["embedding"]), tower.standardise(summary.float()))
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_it_reranks_by_the_inner_product_of_its_embeddings() -> None:
+    images, texts, _ = split()
+    lists = cr.search(texts, images, depth=7, engine="numpy")
+    stage = cr.Stage("cprd", params={"student": str(shared())}, fusion=cr.Replace())
+    found = cr.Pipeline(stage).rerank(lists, texts, images).to_similarity()
+    pupil, card = load_student(shared()), load_card(shared())
+    expected = embed(pupil, card, texts) @ embed(pupil, card, images).T
+    listed = np.isfinite(found)
+    assert listed.sum() == 7 * len(texts)
+    np.testing.assert_allclose(found[listed], expected[listed], atol=1e-5)
+    # as a base matcher it finds what reranking everything would put first
+    best = cr.search(as_base(pupil, card, texts), as_base(pupil, card, images), 1, engine="numpy")
+    assert best.index[:, 0].tolist() == expected.argmax(axis=1).tolist()
+
+
+def test_saved_and_loaded_it_is_the_same_to_half_precision(tmp_path: Path) -> None:
+    before, after = taught().state_dict(), load_student(saved(tmp_path)).state_dict()
+    for name, each in before.items():
+        assert torch.equal(after[name], each.half().float()), name
+    card = load_card(tmp_path / "student.safetensors")
+    assert (card.image, card.text, card.about) == (IMAGE, TEXT, {"seed": 0})
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        "student.json",
+        "student.safetensors",
+    ]
+
+
+def test_the_fingerprint_is_that_of_the_weights(tmp_path: Path) -> None:
+    here, there = CprdReranker(student=shared()), CprdReranker(student=saved(tmp_path))
+    assert here.fingerprint() == there.fingerprint()
+    save_student(taught(1), tmp_path / "other.safetensors", image=IMAGE, text=TEXT)
+    other = CprdReranker(student=tmp_path / "other.safetensors")
+    assert here.fingerprint() != other.fingerprint()
+
+
+def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[:-3])
+    with pytest.raises(StoreError, match="damaged, or not the student"):
+        load_student(path)
+    path.unlink()
+    with pytest.raises(StoreError, match="cannot be read"):
+        load_student(path)
+    for text in ("[]", "{", json.dumps({"format": "another"})):
+        path.with_suffix(".json").write_text(text, encoding="utf-8")
+        with pytest.raises(StoreError, match="describes no student"):
+            load_card(path)
+    with pytest.raises(StoreError, match=r"a student is a file \*\.safetensors"):
+        load_card(tmp_path / "student.pt")
+
+
+def test_without_a_student_it_says_where_one_comes_from(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match=r"train_cprd\.py writes"):
+        cr.Stage("cprd")
+    images, texts, _ = split()
+    lists = cr.search(texts, images, depth=2, engine="numpy")
+    stage = cr.Stage("cprd", params={"student": tmp_path / "no.safetensors"})
+    with pytest.raises(StoreError, match=r"no\.json describes no student"):
+        cr.Pipeline(stage).rerank(lists, texts, images)
+
+
+def rerank(path: Path, texts: cr.Collection, images: cr.Collection) -> cr.Rankings:
+    lists = cr.Candidates.from_lists({texts.ids[0]: images.ids[:3]}, candidate_ids=images.ids)
+    stage = cr.Stage("cprd", params={"student": path}, fusion=cr.Replace())
+    return cr.Pipeline(stage).rerank(lists, texts, images)
+
+
+def test_features_of_another_encoder_are_refused(tmp_path: Path) -> None:
+    images, texts, _ = split()
+    path = saved(tmp_path, encoder="toy:1")
+    images.encoder, texts.encoder = "toy:1", "toy:2"
+    with pytest.raises(FeatureMismatchError, match="trained on features of toy:1, the texts were"):
+        rerank(path, texts, images)
+    texts.encoder = None
+    assert len(rerank(path, texts, images)) == 1
+
+
+def test_features_that_are_missing_or_of_another_size_are_refused() -> None:
+    images, texts, _ = split()
+    short = cr.Collection(images.ids, "image", embedding=images["embedding"])
+    with pytest.raises(MissingFeatureError, match="regions"):
+        rerank(shared(), texts, short)
+    wide = images.with_features(regions=cr.Ragged(np.ones((12, 3), np.float32), [1] * 12))
+    with pytest.raises(FeatureMismatchError, match="embeddings of 16 and summaries of 38 numbers"):
+        rerank(shared(), texts, wide)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"image": 0}, "must be at least 1"),
+        ({"dropout": 0.5}, r"dropout is 0\.5"),
+    ],
+)
+def test_sizes_are_checked(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        StudentSizes(**{"embedding": 4, "image": 4, "text": 4, **arguments})  # type: ignore[arg-type]
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    code = (
+        "import sys, crossrank_cprd, crossrank_cprd.parameters; "
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
