@@ -1,5 +1,6 @@
 """A second look at image–text retrieval: rerank candidate lists through registered plugins."""
 
+from crossrank.ablation import AblationResult, Split, ablate
 from crossrank.candidates import Candidates
 from crossrank.captions import Captions, read_captions
 from crossrank.collection import Collection
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "RRF",
+    "AblationResult",
     "Block",
     "BothDirections",
     "Candidates",
@@ -56,9 +58,11 @@ __all__ = [
     "Reranker",
     "RerankerInfo",
     "Scores",
+    "Split",
     "Stage",
     "Trace",
     "WeightedSum",
+    "ablate",
     "encode",
     "evaluate",
     "evaluate_matrix",

@@ -16,6 +16,9 @@ COMMANDS = {
     "search": ("crossrank.cli.search", "Find the candidates of every query: the base run."),
     "rerank": ("crossrank.cli.rerank", "Rerank a run through one or more stages."),
     "evaluate": ("crossrank.cli.evaluate", "Compare runs with relevance judgements, side by side."),
+    "ablate": ("crossrank.cli.ablate", "Run pipelines side by side, tested and shown."),
+    "compare": ("crossrank.cli.compare", "Hold two results of ablate against each other."),
+    "cache": ("crossrank.cli.cache", "Show or clear the raw scores that ablate keeps."),
     "explain": ("crossrank.cli.explain", "Show what speaks for a candidate, word by word."),
 }
 """Name, module and summary of each built-in command."""

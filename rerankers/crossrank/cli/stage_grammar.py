@@ -13,10 +13,11 @@ Values are typed as in TOML; a word without quotes is a string and ends at the n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crossrank.cli.values import OPENING, add, read_value, split_key, toml_value
+from crossrank.contract import Reranker
 from crossrank.errors import CrossrankError, ParameterError, nearest
 from crossrank.fusion import RRF, Fusion, Replace, WeightedSum
 from crossrank.stage import Stage
@@ -41,11 +42,36 @@ def read_stage(text: str) -> Stage:
         If the reranker cannot be loaded.
     """
     name, values = split_stage(text)
-    where = f"--stage {text!r}"
-    depth = values.pop("depth", None)
-    fusion = _fusion(values, where)
+    return stage_of(name, values, f"--stage {text!r}")
+
+
+def stage_of(
+    reranker: str | type[Reranker] | Reranker,
+    values: Mapping[str, Any],
+    where: str,
+    name: str = "",
+) -> Stage:
+    """Return the stage that keys and values of the grammar describe.
+
+    Parameters
+    ----------
+    reranker, name
+        See `Stage`.
+    values
+        The keys of the table above; ``fusion`` may be a ready `Fusion`.
+    where
+        What the error starts with.
+
+    Raises
+    ------
+    ParameterError, UnknownPluginError, PluginError
+        As `read_stage`.
+    """
+    rest = dict(values)
+    depth = rest.pop("depth", None)
+    fusion = _fusion(rest, where)
     try:
-        return Stage(name, depth=depth, fusion=fusion, params=values)
+        return Stage(reranker, depth=depth, fusion=fusion, params=rest, name=name)
     except ParameterError as error:
         raise ParameterError(f"{where}: {error}") from error
 
@@ -95,6 +121,8 @@ def _end_of_value(text: str) -> int:
 def _fusion(values: dict[str, Any], where: str) -> Fusion:
     """Take the keys of the fusion out of the values and build it."""
     name = values.pop("fusion", "weighted")
+    if isinstance(name, Fusion):
+        return name
     if not isinstance(name, str) or name not in FUSIONS:
         raise ParameterError(f"{where}: no fusion is called {name!r}{nearest(str(name), FUSIONS)}")
     kind, keys = FUSIONS[name]

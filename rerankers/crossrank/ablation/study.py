@@ -1,0 +1,307 @@
+"""`ablate`: read a study, choose on one split, run and test on the other."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crossrank.ablation import provenance
+from crossrank.ablation.assembling import result_of
+from crossrank.ablation.cache import ScoreCache
+from crossrank.ablation.config import Study, read_study
+from crossrank.ablation.data import Split, Task, check_apart, make_task
+from crossrank.ablation.folder import open_folder, resumed
+from crossrank.ablation.grid import count_cells, spread
+from crossrank.ablation.result import AblationResult
+from crossrank.ablation.run import Run, chosen_on, estimate, measured_on
+from crossrank.ablation.scorings import BLOCK_QUERIES, Scorings
+from crossrank.ablation.settings import Cell, StageSettings
+from crossrank.ablation.tree import check_networkx
+from crossrank.contract import Context, Progress
+from crossrank.errors import InputError
+from crossrank.evaluation.measures import parse_measures
+from crossrank.pipeline import Pipeline
+from crossrank.progress import as_progress
+from crossrank.resources import Resources
+
+MOST_RUNS = 1000
+"""More need a yes."""
+
+log = logging.getLogger(__name__)
+
+
+def ablate(
+    study: str | Path | Mapping[str, Any] | Pipeline | None = None,
+    report: Split | None = None,
+    tune: Split | None = None,
+    *,
+    variants: str | Sequence[str] = "as_given",
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    search: Mapping[str, Sequence[Any]] | None = None,
+    output: str | Path | None = None,
+    resume: str | Path | None = None,
+    root: str | Path | None = None,
+    cache: ScoreCache | str | Path | bool = True,
+    yes: bool = False,
+    runs: bool = False,
+    progress: Progress | bool | None = None,
+    **settings: Any,
+) -> AblationResult:
+    """Run a study: pipelines and their variants, side by side, tested, with what they cost.
+
+    Parameters
+    ----------
+    study
+        A configuration (the path of a TOML file, or a mapping with the same keys, where
+        collections, qrels and candidates may be ready objects), or a `crossrank.Pipeline`.
+    report, tune
+        For a pipeline: what is measured on, and where `search` chooses.
+    variants, grid, search
+        For a pipeline: ``"leave_one_out"``, ``"add_one_in"``, …; axes such as
+        ``{"filip.depth": [20, 100]}``, which become rows; and such as
+        ``{"filip.weight": [0.5, 1.0]}``, of which the best on `tune` is taken.
+    output
+        A new folder for tables, plots and the report; nothing is written without one.
+    resume
+        The folder of a study that was stopped: it goes on, and ends with the same tables.
+    root
+        In place of the configuration's ``data.root``.
+    cache
+        Where raw scores are kept: True for the user's cache folder (or the configuration's), a
+        folder, or False for nowhere.
+    yes
+        Whether to run more than `MOST_RUNS`.
+    runs
+        Whether to write a TREC run file per cell into the output folder.
+    progress
+        True for a bar on standard error, or a callable ``(what, done, total)``.
+    **settings
+        For a pipeline: any other table or key of the configuration, such as
+        ``metrics=["R@1"]`` or ``statistics={"resamples": 999}``.
+
+    Returns
+    -------
+    AblationResult
+        Print it for a table; `AblationResult.save` writes everything.
+
+    Raises
+    ------
+    InputError
+        For a configuration that cannot be run, before any work.
+    StoreError
+        For a folder that cannot be written, or a cache that is none.
+    """
+    start, began = time.perf_counter(), provenance.now()
+    check_networkx()
+    if resume is not None:
+        plan, kept = resumed(Path(resume))
+        output, root = resume, kept.get("root")
+        runs, cache = bool(kept.get("runs")), kept.get("cache", True)
+        yes = True
+    else:
+        plan = _plan(study, report, tune, variants, grid, search, root, settings)
+    _check_size(plan, yes)
+    show = as_progress(progress)
+    cells = spread(plan.grids, plan.stages)
+    kept_scores = _cache(plan, cache)
+    work = _prepare(plan, cells, kept_scores, show)
+    folder = None
+    if output is not None:
+        folder = open_folder(Path(output), plan, kept_scores, runs, resume is not None)
+    _check_room(kept_scores, work)
+
+    measures = parse_measures(plan.metrics)
+    opened = time.perf_counter()
+    tried: list[dict[str, Any]] = []
+    chosen: dict[tuple[str, str | None], list[tuple[StageSettings, ...]]] = {}
+    failures: dict[tuple[str, str | None], dict[int, str]] = {}
+    for run in work:
+        place = run.task.direction, run.task.encoder
+        if run.tune is not None:
+            picked, failed, log_of = chosen_on(run.tune, run.cells, plan, measures, show)
+            chosen[place], failures[place] = picked, failed
+            tried += log_of
+        else:
+            chosen[place], failures[place] = [cell.stages for cell in run.cells], {}
+    tuned = time.perf_counter()
+    runs_folder = folder / "runs" if runs and folder is not None else None
+    outcomes = [
+        measured_on(
+            run,
+            chosen[run.task.direction, run.task.encoder],
+            failures[run.task.direction, run.task.encoder],
+            measures,
+            runs_folder,
+            show,
+        )
+        for run in work
+    ]
+    measured = time.perf_counter()
+    record = {
+        "began": began,
+        "finished": provenance.now(),
+        "command": provenance.command(),
+        "host": provenance.host(),
+        "versions": provenance.versions(),
+        "plugins": provenance.plugins(
+            stage.reranker for stage in plan.stages.values() if isinstance(stage.reranker, str)
+        ),
+        "seed": plan.significance.seed,
+        "fingerprints": {
+            f"{task.split} {task.direction} {task.encoder or ''}".strip(): task.digests.known()
+            for run in work
+            for task in (run.task, *([] if run.tune is None else [run.tune.task]))
+        },
+        "seconds": {
+            "opening": opened - start,
+            "choosing": tuned - opened,
+            "running": measured - tuned,
+        },
+        "cache": None if kept_scores is None else str(kept_scores.folder),
+    }
+    result = result_of(plan, work, outcomes, measures, tried, record)
+    if folder is not None:
+        result.save(folder)
+    return result
+
+
+def _plan(
+    study: str | Path | Mapping[str, Any] | Pipeline | None,
+    report: Split | None,
+    tune: Split | None,
+    variants: str | Sequence[str],
+    grid: Mapping[str, Sequence[Any]] | None,
+    search: Mapping[str, Sequence[Any]] | None,
+    root: str | Path | None,
+    settings: Mapping[str, Any],
+) -> Study:
+    if study is None:
+        raise InputError("ablate: give a configuration, a pipeline, or resume=FOLDER")
+    if not isinstance(study, Pipeline):
+        extra = [
+            name
+            for name, value in (("report", report), ("tune", tune), ("grid", grid))
+            if value is not None
+        ]
+        extra += ["search"] if search is not None else []
+        extra += [] if variants == "as_given" else ["variants"]
+        if extra or settings:
+            raise InputError(
+                f"ablate: {', '.join([*extra, *settings])} belong to a pipeline; write them into "
+                "the configuration"
+            )
+        return read_study(study, root)
+    if report is None:
+        raise InputError("ablate: a pipeline needs report=Split(queries, gallery, qrels)")
+    stages = [StageSettings.of(stage) for stage in study.stages]
+    config: dict[str, Any] = {
+        "stages": {each.name: {"reranker": each.reranker, **each.values} for each in stages},
+        "grid": {"stages": [each.name for each in stages], "variants": variants, **(grid or {})},
+        "data": {"report": _table(report)},
+        **settings,
+    }
+    if tune is not None:
+        config["data"]["tune"] = _table(tune)
+    if search is not None:
+        config["tune"] = dict(search)
+    return read_study(config, root)
+
+
+def _table(split: Split) -> dict[str, Any]:
+    table = {name: getattr(split, name) for name in ("queries", "gallery", "qrels", "depth")}
+    return table if split.candidates is None else {**table, "run": split.candidates}
+
+
+def _check_size(plan: Study, yes: bool) -> None:
+    """Ask before many runs, with what they would take."""
+    directions = len(plan.directions or ("",))
+    cells = sum(map(count_cells, plan.grids))
+    if not cells:
+        raise InputError("ablate: the grid is empty")
+    points = math.prod(len(v) for axes in plan.tune_axes.values() for v in axes.values())
+    total = cells * (1 + (points if plan.tune_axes else 0)) * directions
+    if total <= MOST_RUNS or yes:
+        return
+    encoder = plan.encoders[0]
+    task = make_task("report", plan.split("report", encoder), None, encoder)
+    scorers = len(plan.stages)
+    raise InputError(
+        f"ablate: {cells:,} cells"
+        + (f" × {points:,} settings to choose from" if plan.tune_axes else "")
+        + (f" × {directions} directions" if directions > 1 else "")
+        + f" are up to {total:,} runs: {estimate(task, total, scorers)}; "
+        "say --yes (yes=True) to run them, or make the grid smaller"
+    )
+
+
+def _cache(plan: Study, wish: ScoreCache | str | Path | bool) -> ScoreCache | None:
+    if isinstance(wish, ScoreCache):
+        return wish
+    if wish is False or wish is None:
+        return None
+    folder = plan.cache_folder if wish is True else Path(wish)
+    return ScoreCache(folder, plan.cache_limit)
+
+
+def _prepare(
+    plan: Study, cells: Sequence[Cell], cache: ScoreCache | None, progress: Progress
+) -> list[Run]:
+    """Open the data of every encoder and direction."""
+    options = dict(plan.run)
+    resources = Resources.of(
+        memory_budget=options.get("memory_budget", "1GB"),
+        threads=options.get("threads"),
+        device=options.get("device", "cpu"),
+        dtype=options.get("dtype", "float32"),
+        cache_folder=options.get("plugin_cache"),
+        progress=progress,
+    )
+
+    def ready(task: Task) -> Scorings:
+        context = Context(
+            queries=task.queries,
+            gallery=task.gallery,
+            candidates=task.candidates,
+            direction=task.direction,
+            cache_folder=resources.cache_folder,
+            memory_budget=resources.memory_budget,
+            device=resources.device,
+            dtype=resources.dtype,
+            threads=resources.threads,
+            progress=resources.progress,
+        )
+        return Scorings(task, context, resources, cache)
+
+    work = []
+    for encoder in plan.encoders:
+        own = [cell for cell in cells if cell.encoder == encoder]
+        report = plan.split("report", encoder)
+        tune = plan.split("tune", encoder) if "tune" in plan.data else None
+        for direction in plan.directions or (report.direction,):
+            task = make_task("report", report, direction, encoder)
+            other = None
+            if tune is not None:
+                other_task = make_task("tune", tune, direction, encoder)
+                check_apart(other_task, task)
+                other = ready(other_task)
+            work.append(Run(task, ready(task), own, other))
+    # all of a direction together, whatever the encoder
+    order = list(dict.fromkeys(run.task.direction for run in work))
+    return sorted(work, key=lambda run: order.index(run.task.direction))
+
+
+def _check_room(cache: ScoreCache | None, work: Sequence[Run]) -> None:
+    if cache is None:
+        return
+    needed, largest = 0, 0
+    for run in work:
+        names = {stage.name for cell in run.cells for stage in cell.stages}
+        for task in (run.task, *([] if run.tune is None else [run.tune.task])):
+            lists, depth = task.candidates.index.shape
+            needed += 4 * lists * depth * len(names)
+            largest = max(largest, 4 * min(lists, BLOCK_QUERIES) * depth)
+    cache.check_room(needed, largest)
