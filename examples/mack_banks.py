@@ -54,11 +54,14 @@ def make_banks(train: Split) -> None:
         images.encoder,
     )
     mapped(work / "bank_a_sharp_white", lambda: whitened(sharp, some))
-    for parent, out in ((white, "bank_a_white_refined"), (bank, "bank_a_refined")):
-        refined = refine(parent, some, work / out, min_count=3, steps=300, every=25, patience=4)
+    for parent, out, options in (
+        (white, "bank_a_white_refined", {"steps": 500, "learning_rate": 1e-3, "patience": 8}),
+        (bank, "bank_a_refined", {"steps": 160}),
+    ):
+        refined = refine(parent, some, work / out, min_count=3, every=20, **options)
         accuracies = refined.data["refined"]["accuracies"]
         print(f"{out}: held-out cycle accuracy {accuracies[0]:.4f} -> {max(accuracies):.4f}")
-        print(f"  every 25 steps: {', '.join(f'{each:.4f}' for each in accuracies)}", flush=True)
+        print(f"  every 20 steps: {', '.join(f'{each:.4f}' for each in accuracies)}", flush=True)
 
 
 def made(out: Path, stream: Any, encoder: str | None, **options: Any) -> KnowledgeBank:

@@ -48,8 +48,8 @@ class RefineOptions:
     steps: int = 1000
     words: int = 256
     regions: int = 256
-    learning_rate: float = 1e-4
-    temperature: float = 0.1
+    learning_rate: float = 1e-5
+    temperature: float = 0.05
     center: bool = True
     min_count: int = 1
     held_out: float = 0.1
