@@ -148,8 +148,9 @@ class Blip2Reranker(cr.Reranker):
         """Return texts and the paths of images, whichever side they are on; blocks carry none."""
         images = context.gallery if context.direction == "t2i" else context.queries
         of_images = ("path", *self.image_features(images))
-        sides = (("text",), of_images) if context.direction == "t2i" else (of_images, ("text",))
-        return cr.Needs(*sides, prepare_only=("text", *of_images))
+        if context.direction == "t2i":
+            return cr.Needs(("text",), of_images, prepare_only=("text", *of_images))
+        return cr.Needs(of_images, ("text",), prepare_only=("text", *of_images))
 
     def backend(self, state: Blip2State | cr.Context) -> Backend:
         """Return the model of a run, loaded on first use."""
