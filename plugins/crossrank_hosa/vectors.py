@@ -1,4 +1,4 @@
-"""The unit token vectors of some items: from the collection or through heads, a global one added."""
+"""The unit vectors of some items: their tokens, through heads if there are, and a global one."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hosa_oracle import bcirc, coefficients, fold_back, unfold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch import Tensor
 import crossrank_hosa
 from crossrank.errors import InputError, ParameterError
 from crossrank_hosa import tidentity, tlstsq, tproduct, ttranspose
+from hosa_oracle import bcirc, coefficients, fold_back, unfold
 
 SIZES = st.integers(1, 4)
 TUBES = st.integers(1, 6)
