@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossrank.errors import InputError
 from crossrank_qperturb.cross_attention import Change
 from crossrank_qperturb.interventions import intervening
 from crossrank_qperturb.models import cross_attentions
@@ -37,7 +38,12 @@ def attention_maps(
     Returns
     -------
     dict
-        Per number of a layer ``[B, heads, queries, N]`` float32; each row sums to 1.
+        Per number of a layer that ran ``[B, heads, queries, N]`` float32; each row sums to 1.
+
+    Raises
+    ------
+    InputError
+        If `run` did not run the model, or ran it on a batch of another size.
     """
     layers = cross_attentions(model)
     queries: dict[int, Tensor] = {}
@@ -54,6 +60,11 @@ def attention_maps(
 
     with intervening(layers, {number: watching(number) for number in layers}):
         run()
+    if {len(each) for each in queries.values()} != {len(image_embeds)}:
+        raise InputError(
+            f"attention_maps: run() must run the model on the batch of {len(image_embeds)} images, "
+            f"but it ran on {sorted({len(each) for each in queries.values()})}"
+        )
     return {
         number: _attention(queries[number], layers[number].keys(image_embeds).float())
         for number in sorted(queries)

@@ -28,6 +28,8 @@ def cross_attentions(model: Any) -> dict[int, CrossAttention]:
         If nothing of this is found.
     """
     if isinstance(model, Mapping):
+        if not model:
+            raise InputError("qperturb: the mapping of CrossAttention objects is empty")
         return dict(model)
     for place in ("qformer.encoder.layer", "Qformer.bert.encoder.layer"):
         layers = _attribute(model, place)

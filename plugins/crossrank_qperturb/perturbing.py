@@ -22,7 +22,7 @@ from crossrank_qperturb.settings import Settings
 from crossrank_qperturb.subspaces import projectors
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Perturbation:
     """What is added to the queries of B images: ``Q' = Q + Q M``.
 
@@ -219,7 +219,7 @@ def _of_layer(
 
 
 def _like(keys: Tensor, values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(values).to(keys.device, keys.dtype)
+    return torch.from_numpy(values).to(keys.dtype).to(keys.device)
 
 
 def _ratio(queries: Tensor, moved: Tensor) -> Tensor:

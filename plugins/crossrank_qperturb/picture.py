@@ -76,9 +76,12 @@ def attention_picture(
     furthest = max(np.abs(change).max(), 1e-12)
     panels = [
         ("image", panel),
-        ("attention", _over(panel, _coloured(before / most, LOOKS))),
-        ("perturbed", _over(panel, _coloured(after / most, LOOKS))),
-        ("what changed", _over(panel, _coloured(change / furthest / 2 + 0.5, CHANGES))),
+        (f"attention, up to {most:.3f}", _over(panel, _coloured(before / most, LOOKS))),
+        ("perturbed, same scale", _over(panel, _coloured(after / most, LOOKS))),
+        (
+            "what changed: blue less, red more",
+            _over(panel, _coloured(change / furthest / 2 + 0.5, CHANGES)),
+        ),
     ]
     top = MARGIN + (CAPTION if title else 0)
     width = MARGIN + len(panels) * (size[0] + MARGIN)
@@ -122,7 +125,7 @@ def evidence_picture(path: str | Path, evidence: Evidence, image: Image.Image) -
             if box is not None and PLAIN in (link.query, link.candidate):
                 boxes.append(box)
                 names.append(name)
-    title = f"{evidence.query_id}  →  {evidence.candidate_id}   {evidence.score:.3f}"
+    title = f"{evidence.query_id} and {evidence.candidate_id}: {evidence.score:.3f}"
     plain, perturbed = (values for _, values in evidence.maps)
     attention_picture(path, image, plain, perturbed, boxes, names, title)
 

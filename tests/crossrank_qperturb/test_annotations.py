@@ -40,7 +40,7 @@ def test_flickr30k_boxes_count_pixels_from_one(tmp_path: Path) -> None:
     annotate(tmp_path, "100", SCENE)
     found = flickr30k_entities(tmp_path)
     assert list(found) == ["100", "36979"]
-    np.testing.assert_allclose(found["36979"], [[0, 0, 1, 1], [0.25, 0.25, 0.5, 0.75]])
+    np.testing.assert_allclose(found["36979"], [[0.0, 0.0, 1.0, 1.0], [0.25, 0.25, 0.5, 0.75]])
     assert found["100"].shape == (0, 4) and found["100"].dtype == np.float32
 
 
@@ -113,7 +113,7 @@ def test_coco_boxes_are_taken_once_however_many_captions_speak_of_them(tmp_path:
     found = coco_entities(path, sizes)
     assert list(found) == list(sizes)
     np.testing.assert_allclose(
-        found["COCO_val2014_000000522418.jpg"], [[0.2, 0.2, 0.4, 0.6], [0, 0, 1, 1]]
+        found["COCO_val2014_000000522418.jpg"], [[0.2, 0.2, 0.4, 0.6], [0.0, 0.0, 1.0, 1.0]]
     )
     assert found["9"].shape == found["77"].shape == (0, 4)
 

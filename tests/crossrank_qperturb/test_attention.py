@@ -15,12 +15,12 @@ from crossrank.errors import InputError
 from crossrank_qperturb.interventions import intervening
 from qperturb_toys import (
     HEADS,
-    QUERIES,
     pooler,
     run_transformers,
     transformers_model,
     vision_output,
 )
+from tiny_blip2 import QUERIES
 
 BOXES = [[[0.1, 0.2, 0.6, 0.9]], [], [[0.0, 0.0, 0.5, 1.0], [0.2, 0.2, 0.4, 0.4]]]
 
@@ -87,6 +87,13 @@ def test_watching_is_refused_while_the_model_is_perturbed() -> None:
         qperturb.attention_maps(model, vision_output(), lambda: None)
     with intervening(qperturb.cross_attentions(model), {}):
         pass
+
+
+def test_a_run_that_is_none_is_refused() -> None:
+    model = transformers_model()
+    for run in (lambda: None, lambda: run_transformers(model, vision_output(2))):
+        with pytest.raises(InputError, match="on the batch of 3 images"):
+            qperturb.attention_maps(model, vision_output(), run)
 
 
 def test_the_picture(tmp_path: Path) -> None:

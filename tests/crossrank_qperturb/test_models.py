@@ -17,7 +17,6 @@ from qperturb_toys import (
     HEAD_SIZE,
     HEADS,
     HIDDEN,
-    LavisModel,
     lavis_model,
     pooler,
     run_lavis,
@@ -181,8 +180,9 @@ def test_any_model_can_bring_its_cross_attentions() -> None:
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(InputError, match=r"no cross-attention in a Linear.*LAVIS.*open_clip"):
         qperturb.cross_attentions(nn.Linear(2, 2))
-    bare: Any = LavisModel()
-    bare = SimpleNamespace(Qformer=SimpleNamespace(bert=SimpleNamespace(encoder=None)))
+    with pytest.raises(InputError, match="is empty"):
+        qperturb.cross_attentions({})
+    bare: Any = SimpleNamespace(Qformer=SimpleNamespace(bert=SimpleNamespace(encoder=None)))
     with pytest.raises(InputError, match="no cross-attention in a SimpleNamespace"):
         qperturb.cross_attentions(bare)
     inner = SimpleNamespace(query=nn.Linear(2, 2), key=nn.Linear(2, 2), num_attention_heads=1)

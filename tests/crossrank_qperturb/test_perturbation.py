@@ -20,13 +20,13 @@ from qperturb_toys import (
     HEADS,
     HIDDEN,
     SIDE,
-    WIDTH,
     Array,
     naive_qformer,
     run_transformers,
     transformers_model,
     vision_output,
 )
+from tiny_blip2 import WIDTH
 
 BOXES = [[[0.1, 0.2, 0.6, 0.9], [0.5, 0.0, 1.0, 0.3]], [], [[0.0, 0.0, 1.0, 1.0]]]
 WEIGHTS: dict[str, Callable[[float], float]] = {

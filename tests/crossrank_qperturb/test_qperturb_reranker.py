@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 import crossrank as cr
@@ -21,6 +22,7 @@ from crossrank.errors import InputError, MissingFeatureError, ParameterError
 from crossrank.testing import check_reranker, make_collection
 from crossrank_qperturb import QPerturbReranker
 from crossrank_qperturb import reranker as module
+from crossrank_qperturb.remembering import Remembered
 from tiny_blip2 import make_model, make_tokenizer
 
 
@@ -68,7 +70,7 @@ OBJECTS = boxes(
 
 def rerank(
     queries: cr.Collection, gallery: cr.Collection, name: Any = "qperturb", **params: Any
-) -> np.ndarray[Any, np.dtype[np.float32]]:
+) -> NDArray[np.float64]:
     """Return the scores ``[queries, gallery]`` of all pairs."""
     params = {"model": model(), "tokenizer": tokenizer(), **params}
     stage = cr.Stage(name, fusion=cr.Replace(), params=params)
@@ -170,7 +172,7 @@ def test_every_image_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_memory_holds_what_the_budget_allows() -> None:
     made = qperturb.perturbation(model(), torch.zeros(1, 17, 24), [[]])
-    memory = module.Remembered(2 * made.nbytes)
+    memory = Remembered(2 * made.nbytes)
     for key in "abc":
         memory.put(key, made)
         assert memory.get("a") is made
@@ -200,7 +202,7 @@ def test_evidence_shows_where_the_queries_look(score: str) -> None:
         assert 0 < np.sum(before) < 1 and 0 < np.sum(after) < 1, "the class token has the rest"
         assert [link.candidate for link in evidence.links] == [n for n in names for _ in "xx"]
         for link, box in zip(evidence.links, np.repeat(corners, 2, axis=0), strict=True):
-            np.testing.assert_allclose(link.candidate_box, box)
+            assert link.candidate_box == pytest.approx(box)
     whole = found[2].links
     for link, (_, attention) in zip(whole, found[2].maps, strict=True):
         assert link.weight == pytest.approx(np.sum(attention))

@@ -88,6 +88,21 @@ def test_the_rows_of_the_released_code_recover_a_planted_subspace_by_chance_alon
     assert float(torch.stack(shares).mean()) == pytest.approx(4 / SIZE, abs=0.05)
 
 
+def test_the_rows_of_the_released_code() -> None:
+    keys, coverage = random_keys().double(), random_coverage(1).double()
+    found = projectors(keys, coverage, 5, "reference_rows")[0]
+    for head in range(HEADS):
+        weighted = keys[head].numpy() * coverage[0, :, None].numpy()
+        vectors = np.linalg.eigh(weighted.T @ weighted)[1][:, ::-1]
+        expected = np.zeros((SIZE, SIZE))
+        for row in vectors[:5]:
+            expected += np.outer(row, row)
+        # the signs of eigenvectors are anybody's choice, and change this projector's
+        np.testing.assert_allclose(np.abs(found[head].numpy()), np.abs(expected), atol=1e-9)
+        flipped = vectors[:5] * np.where(np.arange(SIZE) % 2, 1, -1)
+        assert np.abs(flipped.T @ flipped - expected).max() > 0.1
+
+
 def test_the_strict_rule_keeps_one_component_fewer() -> None:
     keys, weights = planted(4)
     found = projectors(keys, weights, 0.99)[0]
