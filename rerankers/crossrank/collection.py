@@ -31,7 +31,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crossrank.errors import DuplicateIdError, InputError, MissingFeatureError, UnknownIdError
+from crossrank.errors import (
+    DuplicateIdError,
+    InputError,
+    MissingFeatureError,
+    StoreError,
+    UnknownIdError,
+)
 from crossrank.fingerprint import fingerprint
 from crossrank.jsonlines import JsonLines
 from crossrank.ragged import Ragged
@@ -69,7 +75,7 @@ class Collection:
     ((1, 2), ('embedding', 'text'))
     """
 
-    __slots__ = ("_digest", "_features", "_rows", "encoder", "ids", "modality")
+    __slots__ = ("_digest", "_features", "_folder", "_rows", "encoder", "ids", "modality")
 
     def __init__(
         self,
@@ -87,6 +93,7 @@ class Collection:
             name: _checked(name, value, len(self.ids)) for name, value in features.items()
         }
         self._digest: str | None = None
+        self._folder: Path | None = None
         if modality not in ("image", "text", "image+text"):
             raise InputError(
                 f"Collection: modality is {modality!r}; give 'image', 'text' or 'image+text'"
@@ -168,7 +175,7 @@ class Collection:
         """Return a part of this collection without checking again what holds already."""
         part = object.__new__(Collection)
         part.ids, part.modality, part.encoder = ids, self.modality, self.encoder
-        part._rows, part._features, part._digest = None, features, None
+        part._rows, part._features, part._digest, part._folder = None, features, None, None
         return part
 
     def with_features(self, **features: Feature | ArrayLike) -> Collection:
@@ -195,6 +202,13 @@ class Collection:
 
         return open_collection(Path(folder))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process as a folder where it is one, with everything where it is not."""
+        if self._folder is not None:
+            return _reopened, (self._folder, self.fingerprint())
+        rest = self.ids, self.modality, self.encoder, dict(self._features)
+        return _rebuilt, rest
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Collection):
             return NotImplemented
@@ -209,6 +223,19 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"Collection({len(self)} {self.modality}s: {', '.join(self.features) or 'ids only'})"
+
+
+def _reopened(folder: Path, digest: str) -> Collection:
+    collection = Collection.open(folder)
+    if collection.fingerprint() != digest:
+        raise StoreError(f"{folder} is not what it was on the machine that sent it")
+    return collection
+
+
+def _rebuilt(
+    ids: tuple[str, ...], modality: str, encoder: str | None, features: Mapping[str, Feature]
+) -> Collection:
+    return Collection(ids, modality, encoder=encoder, **features)
 
 
 def _unique_rows(ids: tuple[str, ...]) -> dict[str, int]:

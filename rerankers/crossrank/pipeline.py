@@ -71,6 +71,9 @@ class Pipeline:
         dtype: str = "float32",
         cache_folder: str | Path | None = None,
         on_error: str = "raise",
+        engine: str = "local",
+        ray_address: str | None = None,
+        gpus_per_worker: float = 0.0,
     ) -> Rankings:
         """Rerank every list.
 
@@ -90,9 +93,10 @@ class Pipeline:
             Bytes, or a str such as ``"2GB"``, that the run may hold besides input and result; a
             quarter of the machine's memory by default.
         workers
-            Threads that score blocks at once; the result does not depend on it.
+            How many blocks are scored at once; the result does not depend on it.
         threads
-            Threads each kernel may use; the cores divided among the workers by default.
+            Threads of numpy and torch in each of them; the cores divided among the workers by
+            default.
         device, dtype
             For scorers that run models.
         cache_folder
@@ -100,6 +104,13 @@ class Pipeline:
         on_error
             What to do when a scorer fails on a block: ``"raise"``, or ``"base_order"``, by which
             its queries keep the order they had and the trace says why.
+        engine
+            ``"local"``: `workers` threads of this process; ``"ray"``: `workers` actors on a Ray
+            cluster, with the same blocks and so the same bits on the same processor.
+        ray_address
+            Of a running cluster; by default one is started on this machine.
+        gpus_per_worker
+            What an actor takes of a GPU, such as 0.5.
 
         Raises
         ------
@@ -108,7 +119,17 @@ class Pipeline:
             plugin that breaks its contract.
         """
         resources = Resources.of(
-            memory_budget, workers, threads, device, dtype, cache_folder, progress, on_error
+            memory_budget,
+            workers,
+            threads,
+            device,
+            dtype,
+            cache_folder,
+            progress,
+            on_error,
+            engine,
+            ray_address,
+            gpus_per_worker,
         )
         context, query_rows = self._checked(
             candidates, queries, gallery, top_k, score_threshold, resources

@@ -13,6 +13,7 @@ from crossrank.progress import as_progress, silent
 from crossrank.readers import check_positive
 
 POLICIES = ("raise", "base_order")
+ENGINES = ("local", "ray")
 UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
@@ -28,6 +29,9 @@ class Resources:
     cache_folder: Path | None = None
     progress: Progress = silent
     on_error: str = "raise"
+    engine: str = "local"
+    ray_address: str | None = None
+    gpus_per_worker: float = 0.0
 
     @classmethod
     def of(
@@ -40,6 +44,9 @@ class Resources:
         cache_folder: str | Path | None = None,
         progress: Progress | bool | None = None,
         on_error: str = "raise",
+        engine: str = "local",
+        ray_address: str | None = None,
+        gpus_per_worker: float = 0.0,
     ) -> Resources:
         """Read the resources as callers write them.
 
@@ -49,12 +56,15 @@ class Resources:
             On counts below 1, memory that is no size, and a policy that there is not.
         """
         check_positive("rerank", "workers", workers)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        share = max(1, (cores or 1) // workers)
+        share = max(1, usable_cores() // workers)
         if threads is not None:
             check_positive("rerank", "threads", threads)
-        if on_error not in POLICIES:
-            raise InputError(f"rerank: on_error is {on_error!r}; give one of {', '.join(POLICIES)}")
+        for name, value, choices in (
+            ("on_error", on_error, POLICIES),
+            ("engine", engine, ENGINES),
+        ):
+            if value not in choices:
+                raise InputError(f"rerank: {name} is {value!r}; give one of {', '.join(choices)}")
         granted = quarter_of_memory() if memory_budget is None else parse_bytes(memory_budget)
         return cls(
             memory_budget=granted,
@@ -65,7 +75,17 @@ class Resources:
             cache_folder=None if cache_folder is None else Path(cache_folder),
             progress=as_progress(progress),
             on_error=on_error,
+            engine=engine,
+            ray_address=ray_address,
+            gpus_per_worker=gpus_per_worker,
         )
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use; ``OMP_NUM_THREADS`` may ask for fewer."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    wish = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores or 1, int(wish)) if wish.isdecimal() and int(wish) else cores or 1
 
 
 def quarter_of_memory() -> int:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.blocks import ReadAhead, feature_bytes, layout, locality, make_block, run_blocks
+from crossrank.blocks import feature_bytes, layout, locality
+from crossrank.blockwork import BlockWork, gathered, guarded
 from crossrank.candidates import Candidates
-from crossrank.contract import Block, Context, Needs, Scores, State
-from crossrank.errors import CrossrankError, MissingFeatureError, PluginError, ScoreError
+from crossrank.contract import Context, Needs, Scores, State
+from crossrank.engines import engine
+from crossrank.errors import PluginError
 from crossrank.evidence import Evidence
-from crossrank.fingerprint import fingerprint
 from crossrank.fusion import Replace
 from crossrank.ordering import arrange, scatter
 from crossrank.rankings import StageScores
@@ -23,8 +24,6 @@ from crossrank.resources import Resources
 from crossrank.stage import Stage
 
 logger = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 
 class KeptBlocks(Protocol):
@@ -118,9 +117,9 @@ def score_lists(
     """
     part = context.candidates
     needs = stage.scorer.needs(context).of_blocks()
-    workers = resources.workers if stage.scorer.info.thread_safe else 1
     stored = context.gallery.is_stored(needs.candidates)
     order = locality(part.index, part.mask) if stored else np.arange(len(part))
+    work = BlockWork(stage, context, state, needs, query_rows, order, keep)
     blocks = layout(
         part.index[order],
         part.mask[order],
@@ -133,65 +132,36 @@ def score_lists(
     reasons = [""] * len(part)
     finished = 0
 
-    def read(rows: range) -> Block | None:
-        lists = order[rows.start : rows.stop]
-        if not part.mask[lists].any():
-            return None
-        return _block(context, needs, query_rows, lists, keep)
-
-    def done(count: int) -> None:
-        nonlocal finished
-        finished += count
-        resources.progress(f"rerank: {stage.name}", finished, len(part))
-
     def take(rows: range, scores: Scores) -> None:
-        lists = order[rows.start : rows.stop]
-        pairs = part.mask[lists]
-        opinion = pairs
+        nonlocal finished
+        lists = work.lists(rows)
+        opinion = part.mask[lists]
         if scores.abstained is not None:
-            opinion = pairs & ~scores.abstained
-            for row in lists[(scores.abstained & pairs).any(axis=1)]:
+            for row in lists[(scores.abstained & opinion).any(axis=1)]:
                 reasons[row] = scores.reason
+            opinion = opinion & ~scores.abstained
         raw[lists] = np.where(opinion, scores.values, np.nan)
-
-    def digest(rows: range) -> str:
-        lists = order[rows.start : rows.stop]
-        pairs = part.mask[lists]
-        return fingerprint([query_rows[lists], pairs, np.where(pairs, part.index[lists], 0), keep])
+        finished += len(rows)
+        resources.progress(f"rerank: {stage.name}", finished, len(part))
 
     todo = []
     for rows in blocks:
-        known = None if kept is None else kept.load(rows, digest(rows))
+        known = None if kept is None else kept.load(rows, work.pairs(rows))
         if known is None:
             todo.append(rows)
         else:
             take(rows, known)
-            done(len(rows))
-    # what lies on disk is read while the block before is scored
-    ahead = ReadAhead(read, todo) if stored and workers == 1 and len(todo) > 1 else None
-
-    def work(rows: range) -> Scores:
-        block = read(rows) if ahead is None else ahead(rows)
-        if block is None:
-            return Scores(np.zeros(part.mask[rows.start : rows.stop].shape, np.float32))
-        try:
-            scores = checked_scores(stage, block, state)
-        except PluginError as error:
+    for rows, found in engine(resources)(work, todo, resources):
+        if isinstance(found, PluginError):
             if resources.on_error == "raise":
-                raise
-            logger.warning("%s; these queries keep their order", error)
-            nothing = np.zeros(block.mask.shape, np.float32)
-            return Scores(nothing, np.ones(block.mask.shape, np.bool_), str(error))
+                raise found
+            logger.warning("%s; these queries keep their order", found)
+            shape = part.mask[work.lists(rows)].shape
+            take(rows, Scores(np.zeros(shape, np.float32), np.ones(shape, np.bool_), str(found)))
+            continue
         if kept is not None:
-            kept.save(rows, digest(rows), scores)
-        return scores
-
-    try:
-        for rows, scores in run_blocks(work, todo, workers, done):
-            take(rows, scores)
-    finally:
-        if ahead is not None:
-            ahead.close()
+            kept.save(rows, work.pairs(rows), found)
+        take(rows, found)
     return raw, tuple(reasons)
 
 
@@ -235,52 +205,9 @@ def explain_pairs(
         tuple(dict.fromkeys((*needs.queries, *(f for f in extra if f in context.queries)))),
         tuple(dict.fromkeys((*needs.candidates, *(f for f in extra if f in context.gallery)))),
     )
-    block = _block(context, more, query_rows, np.arange(len(query_rows)), None)
-    found = _guarded(stage, "explain", lambda: stage.scorer.explain(block, state), block)
+    block = gathered(context, more, query_rows, np.arange(len(query_rows)))
+    found = guarded(stage, "explain", lambda: stage.scorer.explain(block, state), block)
     return tuple(found)
-
-
-def checked_scores(stage: Stage, block: Block, state: State) -> Scores:
-    """Call a scorer and hold what it returns against the contract.
-
-    Raises
-    ------
-    PluginError
-        If it raises.
-    ScoreError
-        If it returns the wrong type, shape or dtype, or a score that is not finite.
-    """
-    scores = _guarded(stage, "score", lambda: stage.scorer.score(block, state), block)
-    who = f"the reranker {stage.name!r}"
-    if not isinstance(scores, Scores):
-        raise ScoreError(f"{who} returned a {type(scores).__name__}; score() must return Scores")
-    values, abstained = scores.values, scores.abstained
-    if not isinstance(values, np.ndarray) or values.dtype != np.float32:
-        found = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
-        raise ScoreError(f"{who} returned scores of {found}; they must be a float32 array")
-    if values.shape != block.mask.shape:
-        raise ScoreError(
-            f"{who} returned scores of shape {values.shape} for a block of {block.mask.shape}"
-        )
-    counts = block.mask
-    if abstained is not None:
-        if not isinstance(abstained, np.ndarray) or abstained.dtype != np.bool_:
-            raise ScoreError(f"{who} returned an abstain mask that is not a bool array")
-        if abstained.shape != block.mask.shape:
-            raise ScoreError(
-                f"{who} returned an abstain mask of shape {abstained.shape} "
-                f"for a block of {block.mask.shape}"
-            )
-        counts = counts & ~abstained
-    wrong = counts & ~np.isfinite(values)
-    if wrong.any():
-        row, place = np.argwhere(wrong)[0]
-        raise ScoreError(
-            f"{who} gave {values[row, place]} to query {block.queries.ids[row]!r} and candidate "
-            f"{block.candidates.ids[block.index[row, place]]!r}; scores must be finite "
-            "(abstain where there is none)"
-        )
-    return scores
 
 
 def cut_lists(
@@ -301,48 +228,4 @@ def cut_lists(
 
 def prepare(stage: Stage, context: Context) -> State:
     """Let a stage's reranker compute what all blocks share."""
-    return _guarded(stage, "prepare", lambda: stage.scorer.prepare(context), None)
-
-
-def _block(
-    context: Context,
-    needs: Needs,
-    query_rows: NDArray[np.int64],
-    lists: NDArray[np.int64],
-    keep: int | None,
-) -> Block:
-    candidates = context.candidates
-    return make_block(
-        query_rows[lists],
-        candidates.index[lists],
-        candidates.mask[lists],
-        None if candidates.scores is None else candidates.scores[lists],
-        context.queries,
-        context.gallery,
-        needs,
-        context.direction,
-        keep,
-    )
-
-
-def _guarded(stage: Stage, what: str, call: Callable[[], Result], block: Block | None) -> Result:
-    try:
-        return call()
-    except MissingFeatureError as error:
-        if block is None:
-            raise
-        raise PluginError(
-            f"the reranker {stage.name!r} read in {what}() a feature that its info or needs() does "
-            f"not name: {error}"
-        ) from error
-    except CrossrankError:
-        raise
-    except Exception as error:
-        where = ""
-        if block is not None and len(block.queries):
-            where = f" on queries {block.queries.ids[0]!r} to {block.queries.ids[-1]!r}"
-        hint = "; a block is read-only" if "read-only" in str(error) else ""
-        raise PluginError(
-            f"the reranker {stage.name!r} failed in {what}(){where}: "
-            f"{type(error).__name__}: {error}{hint}"
-        ) from error
+    return guarded(stage, "prepare", lambda: stage.scorer.prepare(context), None)

@@ -58,6 +58,10 @@ class Stage:
         if not self.name:
             object.__setattr__(self, "name", self.scorer.info.name)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Take the built scorer along to another process; it has its parameters."""
+        return type(self), (self.scorer, self.depth, self.fusion, {}, self.name)
+
     def _build(self) -> Reranker:
         if isinstance(self.reranker, Reranker):
             if self.params:

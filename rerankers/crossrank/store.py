@@ -114,6 +114,7 @@ def open_collection(folder: Path) -> Collection:
     collection = Collection(ids, manifest["modality"], encoder=manifest["encoder"], **features)
     digests = sorted((name, entry["digest"]) for name, entry in manifest["files"].items())
     collection._digest = hashlib.blake2b(json.dumps(digests).encode(), digest_size=16).hexdigest()
+    collection._folder = folder.resolve()
     return collection
 
 

@@ -1,0 +1,75 @@
+"""Where blocks are scored: in threads of this process, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from threadpoolctl import threadpool_limits
+
+from crossrank.blocks import ReadAhead, run_blocks
+from crossrank.blockwork import BlockWork
+from crossrank.contract import Scores
+from crossrank.errors import PluginError
+from crossrank.resources import Resources
+
+Found: TypeAlias = Iterator[tuple[range, Scores | PluginError]]
+Engine: TypeAlias = Callable[[BlockWork, Sequence[range], Resources], Found]
+
+
+def engine(resources: Resources) -> Engine:
+    """Return what scores the blocks of a run; both give the same bits on the same processor."""
+    if resources.engine == "ray":
+        from crossrank.ray_engine import score_on_ray
+
+        return score_on_ray
+    return score_here
+
+
+def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -> Found:
+    """Yield every block with its scores, in order, scored by this process.
+
+    With one worker, what lies on disk is read while the block before is scored.
+    """
+    workers = resources.workers if work.stage.scorer.info.thread_safe else 1
+    stored = work.context.gallery.is_stored(work.needs.candidates)
+    ahead = ReadAhead(work.read, blocks) if stored and workers == 1 and len(blocks) > 1 else None
+
+    threads = TorchThreads(resources.threads)
+
+    def score(rows: range) -> Scores | PluginError:
+        block = work.read(rows) if ahead is None else ahead(rows)
+        threads.limit()
+        return work.score(block)
+
+    try:
+        with threadpool_limits(resources.threads):
+            yield from run_blocks(score, blocks, workers, lambda count: None)
+    finally:
+        threads.restore()
+        if ahead is not None:
+            ahead.close()
+
+
+@dataclass(slots=True)
+class TorchThreads:
+    """Holds torch to a number of threads, once a scorer has imported it."""
+
+    wanted: int
+    before: int | None = None
+
+    def limit(self) -> None:
+        """Set the number, if torch is there and has another one."""
+        torch = sys.modules.get("torch")
+        if torch is None or torch.get_num_threads() == self.wanted:
+            return
+        if self.before is None:
+            self.before = torch.get_num_threads()
+        torch.set_num_threads(self.wanted)
+
+    def restore(self) -> None:
+        """Set the number that was there before."""
+        if self.before is not None:
+            sys.modules["torch"].set_num_threads(self.before)
