@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, StoreError, UnknownIdError
 from crossrank_knowledge import KnowledgeBank, merge, with_clusters
+from crossrank_knowledge.drawing import draw_graph
 
 
 def stream(rng: np.random.Generator, count: int = 60, size: int = 4) -> list[tuple[str, object]]:
@@ -186,3 +187,28 @@ def test_graph_of_nearest_words() -> None:
     assert graph.has_edge("x", "y") and not graph.has_edge("x", "z")
     assert graph.edges["x", "y"]["weight"] == pytest.approx(1 / 1.01**0.5)
     assert set(bank.to_networkx(2, ["x", "z"]).nodes) == {"x", "z"}
+
+
+@pytest.mark.parametrize("words", [2, 3, 40])
+def test_the_drawing_keeps_every_word_on_the_sheet(words: int) -> None:
+    pytest.importorskip("networkx")
+    rng = np.random.default_rng(0)
+    names = [f"w{n}" for n in range(words)]
+    # pairs that have nothing in common with others stand side by side, and more rows begin
+    looks = np.repeat(np.eye((words + 1) // 2), 2, axis=0)[:words] + 0.01 * rng.random((words, 1))
+    bank = KnowledgeBank(names, looks)
+    drawing = draw_graph(bank, names, ["w1"])
+    assert sorted(node.word for node in drawing.nodes) == sorted(names)
+    assert [node.word for node in drawing.nodes if node.asked] == ["w1"]
+    assert all(0 < node.x < drawing.width and 0 < node.y < drawing.height for node in drawing.nodes)
+    assert {(a.word, b.word) for a, b, _ in drawing.lines} == set(
+        bank.to_networkx(3, names, center=True).edges
+    )
+    assert drawing == draw_graph(bank, names, ["w1"])
+
+
+def test_centred_neighbours() -> None:
+    bank = KnowledgeBank(["a", "b", "c"], [[11.0, 10.0], [10.0, 11.0], [12.0, 10.0]], mean=[10, 10])
+    assert bank.nearest("a", 2)[1][1] == pytest.approx(0.995475, abs=1e-5)
+    assert bank.nearest("a", 2, center=True) == [("c", 1.0), ("b", 0.0)]
+    assert bank.unit_prototypes(center=True).tolist() == [[1, 0], [0, 1], [1, 0]]
