@@ -80,7 +80,7 @@ def solved(count: int, keep_factors: bool) -> tuple[float, float, NDArray[Any]]:
     texts, images, candidates = world()
     start = time.perf_counter()
     flat = torch.from_numpy(images["tokens"].flat).view(IMAGES, REGIONS, SIZE)
-    folded = flat.unflatten(2, (-1, FOLD)).transpose(1, 2).contiguous()
+    folded = flat.view(IMAGES, REGIONS, -1, FOLD).transpose(1, 2).contiguous()
     spectrum = torch.fft.rfft(folded, dim=-1).movedim(-1, 1)
     gram = spectrum.mH @ spectrum + RIDGE * torch.eye(REGIONS)
     factors = torch.linalg.cholesky(gram) if keep_factors else gram
@@ -89,7 +89,7 @@ def solved(count: int, keep_factors: bool) -> tuple[float, float, NDArray[Any]]:
     def score(query: int) -> NDArray[Any]:
         words = torch.from_numpy(texts["tokens"][query])
         listed = torch.from_numpy(candidates.index[query])
-        t = words.unflatten(1, (-1, FOLD)).transpose(0, 1)[None]
+        t = words.view(len(words), -1, FOLD).transpose(0, 1)[None]
         v = folded[listed]
         if keep_factors:
             basis = spectrum[listed]

@@ -25,8 +25,6 @@ import crossrank as cr
 from tune_fusion import Stored
 
 DEPTH = 100
-FOLDS = {"t2i": (2,), "i2t": (2, 4)}
-RIDGES = (1.0, 10.0, 100.0)
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
 FUSION_WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 FILIP_WEIGHT = 1.25
@@ -86,7 +84,7 @@ class Lists:
             rankings = cr.Pipeline(stage).rerank(self.candidates, self.queries, self.gallery)
             found = np.take_along_axis(rankings.to_similarity(), self.candidates.index, axis=1)
             np.save(path, found.astype(np.float32))
-        return np.load(path).astype(np.float64)
+        return np.asarray(np.load(path), np.float64)
 
     def terms(self, fold: int, ridge: float, **more: Any) -> tuple[Floats, Floats]:
         """Return HOSA's local score and its reconstruction, ``[Q, K]`` each."""
@@ -118,7 +116,8 @@ def _name(params: dict[str, Any]) -> str:
 def zscore(scores: Floats) -> Floats:
     """Return scores with mean 0 and spread 1 in every list."""
     spread = scores.std(axis=1, keepdims=True)
-    return (scores - scores.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
+    centred = scores - scores.mean(axis=1, keepdims=True)
+    return np.asarray(centred / np.where(spread > 0, spread, 1))
 
 
 def systems(lists: Lists, choice: Mapping[str, Any], more: dict[str, Any]) -> dict[str, Floats]:
@@ -156,12 +155,12 @@ def best(lists: Lists, scored: dict[Any, Floats]) -> Any:
     return max(scored, key=quality)
 
 
-def tuned(lists: Lists, more: dict[str, Any]) -> dict[str, Any]:
-    """Choose everything on this split."""
+def tuned(lists: Lists, more: dict[str, Any], settings: list[tuple[int, float]]) -> dict[str, Any]:
+    """Choose everything on this split, fold and ridge among `settings`."""
     base, filip = zscore(lists.base), zscore(lists.raw("filip"))
     local = lists.raw("hosa", beta=0, gamma=0, **more)
     alone = {}
-    for fold, ridge in product(FOLDS[lists.direction], RIDGES):
+    for fold, ridge in settings:
         _, rebuilt = lists.terms(fold, ridge, **more)
         recalls = lists.recall(rebuilt)
         print(lists.direction, fold, ridge, "β only", *(f"{each:.2f}" for each in recalls))
@@ -203,6 +202,8 @@ def main() -> None:
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--heads", type=Path, help="trained heads; without them training-free")
+    parser.add_argument("--folds", type=int, nargs="+", default=[2, 4], help="t2i: the first alone")
+    parser.add_argument("--ridges", type=float, nargs="+", default=[1.0, 10.0, 100.0])
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     more = {} if given.heads is None else {"heads": str(given.heads)}
@@ -216,7 +217,8 @@ def main() -> None:
         )
         key = f"{kind} {direction}"
         if given.step == "tune":
-            choice[key] = tuned(lists, more)
+            folds = given.folds[:1] if direction == "t2i" else given.folds
+            choice[key] = tuned(lists, more, list(product(folds, given.ridges)))
             print(key, choice[key])
         scored = systems(lists, choice[key], more)
         if given.step == "tune":

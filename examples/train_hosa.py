@@ -140,8 +140,8 @@ def train(pairs: Pairs, sizes: HeadSizes, recipe: Recipe, out: Path) -> HosaHead
         for step, pictures in enumerate(order.view(batches, -1), start=epoch * batches):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate * (1 - step / steps)
-            rows, words, mask = pairs.batch(pictures, recipe.regions)
-            loss = loss_of(heads.image(rows), heads.text(words), mask)
+            seen, words, mask = pairs.batch(pictures, recipe.regions)
+            loss = loss_of(heads.image(seen), heads.text(words), mask)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()

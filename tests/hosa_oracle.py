@@ -1,9 +1,11 @@
 """HOSA from its definition: block-circulant matrices, one pair and one token at a time, float64."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+Doubles = NDArray[np.floating[Any]]
 
 
 def bcirc(a: Doubles) -> Doubles:
@@ -38,8 +40,8 @@ def coefficients(v: Doubles, t: Doubles, penalty: float) -> Doubles:
 
 
 def unit(rows: Doubles) -> Doubles:
-    rows = np.asarray(rows, np.float64)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    doubles = np.asarray(rows, np.float64)
+    return np.asarray(doubles / np.linalg.norm(doubles, axis=1, keepdims=True))
 
 
 def cosines(asked: Doubles, listed: Doubles, n3: int, ridge: float) -> list[float]:

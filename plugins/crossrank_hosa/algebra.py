@@ -119,11 +119,13 @@ def tlstsq(v: Tensor, t: Tensor, ridge: float = 0.0) -> Tensor:
 
 def _slices(a: Tensor) -> Tensor:
     """Return the Fourier slices ``[..., n3 // 2 + 1, n1, n2]``; the others are their conjugates."""
-    return torch.fft.rfft(a, dim=-1).movedim(-1, -3)
+    slices: Tensor = torch.fft.rfft(a, dim=-1).movedim(-1, -3)
+    return slices
 
 
 def _tensor(slices: Tensor, n3: int) -> Tensor:
-    return torch.fft.irfft(slices.movedim(-3, -1), n=n3, dim=-1)
+    tubes: Tensor = torch.fft.irfft(slices.movedim(-3, -1), n=n3, dim=-1)
+    return tubes
 
 
 def _check(who: str, *tensors: Tensor, inner: tuple[int, int] | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crossrank.errors import InputError
 from crossrank_hosa.folding import Floats, slices_of
@@ -11,7 +10,7 @@ from crossrank_hosa.folding import Floats, slices_of
 EPSILON = float(np.finfo(np.float32).eps)
 
 
-def factorise(vectors: NDArray[np.float64], fold: int, ridge: float) -> NDArray[np.float64]:
+def factorise(vectors: Floats, fold: int, ridge: float) -> Floats:
     """Return the filters B of one item.
 
     With the slice V ``[n1, R]``, ``P = V (VᴴV + λI)⁻¹ Vᴴ`` and ``VᴴV = W S² Wᴴ``, the filters are
@@ -21,7 +20,7 @@ def factorise(vectors: NDArray[np.float64], fold: int, ridge: float) -> NDArray[
     Parameters
     ----------
     vectors
-        ``[R, D]`` in Fourier coordinates.
+        ``[R, D]`` in Fourier coordinates, float64 for an accurate result.
     fold
         n3.
     ridge

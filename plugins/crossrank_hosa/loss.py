@@ -107,4 +107,5 @@ def _cosines(asked: Tensor, listed: Tensor, fold: int, ridge: float) -> Tensor:
 
 def _folded(rows: Tensor, fold: int) -> Tensor:
     """Return rows ``[B, R, D]`` as lateral slices ``[B, n1, R, n3]``."""
-    return rows.unflatten(2, (-1, fold)).transpose(1, 2)
+    count, length, size = rows.shape
+    return rows.reshape(count, length, size // fold, fold).transpose(1, 2)

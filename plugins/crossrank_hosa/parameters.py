@@ -13,7 +13,7 @@ _CHOICES = {"reduction": ("mean", "sum"), "interaction": ("none", "mean", "embed
 
 @dataclass(frozen=True, slots=True)
 class HosaParameters:
-    """What may be chosen.
+    """What may be chosen; the defaults are of Flickr8k's val split with ``lite`` (docs/hosa.md).
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ class HosaParameters:
         A file of trained heads (``examples/train_hosa.py``) that the tokens go through first.
     """
 
-    beta: float = 1.0
-    gamma: float = 1.0
+    beta: float = 0.5
+    gamma: float = 0.5
     fold: int = 2
-    ridge: float = 0.1
+    ridge: float = 100.0
     reduction: str = "mean"
     interaction: str = "none"
     heads: str | Path | None = None

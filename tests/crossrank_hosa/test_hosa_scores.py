@@ -59,7 +59,7 @@ def expected(queries: cr.Collection, gallery: cr.Collection, **params: Any) -> N
 @pytest.mark.parametrize("fold", [1, 2, 3, 4])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_scores_are_those_of_the_definition(direction: str, fold: int, reduction: str) -> None:
-    params = {"beta": 0.7, "gamma": 0.3, "ridge": 0.2, "reduction": reduction}
+    params: dict[str, Any] = {"beta": 0.7, "gamma": 0.3, "ridge": 0.2, "reduction": reduction}
     found = scored(*SIDES[direction], fold=fold, **params)
     np.testing.assert_allclose(found, expected(*SIDES[direction], n3=fold, **params), atol=2e-6)
 
@@ -93,7 +93,8 @@ def test_the_global_vector_joins_both_sides_as_one_more_token(
         return collection.with_features(tokens=cr.Ragged.from_list(rows))
 
     found = scored(*SIDES[direction], interaction=interaction)
-    by_hand = scored(*map(joined, SIDES[direction]))
+    queries, gallery = SIDES[direction]
+    by_hand = scored(joined(queries), joined(gallery))
     np.testing.assert_allclose(found, by_hand, atol=2e-6)
 
 
@@ -175,7 +176,7 @@ def test_evidence_shares_the_reconstruction_among_the_parts(direction: str) -> N
     wanted = cosines(unit(tokens[0]), unit(tokens[1]), 2, 0.2)
     np.testing.assert_allclose(shares.sum(axis=1), wanted, atol=1e-6)
     assert evidence.score == pytest.approx(
-        scored(queries, gallery, gamma=0.0, ridge=0.2)[4, 4], abs=1e-5
+        scored(queries, gallery, beta=1.0, gamma=0.0, ridge=0.2)[4, 4], abs=1e-5
     )
     words, boxes = ("query", "candidate_box") if direction == "t2i" else ("candidate", "query_box")
     assert {getattr(link, words) for link in evidence.links} == set(TEXTS["token_text"][4])
@@ -223,9 +224,9 @@ def test_what_it_refuses() -> None:
             scored(*sides)
     with pytest.raises(FeatureMismatchError, match="same encoder"):
         scored(TEXTS, make_collection("image", 6))
-    sides = [make_collection(side, 6, dimensions={"tokens": 48}) for side in ("text", "image")]
+    short = [make_collection(side, 6, dimensions={"tokens": 48}) for side in ("text", "image")]
     with pytest.raises(FeatureMismatchError, match="interaction='mean'"):
-        scored(sides[0], sides[1], interaction="embedding")
+        scored(short[0], short[1], interaction="embedding")
 
 
 @pytest.mark.parametrize(

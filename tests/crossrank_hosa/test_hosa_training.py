@@ -54,8 +54,8 @@ def test_the_loss_is_that_of_loops() -> None:
     rebuilt = 0.0
     for n in range(3):
         own = images[n].numpy(), texts[n][mask[n]].numpy()
-        rebuilt += np.mean(cosines(own[1], own[0], 2, 0.1)) / 6
-        rebuilt += np.mean(cosines(own[0], own[1], 2, 0.1)) / 6
+        rebuilt += float(np.mean(cosines(own[1], own[0], 2, 0.1))) / 6
+        rebuilt += float(np.mean(cosines(own[0], own[1], 2, 0.1))) / 6
     assert float(reconstructions(images, texts, mask, 2, 0.1)) == pytest.approx(rebuilt)
     loss = HosaLoss(0.2, 0.3, 2, 0.1)
     assert float(loss(images, texts, mask)) == pytest.approx(hinges + 0.3 * (1 - rebuilt))
