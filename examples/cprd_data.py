@@ -53,10 +53,10 @@ class Split:
         pair = (self.owners, np.arange(len(self.images)))
         return pair if direction == "t2i" else pair[::-1]
 
-    def pairs(self, image: tuple[str, ...], text: tuple[str, ...]) -> Pairs:
+    def pairs(self, anchors: NDArray[np.float32]) -> Pairs:
         """Read what a student is trained on."""
         owners = torch.from_numpy(self.owners)
-        return Pairs(Side.of(self.images, image), Side.of(self.texts, text), owners)
+        return Pairs(Side.of(self.images, anchors), Side.of(self.texts, anchors), owners)
 
     def recall(self, images: NDArray[np.float32], texts: NDArray[np.float32]) -> dict[str, float]:
         """Return R@1, R@5 and R@10 of embeddings over the whole split, both directions."""

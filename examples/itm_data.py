@@ -22,7 +22,6 @@ from lite_features import CAPTIONS, Split, picture_shards
 
 SPREAD_FLOOR = {"regions": 0.05, "words": 0.01}
 """Keeps features that never fire small, as in the lite heads."""
-DEPTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +37,15 @@ class TrainPairs:
         Of the 5 · N captions.
     meanings
         ``[5 · N, D]`` unit rows: what the language model alone says of each caption.
+    alike
+        ``[N, K]``: each picture and those whose embeddings are nearest to its own.
     """
 
     views: list[NDArray[Any]]
     words: cr.Ragged
     tokens: cr.Ragged
     meanings: Tensor
+    alike: NDArray[np.int64]
 
     def cells_of(self, view: int, pictures: Tensor, cells: Tensor) -> Tensor:
         """Return some raw cells of some pictures ``[B, C, D]``."""
@@ -90,7 +92,18 @@ def open_train(work: Path, pictures: cr.Collection, crops: Sequence[Sequence[Pat
         words,
         texts["tokens"],
         functional.normalize(means, dim=-1),
+        nearest(torch.from_numpy(np.array(pictures["embedding"]))),
     )
+
+
+def nearest(embeddings: Tensor, most: int = 120) -> NDArray[np.int64]:
+    """Return ``[N, K]``: the rows nearest to each row of ``[N, D]``, itself first."""
+    found = []
+    for rows in torch.split(torch.arange(len(embeddings)), 500):
+        cosines = embeddings[rows] @ embeddings.T
+        cosines[torch.arange(len(rows)), rows] = torch.inf
+        found.append(cosines.topk(min(most, len(embeddings)), dim=1).indices)
+    return torch.cat(found).numpy()
 
 
 def crop_shards(split: Split, views: int, folder: Path) -> list[list[Path]]:

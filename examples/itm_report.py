@@ -18,16 +18,28 @@ DEPTHS = (32, 100)
 MOST = 100
 FILIP = 1.25
 """The weight of filip over the base, from docs/flickr8k.md."""
-WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+WEIGHTS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A split: its pictures and captions, five each, picture after picture."""
+    """A split.
+
+    Parameters
+    ----------
+    pictures, texts
+        Five captions each, picture after picture.
+    mack
+        What ``mack_flickr8k.py tune`` chose, with its banks as paths; None to leave MACK out.
+    captions
+        Of a picture.
+    """
 
     pictures: cr.Collection
     texts: cr.Collection
+    mack: dict[str, Any] | None = None
     captions: int = 5
+    _base: dict[str, cr.Candidates] = field(default_factory=dict)
     _raw: dict[tuple[str, str], Remembered] = field(default_factory=dict)
 
     def sides(self, direction: str) -> tuple[cr.Collection, cr.Collection]:
@@ -37,7 +49,9 @@ class Encoded:
 
     def base(self, direction: str) -> cr.Candidates:
         """Return the first hundred by the cosine of embeddings."""
-        return cr.search(*self.sides(direction), depth=MOST)
+        if direction not in self._base:
+            self._base[direction] = cr.search(*self.sides(direction), depth=MOST)
+        return self._base[direction]
 
     def qrels(self, direction: str) -> dict[str, dict[str, int]]:
         """Return what belongs to each query."""
@@ -75,7 +89,7 @@ class Remembered(cr.Reranker):
 
     @cached_property
     def matrix(self) -> NDArray[np.float32]:
-        """``[queries, gallery]``, NaN where it gave none."""
+        """``[queries, gallery]``, NaN where it gave none or abstained."""
         rankings = self.params.rankings
         shape = (len(rankings.query_ids), len(rankings.candidate_ids))
         matrix = np.full(shape, np.nan, np.float32)
@@ -84,7 +98,24 @@ class Remembered(cr.Reranker):
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Look the scores up."""
-        return cr.Scores(self.matrix[block.query_rows[:, None], block.candidate_rows[block.index]])
+        values = self.matrix[block.query_rows[:, None], block.candidate_rows[block.index]]
+        unknown = np.isnan(values)
+        return cr.Scores(np.where(unknown, np.float32(0), values), unknown & block.mask)
+
+
+def befores(split: Encoded, direction: str) -> dict[str, tuple[cr.Stage, ...]]:
+    """Return what ``lite_itm`` is put on top of, by name: the stages before it."""
+    tokens = split.remembered("filip", direction)
+    filip = cr.Stage(tokens, MOST, cr.WeightedSum(FILIP))
+    found: dict[str, tuple[cr.Stage, ...]] = {"base": (), "base+filip": (filip,)}
+    if split.mack is not None:
+        chosen = split.mack[f"filip-{direction}"]
+        knowledge = {"knowledge": chosen["bank"], **chosen["params"]}
+        mack = split.remembered("mack", direction, **knowledge)
+        filip = cr.Stage(tokens, MOST, cr.WeightedSum(chosen["filip"]))
+        fusion = cr.WeightedSum(chosen["weight"], chosen["normalise"])
+        found["base+filip+mack"] = (filip, cr.Stage(mack, MOST, fusion))
+    return found
 
 
 def systems(
@@ -95,42 +126,40 @@ def systems(
     Parameters
     ----------
     fusion
-        The weights of ``base+lite_itm@32`` and the like, see `choose`.
+        The weights of ``base+lite_itm@32`` and the like, see `choose`; those that it names are run.
     **params
         Of ``lite_itm``.
     """
-    filip = split.remembered("filip", direction)
     itm = split.remembered("lite_itm", direction, **params)
-    first = cr.Stage(filip, MOST, cr.WeightedSum(FILIP))
-    found: dict[str, Any] = {
-        "base": split.base(direction),
-        "base+filip": split.run(direction, first),
-    }
+    found: dict[str, Any] = {}
+    for name, stages in befores(split, direction).items():
+        found[name] = split.run(direction, *stages) if stages else split.base(direction)
     for depth in DEPTHS:
-        alone = cr.Stage(itm, depth, cr.Replace())
-        found[f"lite_itm@{depth}"] = split.run(direction, alone)
-        for before, name in (((), "base"), ((first,), "base+filip")):
-            system = f"{name}+lite_itm@{depth}"
-            stage = cr.Stage(itm, depth, cr.WeightedSum(fusion[system]))
-            found[system] = split.run(direction, *before, stage)
+        found[f"lite_itm@{depth}"] = split.run(direction, cr.Stage(itm, depth, cr.Replace()))
+    for system, weight in fusion.items():
+        name, _, seen = system.partition("+lite_itm@")
+        stage = cr.Stage(itm, int(seen), cr.WeightedSum(weight))
+        found[system] = split.run(direction, *befores(split, direction)[name], stage)
     return found
 
 
 def choose(split: Encoded, tried: Iterable[float] = WEIGHTS, **params: Any) -> dict[str, float]:
     """Return per system the weight with the highest R@1, both directions together."""
-    quality: dict[str, dict[float, float]] = {}
+    best: dict[str, tuple[float, float]] = {}
     for weight in tried:
-        everywhere = {
-            f"{name}+lite_itm@{depth}": weight
-            for name in ("base", "base+filip")
-            for depth in DEPTHS
-        }
+        total: dict[str, float] = {}
         for direction in DIRECTIONS:
-            ran = systems(split, direction, everywhere, **params)
-            for system in everywhere:
-                at = quality.setdefault(system, {})
-                at[weight] = at.get(weight, 0.0) + recalls(split, direction, ran[system])["R@1"]
-    return {system: max(at, key=at.__getitem__) for system, at in quality.items()}
+            itm = split.remembered("lite_itm", direction, **params)
+            for name, stages in befores(split, direction).items():
+                for depth in DEPTHS:
+                    stage = cr.Stage(itm, depth, cr.WeightedSum(weight))
+                    found = recalls(split, direction, split.run(direction, *stages, stage))
+                    system = f"{name}+lite_itm@{depth}"
+                    total[system] = total.get(system, 0.0) + found["R@1"]
+        for system, quality in total.items():
+            if system not in best or quality > best[system][0]:
+                best[system] = quality, weight
+    return {system: weight for system, (_, weight) in best.items()}
 
 
 def recalls(split: Encoded, direction: str, rankings: Any) -> dict[str, float]:

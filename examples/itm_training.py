@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import lite_checkpoint as checkpoint
@@ -39,12 +40,15 @@ class Recipe:
         Share and sharpness of the target that goes to the batch's other captions by meaning.
     average
         Decay of the running average of the weights, which is what is kept.
+    hard_from, group
+        From this share of the epochs on, batches hold groups of so many pictures that look alike:
+        random negatives first, hard ones then.
     """
 
     epochs: int = 12
     batch: int = 64
-    cells: int = 40
-    words: int = 12
+    cells: int = 25
+    words: int = 9
     rate: float = 2e-3
     decay: float = 0.1
     dropout: float = 0.2
@@ -52,6 +56,8 @@ class Recipe:
     alpha: float = 0.3
     meaning_temperature: float = 0.1
     average: float = 0.998
+    hard_from: float = 0.4
+    group: int = 8
 
 
 class Stage(nn.Module):
@@ -84,7 +90,7 @@ class Stage(nn.Module):
         chosen = torch.randperm(data.views[view].shape[1])[: recipe.cells]
         regions = network.read_cells(data.cells_of(view, pictures, chosen))
         words, tokens, mask = data.words_of(captions, recipe.words)
-        member = network.members[0]
+        member = network.attentions[0]
         cells = member.cell_head(self._drop(regions))
         read = member.word_head(self._drop(network.read_words(words, tokens)))
         logits = member(cells, read, None, mask)
@@ -144,7 +150,10 @@ def fit(
         torch.manual_seed(_hash_of(settings["seed"], epoch))
         stage.train()
         losses = []
-        order = torch.randperm(pictures)[: batches * recipe.batch]
+        order = torch.randperm(pictures)
+        if epoch >= recipe.hard_from * recipe.epochs:
+            order = side_by_side(data.alike, recipe.group)
+        order = order[: batches * recipe.batch]
         for step, rows in enumerate(order.view(batches, recipe.batch), start=epoch * batches):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate * _schedule(step, recipe.epochs * batches)
@@ -160,6 +169,26 @@ def fit(
         checkpoint.save(path, stage, optimizer, done)
         logger.info("seed %d: epoch %d loss %.4f", settings["seed"], epoch, record["loss"])
     return stage.averaged.eval(), done.history
+
+
+def side_by_side(alike: NDArray[np.int64], group: int) -> Tensor:
+    """Return a random order of all pictures in which some that look alike follow each other.
+
+    Parameters
+    ----------
+    alike
+        ``[N, K]``, see `TrainPairs`.
+    group
+        How many at most.
+    """
+    free = np.ones(len(alike), np.bool_)
+    groups = []
+    for picture in torch.randperm(len(alike)).tolist():
+        if free[picture]:
+            near = alike[picture]
+            groups.append(near[free[near]][:group])
+            free[groups[-1]] = False
+    return torch.from_numpy(np.concatenate([groups[n] for n in torch.randperm(len(groups))]))
 
 
 def _grouped(network: nn.Module, decay: float) -> list[dict[str, Any]]:

@@ -4,10 +4,12 @@
     python examples/mack_flickr8k.py banks   --data DATA --work WORK
     python examples/mack_flickr8k.py tune    --data DATA --work WORK      # on val
     python examples/mack_flickr8k.py test    --data DATA --work WORK      # on test, once
+    python examples/mack_flickr8k.py alone   --data DATA --work WORK      # on test, without a base
 
 DATA holds ``flickr8k/images``, ``flickr8k/captions.jsonl`` and ``yolox_nano/yolox_nano.onnx``.
-Every step goes on where it was stopped.  `tune` writes its choice to ``WORK/choice.json`` and
-`test` reads it.  The figures are in ``docs/mack.md``.
+`prepare` and `banks` go on where they were stopped.  `tune` writes its choice to
+``WORK/choice_t2i.json`` and ``choice_i2t.json``, and `test` reads them.  The figures are in
+``docs/mack.md``.
 """
 
 from __future__ import annotations
@@ -28,36 +30,26 @@ from crossrank.evaluation import BothDirections
 from mack_banks import make_banks
 from mack_data import Split, embedding_base, label_base, prepare, unranked
 
-DEPTH = {"embedding": 100, "labels": None}
-"""How much of a base's list is reranked; all of it where the base is weak."""
-
-WEIGHTS = {
-    "zscore": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0),
-    "none": (0.15, 0.3, 0.6, 1.2, 2.4),
-}
-FILIP_WEIGHTS = (0.75, 1.0, 1.25, 1.5)
+DEPTH = 100
+WEIGHTS = {"zscore": (0.2, 0.3, 0.5, 0.7, 1.0, 2.0), "none": (0.15, 0.6)}
+FILIP_WEIGHTS = {"zscore": (0.75, 1.25)}
 DIRECTIONS = ("t2i", "i2t")
-K_MAX = {"t2i": (1, 5, 10, 20), "i2t": (1, 2)}
+BASES = ("embedding", "labels")
+SOME = {"t2i": 10, "i2t": 1}
 """How many of the best regions of a word, or of the best words of a region, are averaged."""
 
 
 def forms(direction: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return what is tried on val: bank and parameters."""
-    some = K_MAX[direction][2 if direction == "t2i" else 0]
-    every = [{"center": True, "k_max": k} for k in K_MAX[direction]]
-    return [
-        ("bank_a", {"center": False, "k_max": 1}),
-        *[("bank_a", params) for params in every],
-        ("bank_a_refined", {"center": True, "k_max": some}),
-        ("bank_a_white", {"center": True, "k_max": some}),
-        *[("bank_a_sharp_white", params) for params in every],
-        ("bank_a_white_refined", {"center": True, "k_max": some}),
-        ("bank_b", {"center": True, "k_max": some}),
-        ("bank_b_white", {"center": True, "k_max": some}),
-    ]
+    """Return what is tried of MACK alone: bank and parameters."""
+    some = {"center": True, "k_max": SOME[direction]}
+    tried = [("bank_a", {"center": False, "k_max": 1}), ("bank_a", {"center": True, "k_max": 1})]
+    banks = ("bank_a", "bank_a_refined", "bank_a_white", "bank_a_white_refined", "bank_b_white")
+    tried += [(name, some) for name in banks if (name, some) not in tried]
+    sharp = "bank_a_sharp_white"
+    return [*tried, (sharp, some), (sharp, some | {"k_max": 5 if direction == "t2i" else 2})]
 
 
-def mack(bank: Path, fusion: cr.Fusion, depth: int | None, **params: Any) -> cr.Stage:
+def mack(bank: Path, fusion: cr.Fusion, depth: int | None = DEPTH, **params: Any) -> cr.Stage:
     return cr.Stage("mack", depth, fusion, {"knowledge": bank, **params})
 
 
@@ -78,36 +70,36 @@ def alone(split: Split, direction: str, bank: Path, **params: Any) -> cr.Ranking
     return run(split, unranked(split, direction), direction, stage)
 
 
-def tune(val: Split, train: Split) -> None:
+def tune(val: Split, train: Split, direction: str) -> None:
     """Choose bank, k_max, weights and normalisation on val."""
     choice: dict[str, Any] = {}
-    for direction in DIRECTIONS:
-        best = (0.0, "", {}, None)
-        for name, params in forms(direction):
-            rankings = alone(val, direction, val.work / name, **params)
-            got = recalls(val, direction, rankings)
-            print(f"val {direction} MACK alone {name} {params}: {got}", flush=True)
-            if sum(got.values()) > best[0]:
-                best = sum(got.values()), name, params, rankings
-        _, name, params, rankings = best
-        form = {"bank": name, "params": params}
-        scores = Remembered(rankings=rankings, stage="mack")
-        choice[f"alone-{direction}"] = form
-        for base, depth in DEPTH.items():
-            candidates = base_of(base, val, train, direction)
-            found = best_weight(val, candidates, direction, scores, depth, WEIGHTS)
-            choice[f"{base}-{direction}"] = form | found
-        candidates = base_of("embedding", val, train, direction)
-        depth = DEPTH["embedding"]
-        tokens = run(val, candidates, direction, cr.Stage("filip", depth, cr.Replace()))
-        tokens_scores = Remembered(rankings=tokens, stage="filip")
-        weights = {"zscore": FILIP_WEIGHTS}
-        with_filip = best_weight(val, candidates, direction, tokens_scores, depth, weights)
-        filip_stage = cr.Stage(tokens_scores, depth, fusion_of(with_filip))
-        found = best_weight(val, candidates, direction, scores, depth, WEIGHTS, filip_stage)
-        choice[f"filip-{direction}"] = form | found | {"filip": with_filip["weight"]}
-    (val.work / "choice.json").write_text(json.dumps(choice, indent=1))
+    best = (0.0, "", {}, None)
+    for name, params in forms(direction):
+        rankings = alone(val, direction, val.work / name, **params)
+        got = recalls(val, direction, rankings)
+        print(f"val {direction} MACK alone {name} {params}: {got}", flush=True)
+        if sum(got.values()) > best[0]:
+            best = sum(got.values()), name, params, rankings
+    _, name, params, rankings = best
+    form = {"bank": name, "params": params}
+    scores = Remembered(rankings=rankings, stage="mack")
+    choice["alone"] = form
+    for base in BASES:
+        candidates = base_of(base, val, train, direction)
+        choice[base] = form | best_weight(val, candidates, direction, scores, WEIGHTS)
+    candidates = base_of("embedding", val, train, direction)
+    tokens = run(val, candidates, direction, cr.Stage("filip", DEPTH, cr.Replace()))
+    by_tokens = Remembered(rankings=tokens, stage="filip")
+    with_filip = best_weight(val, candidates, direction, by_tokens, FILIP_WEIGHTS)
+    stage = cr.Stage(by_tokens, DEPTH, fusion_of(with_filip))
+    found = best_weight(val, candidates, direction, scores, WEIGHTS, stage)
+    choice["filip"] = form | found | {"filip": with_filip["weight"]}
+    choice_file(val.work, direction).write_text(json.dumps(choice, indent=1))
     print(json.dumps(choice, indent=1))
+
+
+def choice_file(work: Path, direction: str) -> Path:
+    return work / f"choice_{direction}.json"
 
 
 class Remembered(cr.Reranker):
@@ -140,7 +132,7 @@ class Remembered(cr.Reranker):
 
 def base_of(base: str, split: Split, train: Split, direction: str) -> cr.Candidates:
     if base == "embedding":
-        return embedding_base(split, direction, 200)
+        return embedding_base(split, direction, 2 * DEPTH)
     return label_base(split, train, direction)
 
 
@@ -153,7 +145,6 @@ def best_weight(
     candidates: cr.Candidates,
     direction: str,
     scores: Remembered,
-    depth: int | None,
     weights: dict[str, tuple[float, ...]],
     *before: cr.Stage,
 ) -> dict[str, Any]:
@@ -161,7 +152,7 @@ def best_weight(
     found = []
     for normalise, some in weights.items():
         for weight in some:
-            stage = cr.Stage(scores, depth, cr.WeightedSum(weight, normalise))
+            stage = cr.Stage(scores, DEPTH, cr.WeightedSum(weight, normalise))
             got = recalls(val, direction, run(val, candidates, direction, *before, stage))
             found.append((sum(got.values()), weight, normalise, got))
     _, weight, normalise, got = max(found, key=lambda each: each[0])
@@ -173,49 +164,40 @@ def best_weight(
 def test(split: Split, train: Split) -> None:
     """Report on test what was chosen on val, with paired tests."""
     work = split.work
-    choice = json.loads((work / "choice.json").read_text())
-    for direction in DIRECTIONS:
-        form = choice[f"alone-{direction}"]
-        for name, params in [*reported(direction), (form["bank"], form["params"])]:
-            got = recalls(split, direction, alone(split, direction, work / name, **params))
-            print(f"test {direction} MACK alone {name} {params}: {got}", flush=True)
-    for base, depth in DEPTH.items():
+    choices = {each: json.loads(choice_file(work, each).read_text()) for each in DIRECTIONS}
+    for base in BASES:
         tables = []
-        for direction in DIRECTIONS:
+        for direction, choice in choices.items():
             candidates = base_of(base, split, train, direction)
             systems: dict[str, Any] = {"base": candidates}
-            stage = tuned(work, choice[f"{base}-{direction}"], depth)
+            stage = tuned(work, choice[base])
             systems["base + mack"] = run(split, candidates, direction, stage)
             if base == "embedding":
-                chosen = choice[f"filip-{direction}"]
-                filip = cr.Stage("filip", depth, cr.WeightedSum(chosen["filip"]))
-                stages = (filip, tuned(work, chosen, depth))
+                filip = cr.Stage("filip", DEPTH, cr.WeightedSum(choice["filip"]["filip"]))
                 systems["base + filip"] = run(split, candidates, direction, filip)
+                stages = (filip, tuned(work, choice["filip"]))
                 systems["base + filip + mack"] = run(split, candidates, direction, *stages)
             tables.append(cr.evaluate(systems, split.qrels(direction), direction=direction))
         print(f"\n{base}\n{BothDirections(*tables)}", flush=True)
 
 
-def reported(direction: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return what is reported of MACK alone whatever val preferred: each bank in one form."""
-    k = 10 if direction == "t2i" else 1
-    banks = ("bank_a", "bank_a_refined", "bank_a_white", "bank_a_white_refined")
-    return [
-        ("bank_a", {"center": False, "k_max": 1}),
-        ("bank_a", {"center": True, "k_max": 1}),
-        *[(name, {"center": True, "k_max": k}) for name in (*banks, "bank_b", "bank_b_white")],
-    ]
+def each_alone(split: Split, direction: str) -> None:
+    """Report on test what MACK does without a base, in all forms that were tried on val."""
+    for name, params in forms(direction):
+        got = recalls(split, direction, alone(split, direction, split.work / name, **params))
+        print(f"test {direction} MACK alone {name} {params}: {got}", flush=True)
 
 
-def tuned(work: Path, chosen: dict[str, Any], depth: int | None) -> cr.Stage:
-    return mack(work / chosen["bank"], fusion_of(chosen), depth, **chosen["params"])
+def tuned(work: Path, chosen: dict[str, Any]) -> cr.Stage:
+    return mack(work / chosen["bank"], fusion_of(chosen), **chosen["params"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=("prepare", "banks", "tune", "test"))
+    parser.add_argument("step", choices=("prepare", "banks", "tune", "test", "alone"))
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--direction", choices=DIRECTIONS, action="append", help="for tune, alone")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     args.work.mkdir(parents=True, exist_ok=True)
@@ -227,7 +209,11 @@ def main() -> None:
     elif args.step == "banks":
         make_banks(train)
     elif args.step == "tune":
-        tune(val, train)
+        for direction in args.direction or DIRECTIONS:
+            tune(val, train, direction)
+    elif args.step == "alone":
+        for direction in args.direction or DIRECTIONS:
+            each_alone(test_split, direction)
     else:
         test(test_split, train)
 

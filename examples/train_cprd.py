@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import crossrank as cr
 from cprd_data import Split, mined
@@ -29,14 +30,16 @@ from crossrank_cprd.embedding import embed
 from crossrank_cprd.mining import TaughtLists
 from crossrank_cprd.pairs import Pairs
 from crossrank_cprd.recipe import OBJECTIVES, Recipe
-from crossrank_cprd.saving import load_card, load_student, save_student
+from crossrank_cprd.saving import load_student, save_student
 from crossrank_cprd.student import Student, StudentSizes
+from crossrank_cprd.summary import find_anchors
 from crossrank_cprd.teacher import teacher_fingerprint, teacher_scores
 from crossrank_cprd.trainer import Lesson, train
 
 logger = logging.getLogger("train_cprd")
 
 DIRECTIONS = ("t2i", "i2t")
+Anchors = NDArray[np.float32]
 
 
 def main() -> None:
@@ -47,10 +50,12 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     teacher = cr.Pipeline([read_stage(each) for each in given.teacher])
     val = Split.open(given.features, "val")
-    lesson = taught(Split.open(given.features, "train"), teacher, given)
-    dev = val.pairs(given.image, given.text)
+    train_split = Split.open(given.features, "train")
+    anchors = find_anchors(train_split.texts, given.anchors)
+    lesson = taught(train_split, teacher, anchors, given)
+    dev = val.pairs(anchors)
     runs = [
-        one(objective, seed, lesson, dev, val, given)
+        one(objective, seed, lesson, anchors, dev, val, given)
         for objective in given.objectives
         for seed in given.seeds
     ]
@@ -77,20 +82,19 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--objectives", nargs="+", default=list(OBJECTIVES), choices=OBJECTIVES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--depth", type=int, default=64, help="negatives mined per query")
+    parser.add_argument("--depth", type=int, default=32, help="negatives mined per query")
     parser.add_argument("--captions", type=int, default=2, help="per picture, taught in t2i")
-    parser.add_argument("--image", nargs="+", default=["tokens"], help="what pictures are seen by")
-    parser.add_argument("--text", nargs="+", default=["tokens"], help="what texts are seen by")
+    parser.add_argument("--anchors", type=int, default=512)
     parser.add_argument("--hidden", type=int, default=256)
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--set", nargs="*", default=[], metavar="[OBJECTIVE.]NAME=VALUE")
     parser.add_argument("--test", action="store_true", help="measure the test split too")
-    given = parser.parse_args()
-    given.image, given.text = tuple(given.image), tuple(given.text)
-    return given
+    return parser.parse_args()
 
 
-def taught(train: Split, teacher: cr.Pipeline, given: argparse.Namespace) -> Lesson:
+def taught(
+    train: Split, teacher: cr.Pipeline, anchors: Anchors, given: argparse.Namespace
+) -> Lesson:
     """Mine the train split, and let the teacher score what was found."""
     lists = {}
     for direction in DIRECTIONS:
@@ -111,10 +115,8 @@ def taught(train: Split, teacher: cr.Pipeline, given: argparse.Namespace) -> Les
             rows, len(queries)
         )
     mark = [train.images.fingerprint(), train.texts.fingerprint(), teacher_fingerprint(teacher)]
-    mark += [given.image, given.text, given.depth, given.captions]
-    return Lesson(
-        train.pairs(given.image, given.text), lists["t2i"], lists["i2t"], cr.fingerprint(mark)
-    )
+    mark += [cr.fingerprint(anchors), given.depth, given.captions]
+    return Lesson(train.pairs(anchors), lists["t2i"], lists["i2t"], cr.fingerprint(mark))
 
 
 def recipe_of(objective: str, seed: int, settings: list[str]) -> Recipe:
@@ -129,13 +131,19 @@ def recipe_of(objective: str, seed: int, settings: list[str]) -> Recipe:
 
 
 def one(
-    objective: str, seed: int, lesson: Lesson, dev: Pairs, val: Split, given: argparse.Namespace
+    objective: str,
+    seed: int,
+    lesson: Lesson,
+    anchors: Anchors,
+    dev: Pairs,
+    val: Split,
+    given: argparse.Namespace,
 ) -> dict[str, Any]:
     """Train and save one student."""
     recipe = recipe_of(objective, seed, given.set)
     name = f"{objective}-{seed}"
     logger.info("%s", name)
-    student = fresh(lesson.pairs, seed, given)
+    student = fresh(lesson.pairs, anchors, seed, given)
 
     def measure(pupil: Student) -> dict[str, float]:
         images = dev.images.all_through(pupil.image).numpy()
@@ -149,8 +157,6 @@ def one(
     save_student(
         student,
         given.out / f"{name}.safetensors",
-        image=given.image,
-        text=given.text,
         encoder=val.images.encoder,
         about=about,
     )
@@ -164,17 +170,12 @@ def one(
     }
 
 
-def fresh(pairs: Pairs, seed: int, given: argparse.Namespace) -> Student:
+def fresh(pairs: Pairs, anchors: Anchors, seed: int, given: argparse.Namespace) -> Student:
     """Return a student that ranks as the base matcher does."""
     torch.manual_seed(seed)
-    sizes = StudentSizes(
-        pairs.images.embedding.shape[1],
-        pairs.images.summary.shape[1],
-        pairs.texts.summary.shape[1],
-        given.hidden,
-        given.dropout,
-    )
-    student = Student(sizes)
+    size = pairs.images.embedding.shape[1]
+    sizes = StudentSizes(size, anchors.shape[1], len(anchors), given.hidden, given.dropout)
+    student = Student(sizes, anchors)
     student.image.measure(pairs.images.summary)
     student.text.measure(pairs.texts.summary)
     return student
@@ -182,8 +183,8 @@ def fresh(pairs: Pairs, seed: int, given: argparse.Namespace) -> Student:
 
 def measured(path: Path, split: Split) -> dict[str, float]:
     """Return R@K of a student as it was saved."""
-    student, card = load_student(path), load_card(path)
-    return split.recall(embed(student, card, split.images), embed(student, card, split.texts))
+    student = load_student(path)
+    return split.recall(embed(student, split.images), embed(student, split.texts))
 
 
 def table(figures: dict[str, Any]) -> list[str]:

@@ -3,11 +3,13 @@
     CROSSRANK_DATA=… python examples/train_lite_itm.py encode -o out/lite_itm
     CROSSRANK_DATA=… python examples/train_lite_itm.py train  -o out/lite_itm
     CROSSRANK_DATA=… python examples/train_lite_itm.py report -o out/lite_itm
+    CROSSRANK_DATA=… python examples/train_lite_itm.py speed  -o out/lite_itm
 
 `encode` writes the splits as the encoder ``lite`` sees them, and crops of the train pictures.
 `train` trains one cross attention per seed and writes ``lite_itm.safetensors``.  `report` chooses
-the weights on the val split, measures the test split once, and writes ``figures.json``.  Every step
-goes on where it was when the same command is given again after a kill.
+the weights on the val split, measures the test split once, and writes ``figures.json``.  `speed`
+counts pairs per second on one thread.  Training and encoding go on where they were when the same
+command is given again after a kill.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import json
 import logging
 import os
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -48,21 +51,25 @@ def main() -> None:
         crop_shards(read_split(given.data, "train", given.limit), given.views, given.out / "crops")
     elif given.step == "train":
         train(given)
-    else:
+    elif given.step == "report":
         measure(given)
+    else:
+        speed(given)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     data = os.environ.get("CROSSRANK_DATA")
-    parser.add_argument("step", choices=("encode", "train", "report"))
+    parser.add_argument("step", choices=("encode", "train", "report", "speed"))
     parser.add_argument("--data", type=Path, default=data, required=data is None)
     parser.add_argument("-o", "--out", type=Path, default=Path("out/lite_itm"))
     parser.add_argument("--work", type=Path, help="where the encoded splits lie; OUT by default")
+    parser.add_argument("--mack", type=Path, help="where mack_flickr8k.py left choice and banks")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--views", type=int, default=3, help="the whole picture and crops of it")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--batch", type=int, default=Recipe().batch)
+    parser.add_argument("--hard-from", type=float, default=Recipe().hard_from)
     parser.add_argument("--dim", type=int, default=Sizes().dim)
     parser.add_argument("--hidden", type=int, default=Sizes().hidden)
     parser.add_argument("--limit", type=int, help="take only so many pictures of each split")
@@ -97,7 +104,7 @@ def train(given: argparse.Namespace) -> None:
         given.hidden,
         encoder=pictures.encoder or "",
     )
-    recipe = Recipe(epochs=given.epochs, batch=given.batch)
+    recipe = Recipe(given.epochs, given.batch, hard_from=given.hard_from)
     members, history = [], {}
     for seed in given.seeds:
         torch.manual_seed(seed)
@@ -127,10 +134,12 @@ def joined(members: list[LiteItm]) -> LiteItm:
 def measure(given: argparse.Namespace) -> None:
     """Choose the weights on val, measure test once."""
     path = given.out / "lite_itm.safetensors"
+    mack = None if given.mack is None else chosen_by_mack(given.mack)
     splits = {
         name: Encoded(
             cr.Collection.open(given.work / f"images_{name}"),
             cr.Collection.open(given.work / f"words_{name}"),
+            mack,
         )
         for name in ("val", "test")
     }
@@ -145,6 +154,35 @@ def measure(given: argparse.Namespace) -> None:
     write_json(given.out / "figures.json", figures)
     for name, table in tables.items():
         print(f"{name}\n{table}\n")
+
+
+def speed(given: argparse.Namespace, depth: int = 32) -> None:
+    """Print how many pairs of the test split are scored per second, projection included."""
+    torch.set_num_threads(1)
+    split = Encoded(
+        cr.Collection.open(given.work / "images_test"),
+        cr.Collection.open(given.work / "words_test"),
+    )
+    path = given.out / "lite_itm.safetensors"
+    for direction in DIRECTIONS:
+        for members in (1, None):
+            params = {"weights": path, "members": members}
+            stage = cr.Stage("lite_itm", depth, cr.Replace(), params)
+            split.base(direction)
+            start = time.perf_counter()
+            rankings = split.run(direction, stage)
+            seconds = time.perf_counter() - start
+            pairs = len(rankings.query_ids) * depth
+            print(f"{direction}, members {members or 'all'}: {pairs / seconds:,.0f} pairs/s")
+
+
+def chosen_by_mack(work: Path) -> dict[str, Any]:
+    """Return what MACK's script chose on val, on top of filip, with its banks as paths."""
+    choice = json.loads((work / "choice.json").read_text(encoding="utf-8"))
+    return {
+        name: {**choice[name], "bank": work / choice[name]["bank"]}
+        for name in (f"filip-{direction}" for direction in DIRECTIONS)
+    }
 
 
 def flat(table: BothDirections) -> dict[str, Any]:
