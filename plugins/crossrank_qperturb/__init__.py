@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from crossrank_qperturb.attention import attention_maps
     from crossrank_qperturb.cross_attention import CrossAttention
     from crossrank_qperturb.input_boxes import boxes_to_input
+    from crossrank_qperturb.matrices import Perturbation
     from crossrank_qperturb.models import cross_attentions
-    from crossrank_qperturb.perturbing import Perturbation, perturbation, perturbed
+    from crossrank_qperturb.perturbing import perturbation, perturbed
     from crossrank_qperturb.picture import attention_picture, evidence_picture
     from crossrank_qperturb.reranker import QPerturbReranker
 
 _HOMES = {
     "CrossAttention": "cross_attention",
-    "Perturbation": "perturbing",
+    "Perturbation": "matrices",
     "QPerturbReranker": "reranker",
     "attention_maps": "attention",
     "attention_picture": "picture",

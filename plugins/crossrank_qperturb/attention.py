@@ -11,8 +11,8 @@ from torch import Tensor
 from crossrank.errors import InputError
 from crossrank_qperturb.cross_attention import Change
 from crossrank_qperturb.interventions import intervening
+from crossrank_qperturb.matrices import Perturbation
 from crossrank_qperturb.models import cross_attentions
-from crossrank_qperturb.perturbing import Perturbation
 
 
 @torch.no_grad()

@@ -121,4 +121,5 @@ def _with_projected_queries(attention: Any) -> nn.MultiheadAttention:
         setattr(twin, name, tensor)
     twin._qkv_same_embed_dim = False
     twin.out_proj = attention.out_proj
-    return twin.train(attention.training)  # type: ignore[no-any-return]
+    twin.training = attention.training  # train() would tell the shared out_proj too
+    return twin  # type: ignore[no-any-return]

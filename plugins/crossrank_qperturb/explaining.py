@@ -13,8 +13,8 @@ from torch import Tensor
 import crossrank as cr
 from crossrank_qperturb.attention import attention_maps
 from crossrank_qperturb.coverage import Grid, patch_coverage
+from crossrank_qperturb.matrices import Perturbation
 from crossrank_qperturb.models import patch_grid
-from crossrank_qperturb.perturbing import Perturbation
 from crossrank_qperturb.picture import PERTURBED, PLAIN
 
 Floats = NDArray[np.float64]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from torch import nn
 
 from crossrank.errors import InputError
 from crossrank_qperturb.attentional_pooler import PooledQueries
 from crossrank_qperturb.coverage import Grid
 from crossrank_qperturb.cross_attention import CrossAttention, LinearQueries
+
+Sizes: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+"""Height and width of the input, and of a patch."""
 
 
 def cross_attentions(model: Any) -> dict[int, CrossAttention]:
@@ -25,12 +30,18 @@ def cross_attentions(model: Any) -> dict[int, CrossAttention]:
     Raises
     ------
     InputError
-        If nothing of this is found.
+        If nothing of this is found, or if the model was compiled by torch: what is compiled takes
+        no notice of hooks.
     """
     if isinstance(model, Mapping):
         if not model:
             raise InputError("qperturb: the mapping of CrossAttention objects is empty")
         return dict(model)
+    if isinstance(model, nn.Module) and any(map(_is_compiled, model.modules())):
+        raise InputError(
+            "qperturb: the model was compiled by torch, which takes no notice of hooks; give, and "
+            "run, the model before torch.compile()"
+        )
     for place in ("qformer.encoder.layer", "Qformer.bert.encoder.layer"):
         layers = _attribute(model, place)
         if layers is not None:
@@ -57,7 +68,7 @@ def patch_grid(model: Any, tokens: int, grid: tuple[int, int] | None = None) -> 
     tokens
         N of the vision output ``[B, N, D]``.
     grid
-        Rows and columns, where they are not as many.
+        Rows and columns, where they are not as many and the model does not tell.
 
     Raises
     ------
@@ -65,13 +76,16 @@ def patch_grid(model: Any, tokens: int, grid: tuple[int, int] | None = None) -> 
         If the tokens are not a square of patches, with or without a class token, and no grid is
         given, or if the grid has more patches than there are tokens.
     """
-    rows, columns = grid if grid is not None else _square(tokens)
+    sizes = _input_sizes(model)
+    if grid is None:
+        grid = _told(sizes, tokens) or _square(tokens)
+    rows, columns = grid
     if rows < 1 or columns < 1 or rows * columns > tokens:
         raise InputError(
             f"qperturb: a grid of {rows} × {columns} patches does not fit {tokens} tokens; give "
             "the rows and columns of the vision output"
         )
-    for image, patch in _input_sizes(model):
+    for image, patch in sizes:
         if (image[0] // patch[0], image[1] // patch[1]) == (rows, columns):
             covered = (columns * patch[1] / image[1], rows * patch[0] / image[0])
             return Grid(rows, columns, covered)
@@ -97,6 +111,10 @@ def _of_qformer(layers: Any, place: str) -> dict[int, CrossAttention]:
     return found
 
 
+def _is_compiled(module: nn.Module) -> bool:
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+
+
 def _poolers(model: Any) -> list[Any]:
     """Return the poolers that attend to patches: one, or two where CoCa pools in parallel."""
     if _is_pooler(model):
@@ -113,6 +131,15 @@ def _is_pooler(module: Any) -> bool:
     return hasattr(module, "query") and hasattr(module, "ln_k") and hasattr(attention, "kdim")
 
 
+def _told(sizes: Sequence[Sizes], tokens: int) -> tuple[int, int] | None:
+    """Return the grid that a model tells of, if this is an output of it."""
+    for image, patch in sizes:
+        rows, columns = image[0] // patch[0], image[1] // patch[1]
+        if rows * columns in (tokens, tokens - 1):
+            return rows, columns
+    return None
+
+
 def _square(tokens: int) -> tuple[int, int]:
     for patches in (tokens - 1, tokens):
         side = math.isqrt(max(patches, 0))
@@ -124,7 +151,7 @@ def _square(tokens: int) -> tuple[int, int]:
     )
 
 
-def _input_sizes(model: Any) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def _input_sizes(model: Any) -> list[Sizes]:
     """Return height and width of input and patch, as far as the model tells."""
     found = []
     for image, patch in (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,87 +14,12 @@ from torch import Tensor
 from crossrank.errors import InputError, ParameterError
 from crossrank_qperturb.boxes import MOST_BOXES, areas, checked_boxes
 from crossrank_qperturb.coverage import Grid, patch_coverage
-from crossrank_qperturb.cross_attention import Change, CrossAttention
+from crossrank_qperturb.cross_attention import CrossAttention
 from crossrank_qperturb.interventions import intervening
+from crossrank_qperturb.matrices import Perturbation
 from crossrank_qperturb.models import cross_attentions, patch_grid
 from crossrank_qperturb.settings import Settings
 from crossrank_qperturb.subspaces import projectors
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Perturbation:
-    """What is added to the queries of B images: ``Q' = Q + Q M``.
-
-    Parameters
-    ----------
-    matrices
-        Per number of a layer M ``[B, heads, d, d]`` float32, symmetric; 0 for an image without
-        boxes.
-    preserve_norm
-        Whether Q' is scaled back to the norm of Q.
-    """
-
-    matrices: Mapping[int, Tensor]
-    preserve_norm: bool = False
-
-    def __len__(self) -> int:
-        """Return B."""
-        return len(next(iter(self.matrices.values())))
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes that the matrices take."""
-        return sum(each.numel() * each.element_size() for each in self.matrices.values())
-
-    @classmethod
-    def join(cls, parts: Sequence[Perturbation]) -> Perturbation:
-        """Return the perturbation of the images of several ones, computed alike, in their order."""
-        first = parts[0]
-        joined = {
-            number: torch.cat([part.matrices[number] for part in parts])
-            for number in first.matrices
-        }
-        return cls(joined, first.preserve_norm)
-
-    def take(self, rows: ArrayLike | Tensor) -> Perturbation:
-        """Return the perturbation of some images, in the given order.
-
-        Parameters
-        ----------
-        rows
-            ``[M]`` integers; an image may stand more than once, as in a batch of pairs.
-        """
-        chosen = torch.as_tensor(np.asarray(rows) if not isinstance(rows, Tensor) else rows)
-        if chosen.dtype == torch.bool or chosen.dtype.is_floating_point or chosen.dim() != 1:
-            raise InputError("qperturb: take() wants a vector of integers, the rows of the images")
-        taken = {
-            number: matrices.index_select(0, chosen.to(matrices.device, torch.int64))
-            for number, matrices in self.matrices.items()
-        }
-        return Perturbation(taken, self.preserve_norm)
-
-    def change(self, number: int) -> Change:
-        """Return what the perturbation does to the queries ``[B, heads, n, d]`` of a layer.
-
-        Images whose M is 0 keep their queries bit for bit.
-        """
-        matrices = self.matrices[number]
-        perturbed = matrices.flatten(1).any(dim=1)
-        if not perturbed.any():
-            return _unchanged
-
-        def change(queries: Tensor) -> Tensor:
-            if len(queries) != len(matrices):
-                raise InputError(
-                    f"qperturb: the perturbation is of {len(matrices)} images, but the model ran "
-                    f"on a batch of {len(queries)}; gather one row per row of the batch with take()"
-                )
-            moved = queries + queries @ matrices.to(queries.device, queries.dtype)
-            if self.preserve_norm:
-                moved = moved * _ratio(queries, moved)
-            return torch.where(perturbed.to(queries.device)[:, None, None, None], moved, queries)
-
-        return change
 
 
 @torch.no_grad()
@@ -132,7 +56,7 @@ def perturbation(
     alpha, n_pc, weighting, projector, preserve_norm
         See `Settings`.
     grid
-        Rows and columns of patches, where they are not as many.
+        Rows and columns of patches, where they are not as many and the model does not tell.
     most_boxes
         How many boxes an image may have.
 
@@ -170,6 +94,9 @@ def perturbed(model: Any, perturbation: Perturbation) -> Iterator[None]:
     Afterwards, also after an exception, the model is what it was: nothing of it is ever replaced.
     The model is locked meanwhile: nested use is refused, another thread that wants to perturb it
     waits, and what other threads run through the model is not perturbed.
+
+    It works by hooks, of which a copy made by ``torch.compile`` or tracing takes no notice: run the
+    model itself.
 
     Parameters
     ----------
@@ -220,16 +147,6 @@ def _of_layer(
 
 def _like(keys: Tensor, values: NDArray[np.float64]) -> Tensor:
     return torch.from_numpy(values).to(keys.dtype).to(keys.device)
-
-
-def _ratio(queries: Tensor, moved: Tensor) -> Tensor:
-    """Return what scales `moved` to the norm of `queries`; 1 where it has none."""
-    norms = moved.norm(dim=-1, keepdim=True)
-    return torch.where(norms > 0, queries.norm(dim=-1, keepdim=True) / norms, 1.0)
-
-
-def _unchanged(queries: Tensor) -> Tensor:
-    return queries
 
 
 def _check_embeds(image_embeds: Tensor, layers: Mapping[int, CrossAttention]) -> None:

@@ -69,7 +69,7 @@ def attention_picture(
             f"{list(after.shape)}; give two of [rows, columns]"
         )
     scale = SIDE / max(image.size)
-    size = (round(image.width * scale), round(image.height * scale))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     panel = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
     most = max(before.max(), after.max(), 1e-12)
     change = after - before

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from crossrank_qperturb.perturbing import Perturbation
+from crossrank_qperturb.matrices import Perturbation
 
 
 @dataclass(slots=True)

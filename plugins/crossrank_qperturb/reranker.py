@@ -15,9 +15,10 @@ import crossrank as cr
 from crossrank_blip2 import Blip2Reranker
 from crossrank_blip2.state import Blip2State, pairs_of
 from crossrank_qperturb.explaining import links, looks, maps
+from crossrank_qperturb.matrices import Perturbation
 from crossrank_qperturb.objects import Objects, objects_of
 from crossrank_qperturb.parameters import QPerturbParameters
-from crossrank_qperturb.perturbing import Perturbation, perturbation, perturbed
+from crossrank_qperturb.perturbing import perturbation, perturbed
 from crossrank_qperturb.remembering import Remembered
 
 Rows = NDArray[np.int64]

@@ -211,3 +211,23 @@ def test_a_rim_that_no_patch_covers_is_known_from_the_model() -> None:
     )
     assert patch_grid(lavis, 17).covered == (28 / 30, 28 / 30)
     assert patch_grid(transformers_model(), 17).covered == (1.0, 1.0)
+
+
+def test_a_model_tells_of_a_grid_that_is_no_square() -> None:
+    model = coca("")
+    model.visual.image_size, model.visual.patch_size = (16, 60), (8, 10)
+    for tokens in (12, 13):
+        grid = patch_grid(model, tokens)
+        assert (grid.rows, grid.columns) == (2, 6)
+    assert patch_grid(model, 17).rows == 4, "another size than the config's"
+
+
+def test_compiled_models_are_refused_because_they_would_ignore_the_perturbation() -> None:
+    compiled: Any = torch.compile(transformers_model(), backend="eager")
+    within: Any = transformers_model()
+    within.qformer = torch.compile(within.qformer, backend="eager")
+    itself: Any = transformers_model()
+    itself.compile(backend="eager")
+    for model in (compiled, within, itself):
+        with pytest.raises(InputError, match="compiled by torch"):
+            qperturb.perturbation(model, vision_output(), BOXES)

@@ -178,8 +178,12 @@ def test_a_batch_of_pairs_gathers_its_images(model: Any, image_embeds: Tensor) -
         with qperturb.perturbed(model, pairs):
             found = run_transformers(model, image_embeds[rows])
         torch.testing.assert_close(found, one_by_one[rows], atol=1e-5, rtol=0)
-    with pytest.raises(InputError, match="vector of integers"):
-        perturbation.take([0.5])
+    assert len(perturbation.take([])) == 0
+    for wrong, message in (([0.5], "vector of integers"), ([[0]], "vector of integers"),
+                           ([True], "vector of integers"), ([0, 3], "rows from 0 to 3 of"),
+                           ([-1], "rows from -1 to -1 of a perturbation of 3")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            perturbation.take(wrong)
 
 
 def _queries_and_keys(model: Any, image_embeds: Tensor, number: int) -> tuple[Tensor, Tensor]:
