@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, MissingPackageError
 from crossrank_filip.grouping import runs, sorted_pairs
-from crossrank_filip.kernel import Floats, Integers, Kernel
+from crossrank_filip.kernel import Floats, Integers, Kernel, widened
 
 MeanOver: TypeAlias = Literal["queries", "candidates"]
 
@@ -169,7 +169,7 @@ def _score_pairs(
     values = np.empty(len(order), np.float32)
     for run in runs(of_anchors, of_partners, lengths, most):
         items = of_partners[run.pairs]
-        if run.contiguous:
+        if run.contiguous and partner_rows.dtype != np.float16:
             tokens, start = partner_rows, int(partners.offsets[items[0]])
         else:
             tokens, start = by.gather(partner_rows, partners.rows_of(items)), 0
@@ -179,7 +179,7 @@ def _score_pairs(
         best = np.empty(0 if over_anchor else int(widths.sum()), np.float32)
         for first, last in zip(run.groups[:-1], run.groups[1:], strict=True):
             item = of_anchors[run.pairs.start + first]
-            anchor = anchor_rows[anchors.offsets[item] : anchors.offsets[item + 1]]
+            anchor = widened(anchor_rows[anchors.offsets[item] : anchors.offsets[item + 1]])
             part = slice(int(offsets[first]), int(offsets[last]))
             if over_anchor:
                 found = by.best_of_segments(tokens, part, anchor, widths[first:last])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,8 @@ Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[np.int64]
 
 MOST_PADDING = 3
+SERIAL = 1 << 14
+"""So few numbers torch converts without starting its threads."""
 
 
 class Kernel:
@@ -25,12 +28,18 @@ class Kernel:
     name = "numpy"
 
     def rows(self, tokens: cr.Ragged) -> NDArray[Any]:
-        """Return the flat tokens as contiguous float32, themselves where they are that already."""
+        """Return the flat tokens, contiguous, in float32, or in float16 if that is what they are.
+
+        The latter are widened part by part where they are used: a copy of all would not fit the
+        caches, and may not fit the memory.
+        """
+        if tokens.dtype == np.float16:
+            return np.ascontiguousarray(tokens.flat)
         return np.ascontiguousarray(tokens.flat, np.float32)
 
-    def gather(self, tokens: Floats, rows: Integers) -> Floats:
-        """Return a copy of some rows; more may follow at its end, which nobody reads."""
-        return np.take(tokens, rows, axis=0)
+    def gather(self, tokens: NDArray[Any], rows: Integers) -> Floats:
+        """Return a float32 copy of some rows; more may follow at its end, which nobody reads."""
+        return widened(np.take(tokens, rows, axis=0))
 
     def best_of_segments(
         self, tokens: Floats, part: slice, anchor: Floats, lengths: Integers
@@ -63,6 +72,25 @@ class Kernel:
         # This way round, the maximum runs over whole rows, which vectorises.
         best: Floats = (anchor @ tokens[part].T).max(axis=0)
         return best
+
+
+def widened(rows: NDArray[Any]) -> Floats:
+    """Return float16 as float32, anything else as it is.
+
+    torch does this several times as fast as numpy.  In small parts it does so in this thread: its
+    threads would compete with those of BLAS, which wait for the result.
+    """
+    if rows.dtype != np.float16:
+        return rows
+    if find_spec("torch") is None:
+        return rows.astype(np.float32)
+    from crossrank_filip.torch_kernel import as_tensor
+
+    wide = np.empty(rows.shape, np.float32)
+    into, values = as_tensor(wide).view(-1), as_tensor(np.ascontiguousarray(rows)).view(-1)
+    for start in range(0, len(into), SERIAL):
+        into[start : start + SERIAL].copy_(values[start : start + SERIAL])
+    return wide
 
 
 def padded_rows(lengths: Integers) -> Integers | None:

@@ -27,11 +27,13 @@ class TorchKernel(Kernel):
 
     name = "torch"
 
-    def gather(self, tokens: Floats, rows: Integers) -> Floats:
-        """Return a copy of some rows, and more at its end, which nobody reads."""
+    def gather(self, tokens: NDArray[Any], rows: Integers) -> Floats:
+        """Return a float32 copy of some rows, and more at its end, which nobody reads."""
         padded = np.zeros(padded_size(len(rows)), np.int64)
         padded[: len(rows)] = rows
-        gathered: Floats = as_tensor(tokens).index_select(0, torch.from_numpy(padded)).numpy()
+        gathered: Floats = (
+            as_tensor(tokens).index_select(0, torch.from_numpy(padded)).float().numpy()
+        )
         return gathered
 
     def best_of_segments(

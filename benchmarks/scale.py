@@ -1,0 +1,191 @@
+"""Reranking from a store on disk: whether memory follows the gallery, and what reading costs.
+
+    python benchmarks/scale.py --folder STORES [--items 10000 100000 1000000] [--budget 2GB]
+
+Makes synthetic galleries of 64 float16 tokens x 128 (16 KB an item) under STORES, where they stay
+for the next time.  2,000 queries of 32 words, 100 random candidates each, are reranked by filip.
+For each gallery, in a process of its own:
+
+anonymous, mapped    the peaks of RssAnon and RssFile above what they were before the run, sampled
+wall                 of the whole `Pipeline.rerank`, files in the page cache as far as they fit
+kernel               the scoring of the same blocks, read beforehand
+read                 the reading of the same blocks and their conversion to float32
+wall / max           wall to the larger of these two
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+import crossrank as cr
+from crossrank.atomic import atomic_folder
+from crossrank.blocks import feature_bytes, layout, locality
+from crossrank.blockwork import BlockWork
+from crossrank.resources import Resources, parse_bytes
+from crossrank.store import write_ids, write_manifest
+from crossrank_filip.kernel import widened
+
+QUERIES, WORDS, DEPTH, TOKENS, SIZE = 2000, 32, 100, 64, 128
+CHUNK = 4096
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--budget", default="2GB")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.only is not None:
+        print(json.dumps(measured(given.folder, given.only, given.budget, given.rounds)))
+        return
+    if not given.json:
+        print(f"budget {given.budget}; {QUERIES} queries x {DEPTH} candidates, min of rounds")
+        print(f"{'items':>9}{'store':>9}{'anonymous':>11}{'mapped':>9}", end="")
+        print(f"{'wall s':>9}{'kernel s':>10}{'read s':>9}{'wall / max':>12}", flush=True)
+    for items in given.items:
+        stored(given.folder, items)
+        command = [sys.executable, __file__, "--folder", given.folder, "--only", items]
+        command += ["--budget", given.budget, "--rounds", given.rounds]
+        words = [str(word) for word in command]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        if given.json:
+            print(done.stdout.strip(), flush=True)
+            continue
+        found = json.loads(done.stdout)
+        wall, kernel, read = (min(found[name]) for name in ("wall", "kernel", "read"))
+        sizes = (items * TOKENS * SIZE * 2, found["anonymous"], found["mapped"])
+        print(f"{items:9,}" + "".join(f"{size / 2**20:7.0f}MB" for size in sizes), end="")
+        print(f"{wall:11.2f}{kernel:10.2f}{read:9.2f}{wall / max(kernel, read):12.2f}", flush=True)
+
+
+def stored(folder: Path, items: int) -> Path:
+    """Make a gallery on disk in chunks, or find the one that is there."""
+    path = folder / f"tokens-{items}"
+    if path.is_dir():
+        return path
+    rng = np.random.default_rng(items)
+    with atomic_folder(path) as partial:
+        write_ids(partial, tuple(f"item-{n:08d}" for n in range(items)))
+        flat = np.lib.format.open_memmap(
+            partial / "tokens.npy", "w+", np.float16, (items * TOKENS, SIZE)
+        )
+        for start in range(0, len(flat), CHUNK * TOKENS):
+            part = flat[start : start + CHUNK * TOKENS]
+            part[:] = rng.integers(-999, 1000, part.shape, np.int16) * np.float16(1 / 6500)
+        flat.flush()
+        del flat
+        np.save(partial / "tokens.lengths.npy", np.full(items, TOKENS))
+        write_manifest(partial, "image", None, items, {"tokens": "ragged"})
+    return path
+
+
+def measured(folder: Path, items: int, budget: str, rounds: int) -> dict[str, object]:
+    gallery = cr.Collection.open(stored(folder, items))
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(QUERIES * WORDS, SIZE)).astype(np.float32) / SIZE**0.5
+    tokens = cr.Ragged(rows, [WORDS] * QUERIES)
+    queries = cr.Collection([f"q{n}" for n in range(QUERIES)], "text", tokens=tokens)
+    index = np.stack([rng.choice(items, DEPTH, replace=False) for _ in range(QUERIES)])
+    scores = rng.normal(size=index.shape)
+    candidates = cr.Candidates(
+        index, scores, np.ones(index.shape, np.bool_), queries.ids, gallery.ids, "t2i"
+    )
+    pipeline = cr.Pipeline(cr.Stage("filip"))
+    few = cr.Candidates.from_lists({"q0": gallery.ids[:1]}, candidate_ids=gallery.ids)
+    cr.Pipeline(cr.Stage("filip", fusion=cr.Replace())).rerank(few, queries, gallery)  # imports
+    found: dict[str, list[float]] = {"wall": [], "kernel": [], "read": []}
+    peak = [0, 0]
+    for _ in range(rounds):
+        with sampled(peak):
+            start = time.perf_counter()
+            pipeline.rerank(candidates, queries, gallery, memory_budget=budget)
+            found["wall"].append(time.perf_counter() - start)
+        kernel, read = alone(pipeline.stages[0], candidates, queries, gallery, budget)
+        found["kernel"].append(kernel)
+        found["read"].append(read)
+    return {"items": items, "anonymous": peak[0], "mapped": peak[1], **found}
+
+
+def alone(
+    stage: cr.Stage,
+    candidates: cr.Candidates,
+    queries: cr.Collection,
+    gallery: cr.Collection,
+    budget: str,
+) -> tuple[float, float]:
+    """Return the seconds of scoring all blocks, and of reading and converting them."""
+    resources = Resources.of(budget)
+    context = cr.Context(queries, gallery, candidates, "t2i", threads=resources.threads)
+    needs = stage.scorer.needs(context)
+    order = locality(candidates.index, candidates.mask)
+    work = BlockWork(stage, context, None, needs, np.arange(len(queries)), order, None)
+    blocks = layout(
+        candidates.index[order],
+        candidates.mask[order],
+        feature_bytes(queries, needs.queries)[order],
+        feature_bytes(gallery, needs.candidates),
+        parse_bytes(budget),
+    )
+    kernel = read = 0.0
+    for rows in blocks:
+        start = time.perf_counter()
+        block = work.read(rows)
+        tokens = block.candidates["tokens"]
+        converted = cr.Ragged(widened(tokens.flat), tokens.lengths)
+        read += time.perf_counter() - start
+        ready = block.candidates.with_features(tokens=converted)
+        block = cr.Block(
+            block.queries,
+            ready,
+            block.index,
+            block.mask,
+            None,
+            "t2i",
+            block.query_rows,
+            block.candidate_rows,
+        )
+        start = time.perf_counter()
+        work.score(block)
+        kernel += time.perf_counter() - start
+    return kernel, read
+
+
+@contextmanager
+def sampled(peak: list[int]) -> Iterator[None]:
+    """Keep the largest growth of anonymous and mapped memory while the block runs, in bytes."""
+    before, stop = resident(), threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.01):
+            for place, (now, then) in enumerate(zip(resident(), before, strict=True)):
+                peak[place] = max(peak[place], now - then)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def resident() -> tuple[int, int]:
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return tuple(int(fields[name].split()[0]) << 10 for name in ("RssAnon", "RssFile"))  # type: ignore[return-value]
+
+
+if __name__ == "__main__":
+    main()
