@@ -56,7 +56,7 @@ def prepared(
     place = np.zeros(len(gallery), np.int64)
     place[items] = np.arange(len(items))
     most = context.memory_budget // SHARE_OF_BUDGET
-    if context.cache_folder is None:
+    if context.cache_folder is None or 0 in shape:
         table = _scratch(shape, most)
         _fill(table, context, items, lengths, source, params)
         return HosaState(cr.Ragged(table, lengths), place)
@@ -125,14 +125,10 @@ def _write(path: Path, shape: tuple[int, ...], *args: Any) -> None:
         os.close(handle)
         partial = Path(name)
         try:
-            if 0 in shape:
-                np.save(partial.with_suffix(".npy"), np.zeros(shape, np.float32))
-                partial.with_suffix(".npy").replace(partial)
-            else:
-                table = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-                _fill(table, *args)
-                table.flush()
-                del table
+            table = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+            _fill(table, *args)
+            table.flush()
+            del table
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -147,9 +143,7 @@ def _cached(path: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
     if not path.is_file():
         return None
     try:
-        table: NDArray[Any] = np.load(
-            path, mmap_mode=None if 0 in shape else "r", allow_pickle=False
-        )
+        table: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError):
         return None
     return table if table.shape == shape and table.dtype == np.float32 else None
