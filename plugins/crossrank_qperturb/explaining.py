@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,60 +19,84 @@ from crossrank_qperturb.models import patch_grid
 from crossrank_qperturb.picture import PERTURBED, PLAIN
 
 Floats = NDArray[np.float64]
-Looks = tuple[Floats, Floats]
-"""Without and with the perturbation ``[B, rows, columns]``: how much of the attention a patch has,
-on average over layers, heads and queries; the class token has the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How much of the attention each patch of an image has.
+
+    Parameters
+    ----------
+    plain, perturbed
+        ``[rows · columns]`` without and with the perturbation, on average over layers, heads and
+        queries; the class token has the rest.
+    grid
+        Where the patches lie.
+    """
+
+    plain: Floats
+    perturbed: Floats
+    grid: Grid
+
+    def links(self, boxes: Floats, names: Sequence[str], text_first: bool) -> tuple[cr.Link, ...]:
+        """Return two links per box: the part of the attention in it, without and with.
+
+        Parameters
+        ----------
+        boxes, names
+            ``[n, 4]`` and what they show.
+        text_first
+            Whether the text is the query.
+        """
+        found = []
+        covered = patch_coverage(boxes, self.grid)
+        for name, corners, shares in zip(names, boxes.tolist(), covered, strict=True):
+            box = (corners[0], corners[1], corners[2], corners[3])
+            for what, attention in self._both():
+                weight = float(shares @ attention)
+                if text_first:
+                    found.append(cr.Link(what, name, weight, candidate_box=box))
+                else:
+                    found.append(cr.Link(name, what, weight, query_box=box))
+        return tuple(found)
+
+    def maps(self) -> tuple[tuple[str, tuple[tuple[float, ...], ...]], ...]:
+        """Return ``[rows][columns]`` without and with, as `crossrank.Evidence` holds them."""
+        shape = (self.grid.rows, self.grid.columns)
+        return tuple(
+            (what, tuple(tuple(row) for row in attention.reshape(shape).tolist()))
+            for what, attention in self._both()
+        )
+
+    def _both(self) -> tuple[tuple[str, Floats], tuple[str, Floats]]:
+        return (PLAIN, self.plain), (PERTURBED, self.perturbed)
 
 
 def looks(
     model: Any, image_embeds: Tensor, run: Callable[[], Any], perturbation: Perturbation
-) -> Looks:
-    """Run a model without and with a perturbation, and return where its queries looked."""
+) -> list[Look]:
+    """Run a model without and with a perturbation, and return where its queries looked.
+
+    Parameters
+    ----------
+    model, image_embeds, run, perturbation
+        See `attention_maps`.
+
+    Returns
+    -------
+    list
+        One per image of the batch.
+    """
     grid = patch_grid(model, image_embeds.shape[1])
     plain, perturbed = (
         _averaged(attention_maps(model, image_embeds, run, each).values(), grid)
         for each in (None, perturbation)
     )
-    return plain, perturbed
+    return [Look(before, after, grid) for before, after in zip(plain, perturbed, strict=True)]
 
 
-def links(
-    plain: Floats, perturbed: Floats, boxes: Floats, names: Sequence[str], text_first: bool
-) -> tuple[cr.Link, ...]:
-    """Return two links per box: the part of the attention in it, without and with.
-
-    Parameters
-    ----------
-    plain, perturbed
-        ``[rows, columns]``.
-    boxes, names
-        ``[n, 4]`` and what they show.
-    text_first
-        Whether the text is the query.
-    """
-    found = []
-    coverage = patch_coverage(boxes, Grid(*plain.shape))
-    for name, corners, covered in zip(names, boxes.tolist(), coverage, strict=True):
-        box = (corners[0], corners[1], corners[2], corners[3])
-        for what, attention in ((PLAIN, plain), (PERTURBED, perturbed)):
-            weight = float(covered @ attention.ravel())
-            if text_first:
-                found.append(cr.Link(what, name, weight, candidate_box=box))
-            else:
-                found.append(cr.Link(name, what, weight, query_box=box))
-    return tuple(found)
-
-
-def maps(plain: Floats, perturbed: Floats) -> tuple[tuple[str, tuple[tuple[float, ...], ...]], ...]:
-    """Return ``[rows, columns]`` without and with as `crossrank.Evidence` holds them."""
-    return tuple(
-        (what, tuple(tuple(row) for row in attention.tolist()))
-        for what, attention in ((PLAIN, plain), (PERTURBED, perturbed))
-    )
-
-
-def _averaged(layers: Any, grid: Grid) -> Floats:
+def _averaged(layers: Iterable[Tensor], grid: Grid) -> Floats:
+    """Return ``[B, rows · columns]``."""
     mean = torch.stack([each.mean(dim=(1, 2)) for each in layers]).mean(dim=0)
-    patches = mean[:, -grid.rows * grid.columns :].double().cpu().numpy()
-    shaped: Floats = patches.reshape(-1, grid.rows, grid.columns)
-    return shaped
+    patches: Floats = mean[:, -grid.rows * grid.columns :].double().cpu().numpy()
+    return patches

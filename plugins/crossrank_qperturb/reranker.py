@@ -14,7 +14,7 @@ from torch import Tensor
 import crossrank as cr
 from crossrank_blip2 import Blip2Reranker
 from crossrank_blip2.state import Blip2State, pairs_of
-from crossrank_qperturb.explaining import links, looks, maps
+from crossrank_qperturb.explaining import Look, looks
 from crossrank_qperturb.matrices import Perturbation
 from crossrank_qperturb.objects import Objects, objects_of
 from crossrank_qperturb.parameters import QPerturbParameters
@@ -82,19 +82,18 @@ class QPerturbReranker(Blip2Reranker):
         for start in range(0, len(pairs.rows), state.room.pairs):
             part = slice(start, start + state.room.pairs)
             seen = self._looks(state, pairs.images[part], pairs.texts[part])
-            for plain, moved, place, row, column in zip(
-                *seen, pairs.images[part], pairs.rows[part], pairs.columns[part], strict=True
+            for look, place, row, column in zip(
+                seen, pairs.images[part], pairs.rows[part], pairs.columns[part], strict=True
             ):
                 candidate = block.index[row, column]
                 names = _names(images, candidate if text_first else row, state.extra.numbers[place])
-                boxes = state.extra.boxes[place]
                 found.append(
                     cr.Evidence(
                         block.queries.ids[row],
                         block.candidates.ids[candidate],
                         float(scores[row, column]),
-                        links(plain, moved, boxes, names, text_first),
-                        maps(plain, moved),
+                        look.links(state.extra.boxes[place], names, text_first),
+                        look.maps(),
                     )
                 )
         return found
@@ -127,7 +126,7 @@ class QPerturbReranker(Blip2Reranker):
             self._remembered.put(key, made)
         return made
 
-    def _looks(self, state: Blip2State, images: Rows, texts: Rows) -> Any:
+    def _looks(self, state: Blip2State, images: Rows, texts: Rows) -> list[Look]:
         backend = self.backend(state)
         embeds = self._vision(state).embeds(images)
         tokens = state.texts.tokens.take(texts)
