@@ -13,6 +13,8 @@ from crossrank.errors import FeatureMismatchError, InputError
 if TYPE_CHECKING:
     from crossrank_knowledge.bank import KnowledgeBank
 
+CHUNK = 8192
+
 
 def as_prototypes(name: str, values: ArrayLike, count: int) -> NDArray[np.float32]:
     """Return ``[V, D]`` prototypes, one row per word."""
@@ -68,6 +70,14 @@ def same_space(who: str, bank: KnowledgeBank, images: Collection) -> None:
             f"{images.encoder}; between two encoders the scores are near chance, so encode the "
             "images again or build another bank"
         )
+
+
+def finite_regions(who: str, images: Collection) -> None:
+    """Refuse pictures with a region that is not finite, reading them piece by piece."""
+    rows = images["regions"].flat
+    for start in range(0, len(rows), CHUNK):
+        if not np.isfinite(rows[start : start + CHUNK]).all():
+            raise InputError(f"{who}: the regions of the images are not all finite")
 
 
 def as_counts(words: tuple[str, ...], counts: ArrayLike | None) -> NDArray[np.int64]:

@@ -9,14 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from crossrank import Collection, fingerprint
 from crossrank.atomic import refuse_existing
-from crossrank.errors import InputError, StoreError
+from crossrank.errors import StoreError
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.batches import Batches, RefineOptions
-from crossrank_knowledge.checks import same_space
+from crossrank_knowledge.checks import finite_regions, same_space
 from crossrank_knowledge.store import open_bank, read_manifest, save_bank
 from crossrank_knowledge.training import Training
 from crossrank_knowledge.whiten import mapped
@@ -67,7 +65,7 @@ def refine(
     """
     chosen = RefineOptions(**options)
     same_space("refine", bank, images)
-    _check(images)
+    finite_regions("refine", images)
     recipe = fingerprint([bank, images.fingerprint(), chosen])
     folder = None if out is None else Path(out)
     if folder is not None and folder.exists():
@@ -101,11 +99,6 @@ def refine(
     save_bank(refined, folder, recipe)
     shutil.rmtree(_partial(folder), ignore_errors=True)
     return open_bank(folder)
-
-
-def _check(images: Collection) -> None:
-    if not np.isfinite(images["regions"].flat).all():
-        raise InputError("refine: the regions of the images are not all finite")
 
 
 def _partial(folder: Path) -> Path:

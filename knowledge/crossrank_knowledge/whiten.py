@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from crossrank import Collection, Ragged
 from crossrank.errors import InputError, ParameterError
 from crossrank_knowledge.bank import KnowledgeBank
-from crossrank_knowledge.checks import same_space
+from crossrank_knowledge.checks import CHUNK, finite_regions, same_space
 
-CHUNK = 8192
 NOTHING = 1e-6
 """The share of the largest variance that rounding can feign."""
 
@@ -56,6 +55,7 @@ def whitened(
     if not 0 <= shrinkage < np.inf:
         raise ParameterError(f"whitened: shrinkage is {shrinkage!r}; give a finite number, 0 or up")
     same_space("whitened", bank, images)
+    finite_regions("whitened", images)
     values, axes = np.linalg.eigh(_covariance(bank, images["regions"]))
     kept, strongest = values[::-1][:size], axes[:, ::-1][:, :size]
     # an axis along which regions do not differ says nothing: it becomes 0 and is not blown up
@@ -95,10 +95,7 @@ def _covariance(bank: KnowledgeBank, regions: Ragged) -> NDArray[np.float64]:
     # the covariance does not depend on it, but the sums stay small
     origin = _in_space(bank, rows[:CHUNK]).mean(axis=0)
     for start in range(0, len(rows), CHUNK):
-        part = _in_space(bank, rows[start : start + CHUNK])
-        if not np.isfinite(part).all():
-            raise InputError("whitened: the regions of the images are not all finite")
-        part = part - origin
+        part = _in_space(bank, rows[start : start + CHUNK]) - origin
         products += part.T @ part
         total += part.sum(axis=0, dtype=np.float64)
     mean = total / len(rows)

@@ -71,7 +71,10 @@ def test_mack_scores_a_whitened_bank_by_the_formula(tmp_path: Path) -> None:
     whitened(bank, images, 3).save(tmp_path / "white")
     white = KnowledgeBank.open(tmp_path / "white")
     assert white.region_size == 6 and white.weight is not None
-    concepts = [[("w1", None), ("w4", "w2")], [("w8", None)]]
+    concepts: list[list[tuple[str, str | None]]] = [
+        [("w1", None), ("w4", "w2")],
+        [("w8", None)],
+    ]
     texts = cr.Collection(["a", "b"], "text", concepts=concepts)
     plain = KnowledgeBank(white.words, white.prototypes, white.counts, mean=white.mean)
     for direction, (queries, gallery) in {"t2i": (texts, images), "i2t": (images, texts)}.items():
