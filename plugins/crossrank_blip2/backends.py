@@ -68,4 +68,4 @@ def _own_tokenizer(model: Any) -> Any:
     if carried is not None:
         return carried
     name = str(getattr(model, "name_or_path", ""))
-    return Source(name) if name else Source("bert-base-uncased")
+    return Source(name if name else "bert-base-uncased", parameter="tokenizer")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,12 @@ logger = logging.getLogger(__name__)
 
 NAME = "image_embeds"
 SUFFIX = ".safetensors"
+
+HEADER = 128
+"""More bytes than a file has besides the numbers."""
+
+ABANDONED = 3600.0
+"""Seconds after which nobody is writing to a file any more."""
 
 
 @dataclass(slots=True)
@@ -76,7 +83,7 @@ class FeatureStore:
             If the folder cannot be written to.
         """
         path = self._path(key)
-        size = features.numel() * features.element_size()
+        size = features.numel() * features.element_size() + HEADER
         if not self._make_room(size):
             return False
         try:
@@ -123,10 +130,13 @@ class FeatureStore:
         Other processes may add and remove files meanwhile.
         """
         files: list[tuple[float, int, Path]] = []
-        for path in self.root.rglob(f"*{SUFFIX}"):
+        for path in self.root.glob("*/*"):
             with suppress(OSError):
                 stat = path.stat()
-                files.append((stat.st_mtime, stat.st_size, path))
+                if path.suffix != SUFFIX and stat.st_mtime < time.time() - ABANDONED:
+                    path.unlink()  # of a run that was killed while it wrote
+                else:
+                    files.append((stat.st_mtime, stat.st_size, path))
         taken = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
             if taken <= most:

@@ -38,6 +38,8 @@ RULES: tuple[tuple[str, str | None], ...] = (
 """Patterns of names and what they become; None for what transformers has no place for, and ``@``
 for the vision layer of the number that the first group holds."""
 
+LAYER = r"vision_model.encoder.layers.\1"
+
 BIAS = re.compile(r"visual_encoder\.blocks\.(\d+)\.attn\.([qv])_bias")
 
 
@@ -89,9 +91,6 @@ def _renamed(name: str) -> str | None:
     )
 
 
-LAYER = r"vision_model.encoder.layers.\1"
-
-
 def _biases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Join the biases of queries and values, with zeros for the keys in between."""
     numbers = sorted({found[1] for found in map(BIAS.fullmatch, state) if found}, key=int)
@@ -105,8 +104,5 @@ def _biases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 "the state is not complete"
             )
         bias = torch.cat([query, torch.zeros_like(value), value])
-        joined[f"vision_model.encoder.layers.{number}.self_attn.qkv.bias"] = bias
+        joined[LAYER.replace(r"\1", number) + ".self_attn.qkv.bias"] = bias
     return joined
-
-
-__all__ = ["convert_lavis_state_dict"]

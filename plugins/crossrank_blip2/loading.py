@@ -43,11 +43,14 @@ class Source:
         A commit, tag or branch on the hub.
     local_files_only
         Never ask the hub.
+    parameter
+        What the user gave it as, for errors: ``"model"`` or ``"tokenizer"``.
     """
 
     name: str
     revision: str | None = None
     local_files_only: bool = False
+    parameter: str = "model"
 
     def folder(self) -> Path | None:
         """Return the folder, or None for a name on the hub.
@@ -111,7 +114,7 @@ def load_checkpoint(source: Source, device: str, dtype: str) -> Any:
 def load_tokenizer(tokenizer: Any, local_files_only: bool = False) -> Any:
     """Return a tokenizer, which may be given as one, as a `Source`, a folder or a name."""
     if isinstance(tokenizer, str | Path):
-        tokenizer = Source(str(tokenizer), None, local_files_only)
+        tokenizer = Source(str(tokenizer), None, local_files_only, "tokenizer")
     if not isinstance(tokenizer, Source):
         if not callable(tokenizer):
             raise InputError(
@@ -170,8 +173,14 @@ def _model(source: Source, dtype: str, local: bool) -> Any:
         source.name,
         dtype=getattr(torch, dtype),
         output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are refused below, with a message that says which
         **where,
     )
+    for name, stored, made in sorted(report["mismatched_keys"]):
+        raise _IncompleteError(
+            f"{name} is {list(stored)} in the weights, but {list(made)} by config.json; correct "
+            "the sizes there, such as vision_config.image_size"
+        )
     lacking = sorted(report["missing_keys"])
     if lacking:
         raise _IncompleteError(
@@ -205,7 +214,7 @@ def _ask_hub(source: Source) -> None:
         HfApi().model_info(source.name, revision=source.revision, timeout=HUB_SECONDS)
     except HfHubHTTPError as error:
         raise PluginError(
-            f"blip2: no folder is called {source.name!r}, and the model hub refuses the model of "
+            f"blip2: no folder is called {source.name!r}, and the model hub refuses what has "
             f"that name, revision {source.revision or 'main'}: {first_line(error)}; check name and "
             "revision, and for a private or gated one log in with `hf auth login`"
         ) from error
@@ -220,9 +229,10 @@ def _unreachable(source: Source, reason: str) -> PluginError:
     folder = source.name.rsplit("/", maxsplit=1)[-1]
     pinned = "" if source.revision is None else f" --revision {source.revision}"
     return PluginError(
-        f"blip2: {source.name!r} is not complete in the cache of this machine, and {reason}. "
-        f"Where there is a network, run `hf download {source.name}{pinned} --local-dir {folder}`, "
-        f"copy the folder here and give its path '/path/to/{folder}' instead"
+        f"blip2: the {source.parameter} {source.name!r} is not complete in the cache of this "
+        f"machine, and {reason}. Where there is a network, run "
+        f"`hf download {source.name}{pinned} --local-dir {folder}`, "
+        f"copy the folder here and give {source.parameter}='/path/to/{folder}'"
     )
 
 

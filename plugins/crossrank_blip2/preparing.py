@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.errors import InputError
 from crossrank_blip2.backend import Backend
 from crossrank_blip2.contents import content_digest
 from crossrank_blip2.state import Images, Integers, Room, Texts
@@ -25,15 +26,23 @@ def images_of(images: cr.Collection, rows: Integers) -> Images:
     ------
     ImageError
         If a file is missing.
+    InputError
+        If an image has no path.
     """
-    paths = tuple(str(images["path"][row]) for row in rows)
+    paths = _written(images, "path", rows)
     keys = tuple(content_digest(Path(path)) for path in paths)
     return Images(rows, paths, keys, places(rows, len(images)))
 
 
 def texts_of(backend: Backend, texts: cr.Collection, rows: Integers) -> Texts:
-    """Return the texts of some rows of a collection, as tokens."""
-    written = [str(texts["text"][row]) for row in rows]
+    """Return the texts of some rows of a collection, as tokens.
+
+    Raises
+    ------
+    InputError
+        If a text is none.
+    """
+    written = _written(texts, "text", rows)
     tokens = backend.tokenise(written)
     wordless = np.array([not prepare_text(text)[0] for text in written], np.bool_)
     return Texts(tokens, tokens.lengths.numpy(), wordless, places(rows, len(texts)))
@@ -72,6 +81,18 @@ def places(rows: Integers, count: int) -> Integers:
     place = np.zeros(count, np.int64)
     place[rows] = np.arange(len(rows))
     return place
+
+
+def _written(collection: cr.Collection, feature: str, rows: Integers) -> tuple[str, ...]:
+    """Return a feature that is a str for every item."""
+    values = tuple(collection[feature][row] for row in rows)
+    for row, value in zip(rows, values, strict=True):
+        if not isinstance(value, str):
+            raise InputError(
+                f"blip2: the {feature} of {collection.modality} {collection.ids[row]!r} is "
+                f"{value!r}; give a str"
+            )
+    return values
 
 
 def gathered(parts: Sequence[NDArray[np.float32]], most_bytes: int) -> NDArray[np.float32]:

@@ -89,6 +89,11 @@ class Blip2Reranker(cr.Reranker):
         self._limits: dict[str, int] = {}
         self._pairs = Counter()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as class and parameters: a model that was loaded is loaded again."""
+        params = {each.name: getattr(self.params, each.name) for each in fields(self.params)}
+        return _rebuilt, (type(self), params)
+
     # what a subclass may change ---------------------------------------------------------------
 
     def intervention(
@@ -308,6 +313,10 @@ class Blip2Reranker(cr.Reranker):
             MOST_TOKENS,
             self.cut_texts,
         )
+
+
+def _rebuilt(kind: type[Blip2Reranker], params: dict[str, Any]) -> Blip2Reranker:
+    return kind(**params)
 
 
 def _identity(given: Any, revision: str | None = None) -> Any:

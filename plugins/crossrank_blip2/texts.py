@@ -43,7 +43,7 @@ class Tokens:
 
     def take(self, rows: Any) -> Tokens:
         """Return some texts, without columns that are padding for all of them."""
-        chosen = torch.as_tensor(rows)
+        chosen = torch.as_tensor(rows, dtype=torch.int64)
         ids, mask = self.ids[chosen], self.mask[chosen]
         width = int(mask.sum(dim=1).max()) if len(chosen) else 0
         return Tokens(ids[:, :width], mask[:, :width])

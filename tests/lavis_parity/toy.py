@@ -27,6 +27,6 @@ BOXES: tuple[list[list[float]], ...] = (
     [[0.1, 0.2, 0.7, 0.4], [0.5, 0.5, 1.0, 0.9]],
     [[0.3, 0.3, 0.35, 0.35]],
 )
-ALPHA, COMPONENTS = 4.0, 0.9
+ALPHA, COMPONENTS = 4.0, 2
 
 STATE, VOCABULARY_FILE, RESULTS = "lavis.safetensors", "vocab.txt", "results.safetensors"
