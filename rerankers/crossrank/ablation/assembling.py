@@ -162,7 +162,7 @@ def _direction(
         notes.append(
             f"{len(pairs) * int(tested.sum())} tests are corrected for: with "
             f"{plan.significance.resamples:,} resamples no p Holm can fall below {plan.alpha:g}; "
-            f"take {needed:,} or fewer metrics"
+            f"take {needed:,} resamples or fewer metrics"
         )
     return cells, Queries(first.query_ids, first.clusters, miss, tuple(notes))
 

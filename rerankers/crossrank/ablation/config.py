@@ -208,7 +208,7 @@ class _Reader:
         if self.text is not None:
             line = line_of(self.text, path)
             where = f"{self.path}" if line is None else f"{self.path}:{line}"
-        raise InputError(f"{where}: {message}")
+        raise InputError(f"{where}: {message.removeprefix('ablate: ')}")
 
     def table(self, *path: str) -> dict[str, Any]:
         found: Any = self.values

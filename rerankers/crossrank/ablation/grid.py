@@ -175,7 +175,7 @@ def _count(word: str, size: int) -> int:
     if word == "orders":
         return math.factorial(size)
     if word == "subsets":
-        return 2**size - 1
+        return int(2**size) - 1
     return {"as_given": 1, "add_one_in": size, "leave_one_out": 1 + size * (size > 1)}[word]
 
 

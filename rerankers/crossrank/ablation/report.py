@@ -19,7 +19,7 @@ from crossrank.errors import ImageError, missing_package
 SIZES = ((300, 300, 78), (500, 240, 72), (900, 180, 68), (1 << 30, 120, 60))
 """How many pictures, at most, are embedded at how many pixels and which quality."""
 
-ROW_HEIGHT, COLUMN_WIDTH = 26, 190
+ROW_HEIGHT, COLUMN_WIDTH = 26, 240
 
 
 def check_jinja() -> None:

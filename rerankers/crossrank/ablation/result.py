@@ -263,6 +263,12 @@ class AblationResult:
         """The cells that failed."""
         return tuple(cell for cell in self.cells if cell.status == "failed")
 
+    @property
+    def scorer_calls(self) -> int:
+        """How often any ``score`` was called, for the cells and to choose settings."""
+        choosing = self.provenance.get("choosing", {}).get("scorer_calls", 0)
+        return int(choosing) + sum(cell.scorer_calls for cell in self.cells)
+
     def of(self, direction: str) -> tuple[CellResult, ...]:
         """Return the cells of a direction, base runs first."""
         return tuple(cell for cell in self.cells if cell.direction == direction)
@@ -341,7 +347,7 @@ class AblationResult:
                 for direction, each in self.queries.items()
             },
             "cells": [cell.to_dict(per_query) for cell in self.cells],
-            "scorer_calls": sum(cell.scorer_calls for cell in self.cells),
+            "scorer_calls": self.scorer_calls,
             "failed": len(self.failed),
             "tree": [dict(node) for node in self.drawing],
             "tried": [dict(each) for each in self.tried],

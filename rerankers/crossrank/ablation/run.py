@@ -75,20 +75,36 @@ class Outcome:
     run: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Choice:
+    """What was chosen on the other split.
+
+    Parameters
+    ----------
+    stages
+        Of every cell.
+    failures
+        Why some cells have none, by their place.
+    tried
+        A record of every setting.
+    spent
+        What it took.
+    """
+
+    stages: list[tuple[StageSettings, ...]]
+    failures: dict[int, str]
+    tried: list[dict[str, Any]]
+    spent: Spent
+
+
 def chosen_on(
     scorings: Scorings,
     cells: Sequence[Cell],
     plan: Study,
     measures: Sequence[Measure],
     progress: Progress,
-) -> tuple[list[tuple[StageSettings, ...]], dict[int, str], list[dict[str, Any]]]:
-    """Choose the settings of every cell on the other split.
-
-    Returns
-    -------
-    tuple
-        The stages of every cell, why some have none, and a record of everything that was tried.
-    """
+) -> Choice:
+    """Choose the settings of every cell on the other split."""
     task = scorings.task
     points = [
         (place, stages)
@@ -104,7 +120,9 @@ def chosen_on(
         scorings,
         lambda done, total: progress(what, done, total),
     )
-    for places, position, _ in found:
+    total = Spent()
+    for places, position, spent in found:
+        total += spent
         for point in places:
             if isinstance(position, Failure):
                 failures[point] = position.reason
@@ -141,7 +159,7 @@ def chosen_on(
             }
             for point in own
         ]
-    return chosen, failed, tried
+    return Choice(chosen, failed, tried, total)
 
 
 def measured_on(

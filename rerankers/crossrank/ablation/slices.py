@@ -29,6 +29,8 @@ AREA_BINS = (
     (0.05, 0.2, "5–20 %"),
     (0.2, 2, "20 % and more"),
 )
+FEWEST_CLUSTERS = 5
+"""A group of fewer gets no interval."""
 
 Floats = NDArray[np.float64]
 
@@ -137,7 +139,9 @@ def slice_gains(
             significance.confidence,
             significance.seed,
         )
-        lows, highs = low.reshape(means.shape), high.reshape(means.shape)
+        enough = np.tile((sizes > 0).sum(axis=1) >= FEWEST_CLUSTERS, (len(differences), 1))
+        lows = np.where(enough, low.reshape(means.shape), np.nan)
+        highs = np.where(enough, high.reshape(means.shape), np.nan)
     return [
         tuple(
             SliceGain(

@@ -7,6 +7,7 @@ makes them once, and one matrix product gives the statistic of every test.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,7 +97,8 @@ def t_tests(after: Floats, before: Floats) -> Floats:
     """
     from scipy.stats import ttest_rel
 
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # equal differences: p is 0 or NaN
         return np.asarray(ttest_rel(after, before, axis=1).pvalue, np.float64)
 
 
@@ -106,7 +108,7 @@ def bootstrap_intervals(
     """Return ``[T]`` lower and upper ends of percentile intervals around mean differences.
 
     Clusters are drawn with replacement by `scipy.stats.bootstrap`; the statistic is the sum of
-    their differences over the number of their queries.
+    their differences over the number of their queries (the observed one where none was drawn).
 
     Parameters
     ----------
@@ -122,6 +124,8 @@ def bootstrap_intervals(
     from scipy.stats import bootstrap
 
     count = sums.shape[1]
+    with np.errstate(invalid="ignore"):
+        observed = (sums.sum(axis=1) / sizes.sum(axis=1))[:, None]
     distinct, which = np.unique(sizes, axis=0, return_inverse=True)
 
     def means(drawn: NDArray[np.int64], axis: int) -> Floats:
@@ -129,8 +133,9 @@ def bootstrap_intervals(
         places = flat + count * np.arange(len(flat))[:, None]
         times = np.bincount(places.ravel(), minlength=flat.size).reshape(flat.shape)
         times = times.astype(np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = (sums @ times.T) / (distinct @ times.T)[which.ravel()]
+        drawn_sizes = (distinct @ times.T)[which.ravel()]
+        there = drawn_sizes > 0
+        found = np.where(there, sums @ times.T, observed) / np.where(there, drawn_sizes, 1.0)
         return np.asarray(found.reshape(len(sums), *drawn.shape[:-1]))
 
     found = bootstrap(

@@ -18,7 +18,7 @@ from crossrank.ablation.folder import open_folder, resumed
 from crossrank.ablation.grid import count_cells, spread
 from crossrank.ablation.result import AblationResult
 from crossrank.ablation.run import Run, chosen_on, estimate, measured_on
-from crossrank.ablation.scorings import BLOCK_QUERIES, Scorings
+from crossrank.ablation.scorings import BLOCK_QUERIES, Scorings, Spent
 from crossrank.ablation.settings import Cell, StageSettings
 from crossrank.ablation.tree import check_networkx
 from crossrank.contract import Context, Progress
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def ablate(
     study: str | Path | Mapping[str, Any] | Pipeline | None = None,
-    report: Split | None = None,
+    data: Split | None = None,
     tune: Split | None = None,
     *,
     variants: str | Sequence[str] = "as_given",
@@ -58,7 +58,7 @@ def ablate(
     study
         A configuration (the path of a TOML file, or a mapping with the same keys, where
         collections, qrels and candidates may be ready objects), or a `crossrank.Pipeline`.
-    report, tune
+    data, tune
         For a pipeline: what is measured on, and where `search` chooses.
     variants, grid, search
         For a pipeline: ``"leave_one_out"``, ``"add_one_in"``, …; axes such as
@@ -103,28 +103,30 @@ def ablate(
         runs, cache = bool(kept.get("runs")), kept.get("cache", True)
         yes = True
     else:
-        plan = _plan(study, report, tune, variants, grid, search, root, settings)
+        plan = _plan(study, data, tune, variants, grid, search, root, settings)
     _check_size(plan, yes)
     show = as_progress(progress)
     cells = spread(plan.grids, plan.stages)
     kept_scores = _cache(plan, cache)
     work = _prepare(plan, cells, kept_scores, show)
+    _check_room(kept_scores, work)
     folder = None
     if output is not None:
         folder = open_folder(Path(output), plan, kept_scores, runs, resume is not None)
-    _check_room(kept_scores, work)
 
     measures = parse_measures(plan.metrics)
     opened = time.perf_counter()
     tried: list[dict[str, Any]] = []
     chosen: dict[tuple[str, str | None], list[tuple[StageSettings, ...]]] = {}
     failures: dict[tuple[str, str | None], dict[int, str]] = {}
+    choosing = Spent()
     for run in work:
         place = run.task.direction, run.task.encoder
         if run.tune is not None:
-            picked, failed, log_of = chosen_on(run.tune, run.cells, plan, measures, show)
-            chosen[place], failures[place] = picked, failed
-            tried += log_of
+            found = chosen_on(run.tune, run.cells, plan, measures, show)
+            chosen[place], failures[place] = found.stages, found.failures
+            tried += found.tried
+            choosing += found.spent
         else:
             chosen[place], failures[place] = [cell.stages for cell in run.cells], {}
     tuned = time.perf_counter()
@@ -161,6 +163,11 @@ def ablate(
             "choosing": tuned - opened,
             "running": measured - tuned,
         },
+        "choosing": {
+            "scorer_calls": choosing.calls,
+            "pairs_scored": choosing.scored,
+            "pairs_from_cache": choosing.from_cache,
+        },
         "cache": None if kept_scores is None else str(kept_scores.folder),
     }
     result = result_of(plan, work, outcomes, measures, tried, record)
@@ -171,7 +178,7 @@ def ablate(
 
 def _plan(
     study: str | Path | Mapping[str, Any] | Pipeline | None,
-    report: Split | None,
+    data: Split | None,
     tune: Split | None,
     variants: str | Sequence[str],
     grid: Mapping[str, Sequence[Any]] | None,
@@ -184,7 +191,7 @@ def _plan(
     if not isinstance(study, Pipeline):
         extra = [
             name
-            for name, value in (("report", report), ("tune", tune), ("grid", grid))
+            for name, value in (("data", data), ("tune", tune), ("grid", grid))
             if value is not None
         ]
         extra += ["search"] if search is not None else []
@@ -195,13 +202,13 @@ def _plan(
                 "the configuration"
             )
         return read_study(study, root)
-    if report is None:
-        raise InputError("ablate: a pipeline needs report=Split(queries, gallery, qrels)")
+    if data is None:
+        raise InputError("ablate: a pipeline needs data, a Split(queries, gallery, qrels)")
     stages = [StageSettings.of(stage) for stage in study.stages]
     config: dict[str, Any] = {
         "stages": {each.name: {"reranker": each.reranker, **each.values} for each in stages},
         "grid": {"stages": [each.name for each in stages], "variants": variants, **(grid or {})},
-        "data": {"report": _table(report)},
+        "data": {"report": _table(data)},
         **settings,
     }
     if tune is not None:
@@ -220,10 +227,12 @@ def _check_size(plan: Study, yes: bool) -> None:
     """Ask before many runs, with what they would take."""
     directions = len(plan.directions or ("",))
     cells = sum(map(count_cells, plan.grids))
-    if not cells:
-        raise InputError("ablate: the grid is empty")
-    points = math.prod(len(v) for axes in plan.tune_axes.values() for v in axes.values())
-    total = cells * (1 + (points if plan.tune_axes else 0)) * directions
+    points = cells * _points(plan, list(plan.tune_axes))
+    if cells <= MOST_RUNS:  # few enough to look at each
+        members = spread(plan.grids, plan.stages)
+        cells = len(members)
+        points = sum(_points(plan, [stage.name for stage in c.stages]) for c in members)
+    total = directions * (cells + (points if plan.tune_axes else 0))
     if total <= MOST_RUNS or yes:
         return
     encoder = plan.encoders[0]
@@ -231,11 +240,17 @@ def _check_size(plan: Study, yes: bool) -> None:
     scorers = len(plan.stages)
     raise InputError(
         f"ablate: {cells:,} cells"
-        + (f" × {points:,} settings to choose from" if plan.tune_axes else "")
-        + (f" × {directions} directions" if directions > 1 else "")
+        + (f" with {points:,} settings to choose from" if plan.tune_axes else "")
+        + (f", in {directions} directions," if directions > 1 else "")
         + f" are up to {total:,} runs: {estimate(task, total, scorers)}; "
         "say --yes (yes=True) to run them, or make the grid smaller"
     )
+
+
+def _points(plan: Study, stages: Sequence[str]) -> int:
+    """Return how many settings `[tune]` allows some stages."""
+    axes = [plan.tune_axes.get(name, {}) for name in stages]
+    return math.prod(len(values) for each in axes for values in each.values())
 
 
 def _cache(plan: Study, wish: ScoreCache | str | Path | bool) -> ScoreCache | None:
