@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,18 +74,22 @@ def recall(similarity: NDArray[np.float32], owners: NDArray[np.int64]) -> dict[s
     }
 
 
-def mined(split: Split, direction: str, depth: int, captions: int, path: Path) -> cr.Candidates:
+def mined(
+    split: Split, direction: str, depth: int, captions: Sequence[int], path: Path
+) -> cr.Candidates:
     """Return each query's nearest of the whole split, from a file if there is one.
 
     Parameters
     ----------
     captions
-        How many captions of each picture ask, in t2i.
+        Which captions of each picture ask, in t2i.
     """
     queries, gallery = split.sides(direction)
     chosen = list(range(len(queries)))
     if direction == "t2i":
-        chosen = [row for row, id in enumerate(queries.ids) if int(id.rsplit("#", 1)[1]) < captions]
+        chosen = [
+            row for row, id in enumerate(queries.ids) if int(id.rsplit("#", 1)[1]) in captions
+        ]
     if not path.exists():
         found = cr.search(queries.take(chosen, ["embedding"]), gallery, depth=depth)
         assert found.scores is not None

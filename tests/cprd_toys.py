@@ -12,10 +12,11 @@ from crossrank.testing import make_collection
 from crossrank_cprd.mining import TaughtLists
 from crossrank_cprd.pairs import Pairs, Side
 from crossrank_cprd.student import Student, StudentSizes
+from crossrank_cprd.summary import find_anchors
 from crossrank_cprd.teacher import teacher_scores
 from crossrank_cprd.trainer import Lesson
 
-IMAGE, TEXT = ("regions", "tokens"), ("words", "tokens")
+ANCHORS = 9
 PICTURES, CAPTIONS = 12, 2
 
 
@@ -55,12 +56,11 @@ def split(seed: int = 0) -> tuple[cr.Collection, cr.Collection, torch.Tensor]:
     return images.with_features(truth=truth), texts.with_features(truth=truth[owners]), owners
 
 
-def student(seed: int = 0, hidden: int = 8) -> Student:
+def student(seed: int = 0) -> Student:
     """Return a fresh student of the toy splits."""
     torch.manual_seed(seed)
-    return Student(
-        StudentSizes(embedding=16, image=2 * (24 + 16), text=2 * (20 + 16), hidden=hidden)
-    )
+    sizes = StudentSizes(embedding=16, token=16, anchors=ANCHORS, hidden=8)
+    return Student(sizes, find_anchors(split()[1], ANCHORS))
 
 
 def lesson(seed: int = 0) -> Lesson:
@@ -75,5 +75,6 @@ def lesson(seed: int = 0) -> Lesson:
         lists = cr.search(queries, gallery, depth=10, engine="numpy")
         scores = teacher_scores(Hidden(), lists, queries, gallery)
         taught.append(TaughtLists.of(lists, scores, of, to))
-    pairs = Pairs(Side.of(images, IMAGE), Side.of(texts, TEXT), owners)
+    anchors = student().anchors.numpy()
+    pairs = Pairs(Side.of(images, anchors), Side.of(texts, anchors), owners)
     return Lesson(pairs, taught[0], taught[1], fingerprint=f"toy {seed}")

@@ -155,13 +155,15 @@ class TaughtLists:
 
     def hardest(self, queries: Tensor, candidates: Tensor, count: int) -> TaughtLists:
         """Return the K hardest negatives of every pool, by embeddings ``[Q, D]`` and ``[N, D]``."""
-        if count >= self.index.shape[1]:
+        taught = self.usable.any(dim=1).nonzero().flatten()
+        if count >= self.index.shape[1] or not len(taught):
             return self
         parts = []
-        for rows in torch.split(torch.arange(len(queries)), CHUNK):
+        for rows in torch.split(taught, CHUNK):
             pool, usable = self.index[rows], self.usable[rows]
             similarity = torch.einsum("bd,bpd->bp", queries[rows], candidates[pool])
             mined = hardest(similarity, usable, count)
             scores = self.scores[rows].gather(1, mined.columns)
             parts.append((pool.gather(1, mined.columns), scores, mined.mask))
-        return TaughtLists(*(torch.cat(each) for each in zip(*parts, strict=True)))
+        found = TaughtLists(*(torch.cat(each) for each in zip(*parts, strict=True)))
+        return found.spread(taught, len(self.index))

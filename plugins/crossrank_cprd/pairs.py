@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
@@ -30,10 +30,10 @@ class Side:
     summary: Tensor
 
     @classmethod
-    def of(cls, items: cr.Collection, features: Sequence[str]) -> Side:
-        """Read a collection."""
+    def of(cls, items: cr.Collection, anchors: NDArray[np.float32]) -> Side:
+        """Read a collection with ``embedding`` and ``tokens``."""
         embedding = torch.from_numpy(np.array(items["embedding"], np.float32))
-        return cls(embedding, torch.from_numpy(summaries(items, features)))
+        return cls(embedding, torch.from_numpy(summaries(items, anchors)))
 
     def __len__(self) -> int:
         return len(self.embedding)

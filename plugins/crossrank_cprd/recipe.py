@@ -50,16 +50,16 @@ class Recipe:
 
     objective: str = "cprd"
     seed: int = 0
-    epochs: int = 8
+    epochs: int = 2
     batch: int = 250
-    rate: float = 1e-3
+    rate: float = 3e-4
     decay: float = 0.05
-    weight: float = 1.0
+    weight: float = 0.025
     hardest: int = 32
-    threshold: float = 0.0
+    threshold: float = -1.0
     tau: float = 0.05
     teacher_tau: float = 1.0
-    contrast: float = 1.0
+    contrast: float = 0.1
     contrast_tau: float = 0.05
     soft: float = 0.3
     soft_tau: float = 0.1

@@ -16,6 +16,8 @@ from crossrank_cprd.embedding import embed
 from crossrank_cprd.parameters import CprdParameters
 from crossrank_cprd.saving import Card, load_card, load_student
 
+READS = ("embedding", "tokens")
+
 
 @dataclass(frozen=True, slots=True)
 class CprdState:
@@ -46,8 +48,8 @@ class CprdReranker(cr.Reranker):
         name="cprd",
         summary="inner product of a student distilled from other rerankers",
         paper="Contrastive Partial Ranking Distillation, CVPR 2024",
-        query_features=("embedding",),
-        candidate_features=("embedding",),
+        query_features=READS,
+        candidate_features=READS,
         directions=("t2i", "i2t"),
         trained=True,
         extra="cprd",
@@ -64,13 +66,11 @@ class CprdReranker(cr.Reranker):
         return cr.fingerprint([type(self).__qualname__, self.card.weights])
 
     def needs(self, context: cr.Context) -> Needs:
-        """Return the features the student was trained on; `prepare` alone reads them."""
-        queries = ("embedding", *self.card.parts(context.queries.modality))
-        gallery = ("embedding", *self.card.parts(context.gallery.modality))
-        return Needs(queries, gallery, tuple(dict.fromkeys((*queries, *gallery))))
+        """Return what `prepare` embeds; blocks carry nothing."""
+        return Needs(READS, READS, READS)
 
     def prepare(self, context: cr.Context) -> CprdState:
-        """Embed what occurs; the gallery's embeddings are kept in the cache folder."""
+        """Embed everything that occurs, once."""
         for side in (context.queries, context.gallery):
             if None not in (side.encoder, self.card.encoder) and side.encoder != self.card.encoder:
                 raise FeatureMismatchError(
@@ -83,8 +83,8 @@ class CprdReranker(cr.Reranker):
         asked = np.unique(asked[lists.mask.any(axis=1)])
         listed = np.unique(lists.index[lists.mask])
         student = load_student(self.params.student)
-        queries = embed(student, self.card, context.queries, asked)
-        candidates = embed(student, self.card, context.gallery, listed)
+        queries = embed(student, context.queries, asked)
+        candidates = embed(student, context.gallery, listed)
         return CprdState(
             queries,
             candidates,

@@ -24,8 +24,6 @@ class Card:
 
     Parameters
     ----------
-    image, text
-        The features whose parts are summarised, per side; ``embedding`` is always read.
     sizes
         See `crossrank_cprd.student.StudentSizes`.
     encoder
@@ -36,24 +34,16 @@ class Card:
         Anything JSON can hold: recipe, teacher, data, figures.
     """
 
-    image: tuple[str, ...]
-    text: tuple[str, ...]
     sizes: Mapping[str, Any]
     encoder: str | None
     weights: str
     about: Mapping[str, Any]
-
-    def parts(self, modality: str) -> tuple[str, ...]:
-        """Return the features summarised for one modality."""
-        return self.image if modality == "image" else self.text
 
 
 def save_student(
     student: Student,
     path: str | Path,
     *,
-    image: tuple[str, ...],
-    text: tuple[str, ...],
     encoder: str | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> None:
@@ -65,7 +55,7 @@ def save_student(
         The weights are stored as float16.
     path
         Ends in ``.safetensors``.
-    image, text, encoder, about
+    encoder, about
         See `Card`.
 
     Raises
@@ -78,7 +68,7 @@ def save_student(
     path = _checked(Path(path))
     tensors = {name: each.half().contiguous() for name, each in student.state_dict().items()}
     content = save(tensors)
-    card = Card(image, text, asdict(student.sizes), encoder, _digest(content), dict(about or {}))
+    card = Card(asdict(student.sizes), encoder, _digest(content), dict(about or {}))
     partial = path.with_suffix(".partial")
     try:
         partial.write_bytes(content)
@@ -103,8 +93,7 @@ def load_card(path: str | Path) -> Card:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found.pop("format") != FORMAT:
             raise ValueError("another format")
-        image, text = tuple(found.pop("image")), tuple(found.pop("text"))
-        return Card(image=image, text=text, **found)
+        return Card(**found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"cprd: {path} describes no student: {error}; write one with examples/train_cprd.py"

@@ -15,14 +15,20 @@ import pytest
 import torch
 
 import crossrank as cr
-from cprd_toys import IMAGE, TEXT, split, student
-from crossrank.errors import FeatureMismatchError, MissingFeatureError, ParameterError, StoreError
+from cprd_toys import ANCHORS, split, student
+from crossrank.errors import (
+    FeatureMismatchError,
+    InputError,
+    MissingFeatureError,
+    ParameterError,
+    StoreError,
+)
 from crossrank.testing import check_reranker
 from crossrank_cprd.embedding import as_base, embed
 from crossrank_cprd.reranker import CprdReranker
 from crossrank_cprd.saving import load_card, load_student, save_student
 from crossrank_cprd.student import Student, StudentSizes
-from crossrank_cprd.summary import summaries
+from crossrank_cprd.summary import find_anchors, summaries
 
 
 def taught(seed: int = 0) -> Student:
@@ -39,7 +45,7 @@ def taught(seed: int = 0) -> Student:
 
 def saved(folder: Path, encoder: str | None = None) -> Path:
     path = folder / "student.safetensors"
-    save_student(taught(), path, image=IMAGE, text=TEXT, encoder=encoder, about={"seed": 0})
+    save_student(taught(), path, encoder=encoder, about={"seed": 0})
     return path
 
 
@@ -53,21 +59,44 @@ def test_conformance(check: Callable[[], None]) -> None:
     check()
 
 
-def test_a_summary_is_mean_and_maximum() -> None:
+def test_a_summary_is_the_mean_and_the_best_match_of_every_anchor() -> None:
     images, _, _ = split()
-    found = summaries(images, IMAGE)
+    anchors = np.random.default_rng(0).normal(size=(5, 16)).astype(np.float32)
+    found = summaries(images, anchors)
     for row in range(len(images)):
-        parts = [images[name][row] for name in IMAGE]
-        expected = np.concatenate([v for p in parts for v in (p.mean(axis=0), p.max(axis=0))])
-        np.testing.assert_allclose(found[row], expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(summaries(images, IMAGE, np.array([3, 1])), found[[3, 1]])
+        tokens = images["tokens"][row]
+        best = [max(float(token @ anchor) for token in tokens) for anchor in anchors]
+        np.testing.assert_allclose(found[row], [*tokens.mean(axis=0), *best], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(summaries(images, anchors, np.array([3, 1])), found[[3, 1]])
 
 
-def test_an_item_without_parts_is_summarised_by_zeros() -> None:
-    items = cr.Collection(
-        ["a", "b", "c"], "image", regions=cr.Ragged(np.ones((3, 2), np.float32), [1, 0, 2])
-    )
-    np.testing.assert_array_equal(summaries(items, ("regions",)), [[1] * 4, [0] * 4, [1] * 4])
+def test_an_item_without_tokens_is_summarised_by_zeros() -> None:
+    tokens = cr.Ragged(np.ones((3, 2), np.float32), [1, 0, 2])
+    items = cr.Collection(["a", "b", "c"], "image", tokens=tokens)
+    anchors = np.array([[3.0, 4.0]], np.float32)
+    np.testing.assert_array_equal(summaries(items, anchors), [[1, 1, 7], [0, 0, 0], [1, 1, 7]])
+
+
+def test_anchors_are_what_words_lie_around() -> None:
+    chance = np.random.default_rng(0)
+    centres = np.eye(4, dtype=np.float32)
+    words = centres[np.arange(200) % 4] + 0.05 * chance.normal(size=(200, 4))
+    words = (words / np.linalg.norm(words, axis=1, keepdims=True)).astype(np.float32)
+    texts = cr.Collection(range(100), "text", tokens=cr.Ragged(words, [2] * 100))
+    anchors = find_anchors(texts, 40)
+    np.testing.assert_allclose(np.linalg.norm(anchors, axis=1), 1, rtol=1e-5)
+    assert (anchors.max(axis=1) > 0.95).all()
+    assert np.array_equal(anchors, find_anchors(texts, 40))
+    assert not np.array_equal(anchors, find_anchors(texts, 40, seed=1))
+    with pytest.raises(InputError, match="300 anchors need as many tokens; the texts have 200"):
+        find_anchors(texts, 300)
+
+
+def test_anchors_of_another_size_are_refused() -> None:
+    with pytest.raises(
+        ParameterError, match=r"anchors are \(3, 2\), the student's sizes say \(9, 4\)"
+    ):
+        Student(StudentSizes(4, 4, anchors=9), np.zeros((3, 2), np.float32))
 
 
 def test_embedding_is_the_towers_own_formula() -> None:
@@ -75,7 +104,7 @@ def test_embedding_is_the_towers_own_formula() -> None:
     images, _, _ = split()
     tower = pupil.image
     weights = {name: each.double() for name, each in tower.state_dict().items()}
-    summary = torch.from_numpy(summaries(images, IMAGE)).double()
+    summary = torch.from_numpy(summaries(images, pupil.anchors.numpy())).double()
     p = (summary - weights["mean"]) / weights["spread"]
     e = torch.from_numpy(images["embedding"]).double()
     hidden = torch.cat([4 * e, p], dim=1) @ weights["hidden.weight"].T + weights["hidden.bias"]
@@ -91,13 +120,13 @@ def test_it_reranks_by_the_inner_product_of_its_embeddings() -> None:
     lists = cr.search(texts, images, depth=7, engine="numpy")
     stage = cr.Stage("cprd", params={"student": str(shared())}, fusion=cr.Replace())
     found = cr.Pipeline(stage).rerank(lists, texts, images).to_similarity()
-    pupil, card = load_student(shared()), load_card(shared())
-    expected = embed(pupil, card, texts) @ embed(pupil, card, images).T
+    pupil = load_student(shared())
+    expected = embed(pupil, texts) @ embed(pupil, images).T
     listed = np.isfinite(found)
     assert listed.sum() == 7 * len(texts)
     np.testing.assert_allclose(found[listed], expected[listed], atol=1e-5)
     # as a base matcher it finds what reranking everything would put first
-    best = cr.search(as_base(pupil, card, texts), as_base(pupil, card, images), 1, engine="numpy")
+    best = cr.search(as_base(pupil, texts), as_base(pupil, images), 1, engine="numpy")
     assert best.index[:, 0].tolist() == expected.argmax(axis=1).tolist()
 
 
@@ -106,7 +135,8 @@ def test_saved_and_loaded_it_is_the_same_to_half_precision(tmp_path: Path) -> No
     for name, each in before.items():
         assert torch.equal(after[name], each.half().float()), name
     card = load_card(tmp_path / "student.safetensors")
-    assert (card.image, card.text, card.about) == (IMAGE, TEXT, {"seed": 0})
+    assert card.about == {"seed": 0}
+    assert card.sizes["anchors"] == ANCHORS
     assert sorted(each.name for each in tmp_path.iterdir()) == [
         "student.json",
         "student.safetensors",
@@ -116,7 +146,7 @@ def test_saved_and_loaded_it_is_the_same_to_half_precision(tmp_path: Path) -> No
 def test_the_fingerprint_is_that_of_the_weights(tmp_path: Path) -> None:
     here, there = CprdReranker(student=shared()), CprdReranker(student=saved(tmp_path))
     assert here.fingerprint() == there.fingerprint()
-    save_student(taught(1), tmp_path / "other.safetensors", image=IMAGE, text=TEXT)
+    save_student(taught(1), tmp_path / "other.safetensors")
     other = CprdReranker(student=tmp_path / "other.safetensors")
     assert here.fingerprint() != other.fingerprint()
 
@@ -167,23 +197,26 @@ def test_features_of_another_encoder_are_refused(tmp_path: Path) -> None:
 def test_features_that_are_missing_or_of_another_size_are_refused() -> None:
     images, texts, _ = split()
     short = cr.Collection(images.ids, "image", embedding=images["embedding"])
-    with pytest.raises(MissingFeatureError, match="regions"):
+    with pytest.raises(MissingFeatureError, match="tokens"):
         rerank(shared(), texts, short)
-    wide = images.with_features(regions=cr.Ragged(np.ones((12, 3), np.float32), [1] * 12))
-    with pytest.raises(FeatureMismatchError, match="embeddings of 16 and summaries of 38 numbers"):
-        rerank(shared(), texts, wide)
+    wide = [
+        each.with_features(tokens=cr.Ragged(np.ones((len(each), 3), np.float32), [1] * len(each)))
+        for each in (texts, images)
+    ]
+    with pytest.raises(FeatureMismatchError, match="embeddings of 16 and tokens of 3 numbers"):
+        rerank(shared(), *wide)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"image": 0}, "must be at least 1"),
+        ({"anchors": 0}, "must be at least 1"),
         ({"dropout": 0.5}, r"dropout is 0\.5"),
     ],
 )
 def test_sizes_are_checked(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        StudentSizes(**{"embedding": 4, "image": 4, "text": 4, **arguments})  # type: ignore[arg-type]
+        StudentSizes(**{"embedding": 4, "token": 4, **arguments})  # type: ignore[arg-type]
 
 
 def test_importing_the_package_imports_no_torch() -> None:
