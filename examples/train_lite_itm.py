@@ -134,15 +134,7 @@ def joined(members: list[LiteItm]) -> LiteItm:
 def measure(given: argparse.Namespace) -> None:
     """Choose the weights on val, measure test once."""
     path = given.out / "lite_itm.safetensors"
-    mack = None if given.mack is None else chosen_by_mack(given.mack)
-    splits = {
-        name: Encoded(
-            cr.Collection.open(given.work / f"images_{name}"),
-            cr.Collection.open(given.work / f"words_{name}"),
-            mack,
-        )
-        for name in ("val", "test")
-    }
+    splits = {name: open_split(given, name) for name in ("val", "test")}
     fusion = choose(splits["val"], weights=path)
     tables = {name: report(split, fusion, weights=path) for name, split in splits.items()}
     figures = {
@@ -159,10 +151,7 @@ def measure(given: argparse.Namespace) -> None:
 def speed(given: argparse.Namespace, depth: int = 32) -> None:
     """Print how many pairs of the test split are scored per second, projection included."""
     torch.set_num_threads(1)
-    split = Encoded(
-        cr.Collection.open(given.work / "images_test"),
-        cr.Collection.open(given.work / "words_test"),
-    )
+    split = open_split(given, "test")
     path = given.out / "lite_itm.safetensors"
     for direction in DIRECTIONS:
         for members in (1, None):
@@ -176,13 +165,19 @@ def speed(given: argparse.Namespace, depth: int = 32) -> None:
             print(f"{direction}, members {members or 'all'}: {pairs / seconds:,.0f} pairs/s")
 
 
-def chosen_by_mack(work: Path) -> dict[str, Any]:
-    """Return what MACK's script chose on val, on top of filip, with its banks as paths."""
-    choice = json.loads((work / "choice.json").read_text(encoding="utf-8"))
-    return {
-        name: {**choice[name], "bank": work / choice[name]["bank"]}
-        for name in (f"filip-{direction}" for direction in DIRECTIONS)
-    }
+def open_split(given: argparse.Namespace, name: str) -> Encoded:
+    """Return a split, with what MACK's script chose on val and the concepts it found."""
+    pictures = cr.Collection.open(given.work / f"images_{name}")
+    texts = cr.Collection.open(given.work / f"words_{name}")
+    if given.mack is None:
+        return Encoded(pictures, texts)
+    concepts = cr.Collection.open(given.mack / f"texts_{name}")["concepts"]
+    chosen = {}
+    for direction in DIRECTIONS:
+        text = (given.mack / f"choice_{direction}.json").read_text(encoding="utf-8")
+        best = json.loads(text)["filip"]
+        chosen[direction] = {**best, "bank": given.mack / best["bank"]}
+    return Encoded(pictures, texts.with_features(concepts=concepts), chosen)
 
 
 def flat(table: BothDirections) -> dict[str, Any]:
