@@ -176,10 +176,12 @@ def _model(source: Source, dtype: str, local: bool) -> Any:
         ignore_mismatched_sizes=True,  # they are refused below, with a message that says which
         **where,
     )
-    for name, stored, made in sorted(report["mismatched_keys"]):
+    for entry in report["mismatched_keys"]:  # names, or names with both shapes
+        name, *shapes = (entry,) if isinstance(entry, str) else entry
+        sizes = " and ".join(str(list(shape)) for shape in shapes)
         raise _IncompleteError(
-            f"{name} is {list(stored)} in the weights, but {list(made)} by config.json; correct "
-            "the sizes there, such as vision_config.image_size"
+            f"{name} has another shape than config.json says{sizes and f' ({sizes})'}; correct the "
+            "sizes there, such as vision_config.image_size"
         )
     lacking = sorted(report["missing_keys"])
     if lacking:

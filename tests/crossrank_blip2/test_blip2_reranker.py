@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import crossrank as cr
 import tiny_blip2
@@ -123,7 +124,7 @@ def test_pairs_go_by_length_across_queries(backend: CountingBackend, images: cr.
         assert bool((tokens.lengths >= tokens.ids.shape[1] - 1).all()), "more than one length apart"
         return plain(embeds, tokens)
 
-    backend.itm_logits = noting  # type: ignore[method-assign]
+    backend.itm_logits = noting  # type: ignore[method-assign,assignment]
     run(Blip2Reranker(model=backend, batch_size=8), queries, images)
     assert widths == sorted(widths)
 
@@ -192,6 +193,11 @@ def test_an_item_without_its_content_is_named(
 class Watching(Blip2Reranker):
     """Notes what each intervention surrounds, and asks for boxes."""
 
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.watched: list[tuple[Any, Any]] = []
+        self.open = False
+
     def image_features(self, images: cr.Collection) -> tuple[str, ...]:
         return ("boxes",)
 
@@ -206,7 +212,7 @@ class Watching(Blip2Reranker):
     @contextmanager
     def _watched(self, state: Any, image_rows: Any, image_embeds: Any) -> Iterator[None]:
         assert len(state.extra) == len(state.images.rows)
-        self.__dict__.setdefault("watched", []).append((image_rows, image_embeds))
+        self.watched.append((image_rows, image_embeds))
         self.open = True
         yield
         self.open = False
@@ -218,11 +224,8 @@ def test_an_intervention_surrounds_every_cross_attention(
 ) -> None:
     model = tiny_blip2.make_model()
     reranker = Watching(model=model, tokenizer=tokenizer, batch_size=5)
-    reranker.open = False
-    own = {
-        path: reranker.backend(cr.Context(texts, images, None, "t2i")).image_embeds(pixels)[0]  # type: ignore[arg-type]
-        for path, pixels in _pixels(model, tokenizer, images)
-    }
+    own = dict(_embeds(CountingBackend(model, tokenizer), images))
+    shuffled = images.take(np.random.default_rng(0).permutation(len(images)))
     calls: list[int] = []
 
     def hook(module: Any, args: Any, kwargs: Any) -> None:
@@ -231,22 +234,20 @@ def test_an_intervention_surrounds_every_cross_attention(
         calls.append(len(rows))
         assert len(rows) == len(embeds) == len(kwargs["hidden_states"])
         for row, embed in zip(rows, embeds, strict=True):
-            np.testing.assert_allclose(embed, own[images["path"][row]].detach(), atol=1e-5)
+            np.testing.assert_allclose(embed, own[shuffled["path"][row]], atol=1e-5)
 
     hook_on = model.qformer.encoder.layer[0].crossattention
     hook_on.register_forward_pre_hook(hook, with_kwargs=True)
-    shuffled = images.take(np.random.default_rng(0).permutation(len(images)))
-    images = shuffled
     sides = (texts, shuffled) if direction == "t2i" else (shuffled, texts)
     run(reranker, *sides)
     assert sum(calls) == len(images) + len(texts) * len(images)
     assert max(calls) == 5
 
 
-def _pixels(model: Any, tokenizer: Any, images: cr.Collection) -> Iterator[tuple[str, Any]]:
-    backend = CountingBackend(model, tokenizer)
+@torch.no_grad()
+def _embeds(backend: CountingBackend, images: cr.Collection) -> Iterator[tuple[str, torch.Tensor]]:
     for path in images["path"]:
-        yield path, backend.pixels([cr.open_image(Path(path))])
+        yield path, backend.image_embeds(backend.pixels([cr.open_image(Path(path))]))[0]
 
 
 def test_features_that_a_subclass_reads_must_be_there(
