@@ -59,7 +59,7 @@ def word_attention(
     cells, _ = state.pictures.padded(np.array([picture]))
     words, _ = state.texts.padded(np.array([text]))
     maps, gates = [], []
-    for place, member in enumerate(network.members):
+    for place, member in enumerate(network.attentions):
         own_cells, own_words = cells[:, :, place], words[:, :, place]
         similarity = (own_words[0] @ own_cells[0].T)[None, None]
         maps.append(member.word_attention(similarity)[0, 0])

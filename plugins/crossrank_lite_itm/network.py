@@ -68,6 +68,11 @@ class LiteItm(nn.Module):
             for _ in range(sizes.members)
         )
 
+    @property
+    def attentions(self) -> list[CrossAttention]:
+        """The members."""
+        return [each for each in self.members if isinstance(each, CrossAttention)]
+
     def read_cells(self, regions: Tensor) -> Tensor:
         """Return what the heads of cells read: ``[..., region]``."""
         scaled: Tensor = self.regions(regions)
@@ -83,12 +88,12 @@ class LiteItm(nn.Module):
     def project_cells(self, regions: Tensor) -> Tensor:
         """Return ``[T, members, dim]`` of the raw cells ``[T, region]``, unit rows."""
         read = self.read_cells(regions)
-        return torch.stack([member.cell_head(read) for member in self.members], dim=1)
+        return torch.stack([member.cell_head(read) for member in self.attentions], dim=1)
 
     def project_words(self, words: Tensor, tokens: Tensor) -> Tensor:
         """Return ``[T, members, dim]`` of words ``[T, word]`` and tokens ``[T, token]``."""
         read = self.read_words(words, tokens)
-        return torch.stack([member.word_head(read) for member in self.members], dim=1)
+        return torch.stack([member.word_head(read) for member in self.attentions], dim=1)
 
     def forward(
         self,
@@ -114,7 +119,7 @@ class LiteItm(nn.Module):
         return torch.stack(
             [
                 member(cells[:, :, place], words[:, :, place], cell_mask, word_mask)
-                for place, member in enumerate(self.members)
+                for place, member in enumerate(self.attentions)
             ]
         ).mean(dim=0)
 

@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors import safe_open
 
 import crossrank as cr
@@ -29,8 +31,11 @@ def write_split(folder: Path, name: str, count: int) -> list[str]:
     cells_of, words_of = chance.normal(size=(2, THINGS, 12)).astype(np.float32)
     shown = [chance.choice(THINGS, 2, replace=False) for _ in range(count)]
 
-    def near(vectors: np.ndarray, things: np.ndarray) -> np.ndarray:
-        return vectors[things] + 0.1 * chance.normal(size=(len(things), 12)).astype(np.float32)
+    def near(vectors: NDArray[Any], things: NDArray[Any]) -> NDArray[Any]:
+        found: NDArray[Any] = vectors[things] + 0.1 * chance.normal(size=(len(things), 12)).astype(
+            np.float32
+        )
+        return found
 
     regions = [near(cells_of, each[[0, 0, 1, 1]]) for each in shown]
     words = [near(words_of, each) for each in shown for _ in range(5)]
