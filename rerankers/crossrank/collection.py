@@ -149,11 +149,25 @@ class Collection:
         Parameters
         ----------
         rows
-            ``[M]`` distinct integers.
+            ``[M]`` distinct integers in [0, N).
         features
             Which ones; all of them by default.
+
+        Raises
+        ------
+        InputError
+            If `rows` are something else, such as a mask.
         """
-        chosen = np.asarray(rows, dtype=np.int64)
+        chosen = np.asarray(rows)
+        if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
+            raise InputError(
+                f"Collection.take: rows are {chosen.dtype} of shape {chosen.shape}; give the "
+                "numbers of the rows (numpy.flatnonzero of a mask)"
+            )
+        chosen = chosen.astype(np.int64, copy=False)
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(self)):
+            wrong = chosen[(chosen < 0) | (chosen >= len(self))][0]
+            raise InputError(f"Collection.take: there is no row {wrong} among {len(self)}")
         names = self.features if features is None else features
         taken = {name: _take(self[name], chosen) for name in names}
         return self._derived(tuple(self.ids[row] for row in chosen), taken)

@@ -27,7 +27,10 @@ class StoredArray(np.memmap[Any, np.dtype[Any]]):
 
     def __array_finalize__(self, whole: Any) -> None:
         super().__array_finalize__(whole)
-        self.stamp, self.path = getattr(whole, "stamp", None), getattr(whole, "path", None)
+        # a copy, or what was computed from the array, is no longer the file
+        mapped = getattr(self, "_mmap", None) is not None
+        self.stamp = getattr(whole, "stamp", None) if mapped else None
+        self.path = getattr(whole, "path", None) if mapped else None
 
     @classmethod
     def open(cls, path: Path) -> StoredArray:

@@ -49,6 +49,14 @@ def test_take_copies_rows_of_every_kind() -> None:
     assert images().take([1], ["text"]).features == ("text",)
 
 
+def test_take_refuses_masks_and_rows_that_are_not_there() -> None:
+    with pytest.raises(InputError, match=r"bool of shape \(3,\); give .*flatnonzero"):
+        images().take(np.array([True, False, True]))
+    for row in (3, -1):
+        with pytest.raises(InputError, match=f"no row {row} among 3"):
+            images().take([0, row])
+
+
 def test_a_read_only_view_shares_memory_and_refuses_writing() -> None:
     collection = images()
     view = collection.read_only(["embedding", "tokens"])

@@ -42,6 +42,13 @@ def test_parts_of_a_file_and_arrays_in_memory_are_taken_as_ever(file: Path) -> N
         np.testing.assert_array_equal(take_rows(part, rows), np.asarray(part)[rows])
 
 
+def test_what_is_computed_from_a_file_is_no_longer_the_file(file: Path) -> None:
+    array = StoredArray.open(file)
+    for made in (array * 2, array.copy(), array.astype(np.float64), np.sort(array, axis=0)):
+        assert not is_stored(made)
+        np.testing.assert_array_equal(take_rows(made, np.array([3, 1])), np.asarray(made)[[3, 1]])
+
+
 def test_rows_outside_are_refused(file: Path) -> None:
     array = StoredArray.open(file)
     for rows in ([50], [-1]):
