@@ -61,10 +61,19 @@ def atomic_bytes(path: Path, content: bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
-def remove_partial(folder: Path) -> None:
-    """Remove what a killed process left unfinished in a folder that nobody else writes to."""
-    for path in folder.glob(".*"):
-        path.unlink(missing_ok=True)
+def remove_partial(folder: Path, *names: str) -> None:
+    """Remove what a killed process left unfinished in a folder that nobody else writes to.
+
+    Parameters
+    ----------
+    folder
+        Where.
+    *names
+        Of the files whose unfinished forms are meant; all by default.
+    """
+    for name in names or ("",):
+        for path in folder.glob(f".{name}.*" if name else ".*"):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,8 @@ except ImportError:  # without it, two processes may do the same work; both writ
     fcntl = None  # type: ignore[assignment]
 
 FORMAT, VERSION = "crossrank run", 1
-RESULT = "rankings.safetensors"
+MANIFEST, RESULT = "run.json", "rankings.safetensors"
+FILES = (MANIFEST, RESULT)
 
 logger = logging.getLogger(__name__)
 
@@ -70,15 +71,19 @@ class DurableRun:
         StoreError
             If the folder holds something else, another run, or is held by another process.
         """
+        made = not folder.exists()
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            foreign = {each.name for each in folder.iterdir()} - {"lock"}
-        manifest = folder / "run.json"
+            foreign = [each for each in folder.iterdir() if not _ours(each.name)]
+        manifest = folder / MANIFEST
         if foreign and not manifest.is_file():
             raise StoreError(f"{folder} holds something else already; choose another folder")
         with _held(folder):
+            with disk_errors(folder):
+                remove_partial(folder, *FILES)
+            fresh = not manifest.is_file()
             wanted = {"format": FORMAT, "version": VERSION, **description}
-            if not manifest.is_file():
+            if fresh:
                 atomic_bytes(manifest, (json.dumps(wanted, indent=1) + "\n").encode())
             elif not resume:
                 raise StoreError(
@@ -86,7 +91,27 @@ class DurableRun:
                 )
             else:
                 _check_same(manifest, wanted)
-            yield cls(folder)
+            run = cls(folder)
+            try:
+                yield run
+            except BaseException:
+                if fresh and not run.has_finished_something():
+                    run.forget()
+                    if made:
+                        with suppress(OSError):  # somebody else may have put something there
+                            folder.rmdir()
+                raise
+
+    def has_finished_something(self) -> bool:
+        """Return whether there is anything to go on from."""
+        finished = (self.folder / "blocks").glob("*/*.safetensors")
+        return (self.folder / RESULT).is_file() or any(finished)
+
+    def forget(self) -> None:
+        """Take the run away again: what failed before its first block leaves nothing behind."""
+        self.forget_blocks()
+        for name in (MANIFEST, "lock"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def blocks(self, number: int, stage: str) -> StageBlocks:
         """Return where a stage keeps its blocks."""
@@ -162,7 +187,9 @@ def _digest(scores: Scores, pairs: str) -> str:
 @contextmanager
 def _held(folder: Path) -> Iterator[None]:
     """Keep other processes out; the lock goes with the process, however it ends."""
-    with disk_errors(folder), (folder / "lock").open("a+", encoding="ascii") as lock:
+    with disk_errors(folder):
+        lock = (folder / "lock").open("a+", encoding="ascii")
+    with lock:
         if fcntl is not None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -176,6 +203,11 @@ def _held(folder: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _ours(name: str) -> bool:
+    """Return whether a file is there because a run was stopped before it wrote its manifest."""
+    return name == "lock" or name.startswith(f".{MANIFEST}.")
 
 
 def _check_same(manifest: Path, wanted: Mapping[str, Any]) -> None:

@@ -181,6 +181,7 @@ class Pipeline:
         with DurableRun.open(folder, described, resume) as run:
             result = folder / RESULT
             if result.is_file():
+                run.forget_blocks()
                 return Rankings.open(result)
             try:
                 rankings = self._run(context, query_rows, top_k, score_threshold, resources, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,15 @@ def open_rankings(path: Path) -> Rankings:
         about = json.loads(tensors["about"].tobytes())
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']!r}")
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise StoreError(f"{path} holds no rankings that can be read: {error}") from error
+        return _rebuilt(tensors, about)
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        what = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise StoreError(
+            f"{path} holds no rankings that can be read: {what}; remove it and rerank"
+        ) from error
+
+
+def _rebuilt(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Rankings:
     boolean = ("mask", "seen")
 
     def column(name: str) -> NDArray[Any]:

@@ -146,6 +146,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     for key, kind in expected.items():
         if not isinstance(manifest.get(key), kind):
             raise StoreError(f"{path} lacks {key!r}; encode the collection again")
+    for name, entry in manifest["files"].items():
+        if not isinstance(entry, dict) or not {"bytes", "digest"} <= set(entry):
+            raise StoreError(
+                f"{path} does not say size and digest of {name}; encode the collection again"
+            )
     return manifest
 
 
@@ -176,13 +181,17 @@ def _open_feature(folder: Path, name: str, kind: str, count: int) -> Feature:
 
 
 def _map(path: Path) -> NDArray[Any]:
+    if not path.is_file():
+        raise StoreError(f"{path.parent} lacks its file {path.name}; encode the collection again")
     try:
         array = StoredArray.open(path)
     except (ValueError, OSError, EOFError) as error:
         if "mmap" in str(error) or path.stat().st_size == 0:
             raise StoreError(f"{path} is empty; encode the collection again") from error
+        # numpy goes on about unpickling, which is not what to do
+        what = str(error).partition(". ")[0]
         raise StoreError(
-            f"{path} is not an array file: {error}; encode the collection again"
+            f"{path} is not an array file: {what}; encode the collection again"
         ) from error
     return array
 

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import crossrank as cr
-from crossrank.errors import CrossrankError, PluginError, StoreError
+from crossrank.errors import BudgetError, CrossrankError, PluginError, StoreError
 from crossrank.rankings import Rankings
 from toys import DotReranker
 
@@ -141,6 +142,23 @@ def test_another_run_is_refused(tmp_path: Path) -> None:
         into(tmp_path / "run", top_k=3)
 
 
+def test_what_a_kill_leaves_behind_is_no_hindrance_and_goes(tmp_path: Path) -> None:
+    """Before the manifest was there, and between writing the result and forgetting the blocks."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "lock").write_text("1")
+    (run / ".run.json.ab12").write_text("{")
+    expected = into(run)
+    (run / ".rankings.safetensors.ab12").write_bytes(b"half")
+    (run / "blocks" / "0-dot").mkdir(parents=True)
+    assert into(run) == expected
+    assert sorted(path.name for path in run.iterdir()) == [
+        "lock",
+        "rankings.safetensors",
+        "run.json",
+    ]
+
+
 def test_blocks_of_other_lists_are_not_used(tmp_path: Path) -> None:
     """A block that failed under base_order is tried again, and the next stage sees other lists."""
 
@@ -203,6 +221,15 @@ def test_bad_input_makes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(CrossrankError, match="no base scores"):
         cr.Pipeline(cr.Stage(DotReranker)).rerank_to(tmp_path / "run", CANDIDATES, QUERIES, GALLERY)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_fails_before_its_first_block_leaves_nothing_behind(tmp_path: Path) -> None:
+    """So that the corrected call is not refused as another run."""
+    for folder in (tmp_path / "run", tmp_path):
+        with pytest.raises(BudgetError, match="grant more"):
+            pipeline().rerank_to(folder, CANDIDATES, QUERIES, GALLERY, memory_budget=10)
+        assert list(tmp_path.iterdir()) == []
+    assert into(tmp_path / "run") == whole()
 
 
 def test_no_queries(tmp_path: Path) -> None:
@@ -324,6 +351,10 @@ def test_rankings_survive_a_file(tmp_path: Path) -> None:
     for content in (b"", b"{}", json.dumps({"a": 1}).encode()):
         (tmp_path / "other").write_bytes(content)
         with pytest.raises(StoreError, match="holds no rankings"):
+            Rankings.open(tmp_path / "other")
+    for about in (b"[1]", b'{"format": "crossrank rankings 1", "stages": []}'):
+        save_file({"about": np.frombuffer(about, np.uint8)}, tmp_path / "other")
+        with pytest.raises(StoreError, match=r"holds no rankings .* remove it and rerank"):
             Rankings.open(tmp_path / "other")
 
 

@@ -90,6 +90,14 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "manifest cut": (lambda f: (f / "collection.json").write_text("{"), "cannot be read"),
     "manifest without files": (lambda f: edit_manifest(f, files=None), "lacks 'files'"),
     "unknown kind": (lambda f: edit_manifest(f, features={"size": "tree"}), "unknown kind"),
+    "manifest without sizes": (
+        lambda f: edit_manifest(f, files={"ids.jsonl": {}}),
+        "does not say size and digest of ids",
+    ),
+    "ragged feature without lengths": (
+        lambda f: edit_manifest(f, features={"embedding": "ragged"}),
+        r"lacks its file embedding\.lengths\.npy",
+    ),
     "file replaced": (
         lambda f: (f / "size.npy").write_bytes(b"\0" * (f / "size.npy").stat().st_size),
         "not an array file",
