@@ -54,13 +54,13 @@ class BlockWork:
         """Gather what a block needs."""
         return gathered(self.context, self.needs, self.query_rows, self.lists(rows), self.keep)
 
-    def score(self, block: Block) -> Scores | PluginError:
+    def score(self, block: Block) -> Scores | CrossrankError:
         """Return the scores of a block, or how the scorer failed on it."""
         if not block.mask.any():
             return Scores(np.zeros(block.mask.shape, np.float32))
         try:
             return checked_scores(self.stage, block, self.state)
-        except PluginError as error:
+        except CrossrankError as error:
             return error
 
     def pairs(self, rows: range) -> str:

@@ -235,6 +235,9 @@ class _Parametrised:
                 raise ParameterError(
                     f"{name} has no parameter {given!r}{nearest(given, known) or '; it takes none'}"
                 )
+        for each in dataclasses.fields(self.Parameters):
+            if each.name not in params and each.init and _is_required(each):
+                raise ParameterError(f"{name} needs the parameter {each.name!r}; give it a value")
         try:
             self.params = self.Parameters(**params)
         except TypeError as error:
@@ -243,6 +246,11 @@ class _Parametrised:
     def fingerprint(self) -> str:
         """Return a digest of the plugin's name and parameters."""
         return fingerprint([type(self).__module__, type(self).__qualname__, self.params])
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
 
 
 class Reranker(_Parametrised, ABC):

@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 from crossrank.blocks import ReadAhead, run_blocks
 from crossrank.blockwork import BlockWork
 from crossrank.contract import Scores
-from crossrank.errors import PluginError
+from crossrank.errors import CrossrankError
 from crossrank.resources import Resources
 
-Found: TypeAlias = Iterator[tuple[range, Scores | PluginError]]
+Found: TypeAlias = Iterator[tuple[range, Scores | CrossrankError]]
 Engine: TypeAlias = Callable[[BlockWork, Sequence[range], Resources], Found]
 
 
@@ -33,13 +33,13 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
 
     With one worker, what lies on disk is read while the block before is scored.
     """
-    workers = resources.workers if work.stage.scorer.info.thread_safe else 1
+    workers = resources.within_budget() if work.stage.scorer.info.thread_safe else 1
     stored = work.context.gallery.is_stored(work.needs.candidates)
     ahead = ReadAhead(work.read, blocks) if stored and workers == 1 and len(blocks) > 1 else None
 
     threads = TorchThreads(resources.threads)
 
-    def score(rows: range) -> Scores | PluginError:
+    def score(rows: range) -> Scores | CrossrankError:
         block = work.read(rows) if ahead is None else ahead(rows)
         threads.limit()
         return work.score(block)

@@ -17,7 +17,7 @@ import numpy as np
 
 from crossrank.blockwork import BlockWork
 from crossrank.contract import Scores
-from crossrank.errors import PluginError, missing_package
+from crossrank.errors import CrossrankError, PluginError, missing_package
 from crossrank.progress import silent
 from crossrank.resources import Resources
 
@@ -86,7 +86,7 @@ class ScoreBlocks:
             block = self.work.read(range(int(start), int(stop)))
             self.threads.limit()
             found = self.work.score(block)
-            error = str(found) if isinstance(found, PluginError) else ""
+            error = str(found) if isinstance(found, CrossrankError) else ""
             scores = Scores(np.zeros((0, 0), np.float32)) if error else found
             assert isinstance(scores, Scores)
             abstained = scores.abstained

@@ -7,13 +7,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossrank.blocks import block_bytes
 from crossrank.contract import Progress
 from crossrank.errors import InputError
+from crossrank.fusion import check_finite
 from crossrank.progress import as_progress, silent
 from crossrank.readers import check_positive
 
 POLICIES = ("raise", "base_order")
 ENGINES = ("local", "ray")
+DTYPES = ("float32", "bfloat16", "float16")
 UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
@@ -62,9 +65,19 @@ class Resources:
         for name, value, choices in (
             ("on_error", on_error, POLICIES),
             ("engine", engine, ENGINES),
+            ("dtype", dtype, DTYPES),
         ):
             if value not in choices:
                 raise InputError(f"rerank: {name} is {value!r}; give one of {', '.join(choices)}")
+        if check_finite("rerank", "gpus_per_worker", gpus_per_worker) < 0:
+            raise InputError(
+                f"rerank: gpus_per_worker is {gpus_per_worker!r}; give a number of at least 0"
+            )
+        if engine != "ray" and (ray_address is not None or gpus_per_worker):
+            raise InputError(
+                "rerank: ray_address and gpus_per_worker do nothing without engine='ray'; give it, "
+                "or leave them out"
+            )
         granted = quarter_of_memory() if memory_budget is None else parse_bytes(memory_budget)
         return cls(
             memory_budget=granted,
@@ -79,6 +92,10 @@ class Resources:
             ray_address=ray_address,
             gpus_per_worker=gpus_per_worker,
         )
+
+    def within_budget(self) -> int:
+        """Return how many workers' blocks fit the memory budget together."""
+        return min(self.workers, self.memory_budget // max(1, block_bytes(self.memory_budget)))
 
 
 def usable_cores() -> int:

@@ -15,7 +15,7 @@ from crossrank.blockwork import BlockWork, gathered, guarded
 from crossrank.candidates import Candidates
 from crossrank.contract import Context, Needs, Scores, State
 from crossrank.engines import engine
-from crossrank.errors import PluginError
+from crossrank.errors import CrossrankError
 from crossrank.evidence import Evidence
 from crossrank.fusion import Replace
 from crossrank.ordering import arrange, scatter
@@ -152,7 +152,7 @@ def score_lists(
         else:
             take(rows, known)
     for rows, found in engine(resources)(work, todo, resources):
-        if isinstance(found, PluginError):
+        if isinstance(found, CrossrankError):
             if resources.on_error == "raise":
                 raise found
             logger.warning("%s; these queries keep their order", found)

@@ -3,8 +3,9 @@
 import itertools
 import pickle
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 import crossrank as cr
 from crossrank.errors import (
+    CrossrankError,
     FeatureMismatchError,
     InputError,
     MissingFeatureError,
@@ -352,16 +354,27 @@ def test_progress_counts_queries() -> None:
 class Failing(DotReranker):
     """Fails on the blocks that hold one query."""
 
+    error: ClassVar[type[Exception]] = ValueError
+
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         if "t1" in block.queries.ids:
-            raise ValueError("no scores today")
+            raise self.error("no scores today")
         return super().score(block, state)
 
 
+class Refusing(Failing):
+    """Fails with an error of our own."""
+
+    error = InputError
+
+
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_failing_block_keeps_its_order_where_that_is_wanted(workers: int) -> None:
-    pipe = cr.Pipeline(cr.Stage(Failing, fusion=cr.Replace()))
-    with pytest.raises(PluginError, match="no scores today"):
+@pytest.mark.parametrize("kind", [Failing, Refusing])
+def test_a_failing_block_keeps_its_order_where_that_is_wanted(
+    kind: type[Failing], workers: int
+) -> None:
+    pipe = cr.Pipeline(cr.Stage(kind, fusion=cr.Replace()))
+    with pytest.raises(CrossrankError, match="no scores today"):
         pipe.rerank(some(), QUERIES, GALLERY, memory_budget="2 KB", workers=workers)
     found = pipe.rerank(
         some(), QUERIES, GALLERY, memory_budget="2 KB", workers=workers, on_error="base_order"
@@ -370,7 +383,7 @@ def test_a_failing_block_keeps_its_order_where_that_is_wanted(workers: int) -> N
     for query in QUERIES.ids:
         if query == "t1":
             assert [hit.base_rank for hit in found[query]] == list(range(1, len(found[query]) + 1))
-            assert "ValueError: no scores today" in found[query][0].trace[0].note
+            assert "no scores today" in found[query][0].trace[0].note
         else:
             assert found[query].ids == whole[query].ids
     with pytest.raises(InputError, match="on_error is 'ignore'; give one of raise, base_order"):
@@ -387,3 +400,18 @@ def test_collections_on_disk_give_the_same(tmp_path: Path) -> None:
         there = pipe.rerank(some(), queries, gallery, memory_budget=budget)
         here = pipe.rerank(some(), QUERIES, GALLERY, memory_budget=budget)
         np.testing.assert_allclose(there.to_similarity(), here.to_similarity(), atol=1e-6)
+
+
+def test_a_parameter_without_a_default_is_asked_for_by_name() -> None:
+    @dataclass(frozen=True)
+    class Parameters:
+        knowledge: str
+        weight: float = 1.0
+
+    class Needy(DotReranker):
+        pass
+
+    Needy.Parameters = Parameters
+    with pytest.raises(ParameterError, match="dot needs the parameter 'knowledge'; give"):
+        cr.Stage(Needy, params={"weight": 2.0})
+    assert cr.Stage(Needy, params={"knowledge": "bank"}).scorer.params.weight == 1.0

@@ -2,12 +2,14 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crossrank.atomic import atomic_file, atomic_folder
+from crossrank.blocks import block_bytes
 from crossrank.errors import InputError, StoreError
 from crossrank.progress import as_progress
 from crossrank.resources import Resources, parse_bytes
@@ -36,6 +38,27 @@ def test_threads_are_shared_among_workers(workers: int) -> None:
     threads = Resources.of(workers=workers).threads
     assert threads >= 1
     assert threads * workers <= max(workers, os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"dtype": "float8"}, "dtype is 'float8'; give one of float32"),
+        ({"gpus_per_worker": -1, "engine": "ray"}, "gpus_per_worker is -1; give"),
+        ({"gpus_per_worker": 0.5}, "do nothing without engine='ray'"),
+        ({"ray_address": "auto"}, "do nothing without engine='ray'"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        Resources.of(**options)
+
+
+@given(st.integers(1, 1 << 40), st.integers(1, 64))
+def test_as_many_workers_as_the_budget_has_room_for(budget: int, workers: int) -> None:
+    within = Resources.of(budget, workers).within_budget()
+    assert 1 <= within <= workers
+    assert within * block_bytes(budget) <= budget
 
 
 def test_bars_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,8 @@ def check_output(path: Path, *, force: bool) -> None:
     """
     if path.is_dir():
         raise StoreError(f"{path} is a folder; give the name of a file")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is no regular file, which would be replaced; give another name")
     if path.exists() and not force:
         raise StoreError(f"{path} exists already; choose another name, or --force to overwrite it")
     if not path.parent.is_dir():

@@ -124,6 +124,7 @@ def test_an_empty_run(cli: Cli, collections: Pair) -> None:
         (["--stage", "toy", "--run", "gallery"], "cannot be read"),
         (["--stage", "toy_blunt", "--queries", "gallery", "--gallery", "queries"], "swap"),
         (["--stage", "toy", "-o", "base.trec"], "base.trec exists already"),
+        (["--stage", "toy", "-o", "/dev/null", "--force"], "/dev/null is no regular file"),
         ([], "Missing option '--stage'"),
     ],
 )
@@ -237,7 +238,7 @@ def test_an_interrupted_run_in_a_folder_says_how_to_go_on(
     cli: Cli, collections: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("crossrank.scoring.checked_scores", _interrupt)
+        patch.setattr("crossrank.blockwork.checked_scores", _interrupt)
         error = cli(*RERANK, "--stage", "toy", "--out", "run", code=130).stderr
     assert "--out run --resume goes on" in error
     cli(*RERANK, "--stage", "toy", "--out", "run", "--resume")
