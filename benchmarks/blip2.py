@@ -97,7 +97,7 @@ def with_crossrank(given: Problem) -> NDArray[np.float64]:
     stage = cr.Stage("qperturb", params=params, fusion=cr.Replace())
     found = cr.Pipeline([stage]).rerank(candidates, queries, gallery)
     scores = np.zeros(given.lists.shape)
-    for row, ranking in enumerate(found):
+    for row, ranking in enumerate(found.values()):
         score = {int(hit.id): hit.score for hit in ranking}
         scores[row] = [score[picture] for picture in given.lists[row]]
     return scores
