@@ -12,7 +12,8 @@ from tiny_tokenizers import transformers
 
 IMAGE, PATCH, QUERIES, WIDTH = 32, 8, 5, 24
 WORDS = (
-    *"a an and black brown cat cats grass in of on red runs the two man with".split(),
+    *("a", "an", "and", "black", "brown", "cat", "cats", "grass", "in", "of", "on", "red", "runs"),
+    *("the", "two", "man", "with"),
     *NOUNS,
     *ADJECTIVES,
 )
