@@ -11,7 +11,7 @@ import numpy as np
 from crossrank.ablation.measuring import Measured, better, summed_up
 from crossrank.ablation.result import AblationResult, CellResult
 from crossrank.ablation.statistics import Comparison, compared
-from crossrank.ablation.tables import mark
+from crossrank.ablation.tables import mark, p_text
 from crossrank.errors import InputError
 from crossrank.evaluation.measures import parse_measures
 from crossrank.evaluation.table import Cells, markdown_table, text_table, value_text
@@ -91,8 +91,8 @@ class Differences:
                     f"{pair.direction} {pair.name}",
                     *values,
                     value_text(first, each.difference, sign=True),
-                    "" if each.p_value is None else f"{each.p_value:.4f}",
-                    "" if each.p_holm is None else f"{each.p_holm:.4f}",
+                    p_text(each.p_value),
+                    p_text(each.p_holm),
                     f"{each.wins}/{each.ties}/{each.losses}",
                 ]
             )

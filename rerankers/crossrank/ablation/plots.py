@@ -14,7 +14,7 @@ from crossrank.errors import missing_package
 COLOURS = ("#1e1d1b", "#0b7a5c", "#a8480f", "#1d5fd1", "#8a3ffc", "#b8860b", "#007d8a", "#c2185b")
 MARKS = "osD^vP*X"
 MOST_LINES = 8
-MOST_LABELS = 12
+MOST_LABELS = 16
 
 Curve = tuple[str, list[tuple[float, float]]]
 
@@ -95,12 +95,13 @@ def _curves(result: AblationResult, key: str) -> str:
             axis.set_title(direction)
         axis.set_xlabel(key)
         axis.set_ylabel(result.metrics[0])
-        if lines:
-            axis.legend(fontsize=8, frameon=False)
+    _legend(figure, axes)
     return _svg(figure)
 
 
 def _cost(result: AblationResult) -> str:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     metric = result.metrics[0]
     figure, axes = _figure(len(result.directions))
     drawn = False
@@ -112,15 +113,18 @@ def _cost(result: AblationResult) -> str:
         ]
         for number, (speed, gain, cell) in enumerate(points):
             drawn = True
-            axis.plot([speed], [gain], **{**_style(number), "linestyle": "none"})
-            if len(points) <= MOST_LABELS:
-                axis.annotate(cell.name, (speed, gain), (5, 4), textcoords="offset points", size=8)
+            label = cell.name if len(points) <= MOST_LABELS else None
+            axis.plot([speed], [gain], **{**_style(number), "linestyle": "none"}, label=label)
         axis.axhline(0, color="#8a857c", linewidth=0.8)
         axis.set_xscale("log")
-        axis.margins(x=0.3, y=0.15)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axis.xaxis.set_major_formatter(lambda speed, place: f"{speed:,.0f}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.margins(x=0.1, y=0.15)
         axis.set_title(direction)
         axis.set_xlabel("pairs per second")
         axis.set_ylabel(f"gain in {metric}")
+    _legend(figure, axes)
     return _svg(figure) if drawn else ""
 
 
@@ -147,7 +151,7 @@ def _slices(result: AblationResult) -> str:
     return _svg(figure)
 
 
-def _figure(count: int, height: float = 3.4) -> tuple[Any, Sequence[Any]]:
+def _figure(count: int, height: float = 4.0) -> tuple[Any, Sequence[Any]]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.6 * count, height), layout="constrained")
@@ -158,10 +162,27 @@ def _figure(count: int, height: float = 3.4) -> tuple[Any, Sequence[Any]]:
     return figure, members
 
 
+def _legend(figure: Any, axes: Sequence[Any]) -> None:
+    """Put one legend for all axes below them, each name once."""
+    named: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    if named:
+        figure.legend(
+            named.values(),
+            named.keys(),
+            loc="outside lower center",
+            ncols=2 if len(axes) > 1 else 1,
+            fontsize=8,
+            frameon=False,
+        )
+
+
 def _style(number: int) -> Mapping[str, Any]:
     return {
         "color": COLOURS[number % len(COLOURS)],
-        "marker": MARKS[number % len(MARKS)],
+        "marker": MARKS[(number + number // len(COLOURS)) % len(MARKS)],
         "markersize": 5,
         "linewidth": 1.4,
     }

@@ -13,10 +13,10 @@ import numpy as np
 
 from crossrank.ablation.gallery import Gallery, Story, Word
 from crossrank.ablation.result import AblationResult, CellResult
-from crossrank.ablation.tables import cells_of, columns, to_text
+from crossrank.ablation.tables import cells_of, columns, p_text, to_text
 from crossrank.errors import ImageError, missing_package
 
-SIZES = ((300, 300, 78), (500, 240, 72), (900, 180, 68), (1 << 30, 120, 60))
+SIZES = ((300, 270, 76), (500, 220, 72), (900, 180, 68), (1 << 30, 120, 60))
 """How many pictures, at most, are embedded at how many pixels and which quality."""
 
 ROW_HEIGHT, COLUMN_WIDTH = 26, 240
@@ -113,10 +113,12 @@ def scale(story: Story) -> tuple[float, float]:
 def _overlay(word: Word, low: float, high: float) -> dict[str, Any]:
     from crossrank.demo.heatmap import to_png
 
+    box = None if word.box is None else [round(side, 4) for side in word.box]
     if not word.heat:
-        return {"box": word.box}
+        return {"box": box}
     png = to_png(np.array(word.heat, np.float64), low, high)
-    return {"box": word.box, "heat": _uri(png, "image/png"), "extent": word.extent}
+    extent = [round(side, 4) for side in word.extent]
+    return {"box": box, "heat": _uri(png, "image/png"), "extent": extent}
 
 
 def _rows(result: AblationResult, direction: str) -> list[dict[str, Any]]:
@@ -160,9 +162,9 @@ def _summary(result: AblationResult) -> list[str]:
         sure = (
             ""
             if each.p_holm is None
-            else f" (p Holm {each.p_holm:.4f})"
+            else f" (p Holm {p_text(each.p_holm)})"
             if each.p_holm < result.alpha
-            else f", which the tests cannot tell from chance (p Holm {each.p_holm:.4f})"
+            else f", which the tests cannot tell from chance (p Holm {p_text(each.p_holm)})"
         )
         told.append(
             f"{direction}: the best of {len(result.of(direction)) - 1} pipelines is {best.name}, "

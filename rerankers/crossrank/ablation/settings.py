@@ -82,6 +82,11 @@ class StageSettings:
         """A digest by which equal settings are recognised."""
         return fingerprint([self.name, _named(self.reranker), dict(self.values)])
 
+    @property
+    def reranker_name(self) -> str:
+        """What its reranker is called."""
+        return _named(self.reranker)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them."""
         values = {key: shown(value) for key, value in self.values.items()}

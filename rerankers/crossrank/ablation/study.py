@@ -12,10 +12,10 @@ from typing import Any
 from crossrank.ablation import provenance
 from crossrank.ablation.assembling import result_of
 from crossrank.ablation.cache import ScoreCache
-from crossrank.ablation.config import Study, read_study
+from crossrank.ablation.config import STAGE_KEYS, Study, read_study
 from crossrank.ablation.data import Split, Task, check_apart, make_task
 from crossrank.ablation.folder import open_folder, resumed
-from crossrank.ablation.grid import count_cells, spread
+from crossrank.ablation.grid import Axes, count_cells, settings_of, spread
 from crossrank.ablation.result import AblationResult
 from crossrank.ablation.run import Run, chosen_on, estimate, measured_on
 from crossrank.ablation.scorings import BLOCK_QUERIES, Scorings, Spent
@@ -24,6 +24,7 @@ from crossrank.ablation.tree import check_networkx
 from crossrank.contract import Context, Progress
 from crossrank.errors import InputError
 from crossrank.evaluation.measures import parse_measures
+from crossrank.fingerprint import fingerprint
 from crossrank.pipeline import Pipeline
 from crossrank.progress import as_progress
 from crossrank.resources import Resources
@@ -100,7 +101,7 @@ def ablate(
     if resume is not None:
         plan, kept = resumed(Path(resume))
         output, root = resume, kept.get("root")
-        runs, cache = bool(kept.get("runs")), kept.get("cache", True)
+        runs, cache = runs or bool(kept.get("runs")), kept.get("cache", True)
         yes = True
     else:
         plan = _plan(study, data, tune, variants, grid, search, root, settings)
@@ -109,7 +110,7 @@ def ablate(
     cells = spread(plan.grids, plan.stages)
     kept_scores = _cache(plan, cache)
     work = _prepare(plan, cells, kept_scores, show)
-    _check_room(kept_scores, work)
+    _check_room(kept_scores, work, plan)
     folder = None
     if output is not None:
         folder = open_folder(Path(output), plan, kept_scores, runs, resume is not None)
@@ -309,14 +310,34 @@ def _prepare(
     return sorted(work, key=lambda run: order.index(run.task.direction))
 
 
-def _check_room(cache: ScoreCache | None, work: Sequence[Run]) -> None:
+def _check_room(cache: ScoreCache | None, work: Sequence[Run], plan: Study) -> None:
+    """Refuse a cache that cannot keep what the study scores at most."""
     if cache is None:
         return
     needed, largest = 0, 0
     for run in work:
-        names = {stage.name for cell in run.cells for stage in cell.stages}
-        for task in (run.task, *([] if run.tune is None else [run.tune.task])):
+        for task, axes in ((run.task, {}), (run.tune and run.tune.task, plan.tune_axes)):
+            if task is None:
+                continue
+            scorers = {
+                fingerprint([stage.reranker_name, _parameters(stage)])
+                for cell in run.cells
+                for settings in settings_of(cell, _of_parameters(axes))
+                for stage in settings
+            }
             lists, depth = task.candidates.index.shape
-            needed += 4 * lists * depth * len(names)
+            needed += 4 * lists * depth * len(scorers)
             largest = max(largest, 4 * min(lists, BLOCK_QUERIES) * depth)
     cache.check_room(needed, largest)
+
+
+def _parameters(stage: StageSettings) -> dict[str, Any]:
+    return {key: value for key, value in stage.values.items() if key not in STAGE_KEYS}
+
+
+def _of_parameters(axes: Axes) -> Axes:
+    """Leave out the axes that cost no scoring."""
+    return {
+        name: {key: values for key, values in each.items() if key not in STAGE_KEYS}
+        for name, each in axes.items()
+    }

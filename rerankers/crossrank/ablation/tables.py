@@ -98,6 +98,13 @@ def to_csv(result: AblationResult) -> str:
     return out.getvalue()
 
 
+def p_text(value: float | None) -> str:
+    """Return a p-value with four decimals; none is ever written as 0."""
+    if value is None:
+        return ""
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
 def columns(result: AblationResult) -> list[str]:
     """Return the headings of the main table."""
     metric = result.metrics[0]
@@ -175,8 +182,8 @@ def _tested(metric: str, each: Comparison, marks: str = "") -> list[str]:
     return [
         value_text(metric, each.difference, sign=True) + marks,
         interval,
-        "" if each.p_value is None else f"{each.p_value:.4f}",
-        "" if each.p_holm is None else f"{each.p_holm:.4f}",
+        p_text(each.p_value),
+        p_text(each.p_holm),
         f"{each.wins}/{each.ties}/{each.losses}",
     ]
 

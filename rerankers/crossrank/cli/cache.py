@@ -38,6 +38,12 @@ def command(
     place = default_folder() if folder is None else folder
     if folder is not None and not folder.is_dir():
         raise StoreError(f"{folder} is no folder; give that of a cache")
+    if not place.is_dir():  # nothing was kept yet, and looking makes no folder
+        if as_json:
+            write_json({"folder": str(place), "bytes": 0, "removed": 0, "rerankers": []})
+        else:
+            click.echo(f"{place}: 0 blocks, 0 bytes")
+        return
     cache = ScoreCache(place)
     removed = 0
     if verify:

@@ -125,6 +125,8 @@ def test_compare_refuses_other_queries(config: Path, tmp_path: Path) -> None:
 
 
 def test_the_cache_can_be_looked_at(config: Path, own_cache: Path) -> None:
+    assert "0 blocks, 0 bytes" in run("cache").stdout
+    assert not own_cache.exists()
     run("ablate", config, "-o", "a")
     record = json.loads(run("cache", "--json").stdout)
     assert record["folder"] == str(own_cache)

@@ -15,7 +15,7 @@ import crossrank as cr
 from ablation_toys import Noisy, split
 from crossrank.ablation import AblationResult, CellResult, Comparison
 from crossrank.ablation.plots import curves
-from crossrank.ablation.tables import mark
+from crossrank.ablation.tables import mark, p_text
 from crossrank.errors import FormatError
 
 NAMES = (
@@ -163,6 +163,7 @@ def test_marks() -> None:
     values = {0.009: "**", 0.01: "*", 0.049: "*", 0.05: "", 1.0: ""}
     for p, expected in values.items():
         assert mark(Comparison(1.0, p_holm=p), 0.05) == expected
+    assert [p_text(p) for p in (None, 0.00004, 0.0001, 1.0)] == ["", "<0.0001", "0.0001", "1.0000"]
     assert mark(None, 0.05) == mark(Comparison(1.0), 0.05) == ""
 
 

@@ -98,7 +98,7 @@ def test_compared_counts_wins_and_corrects_over_the_table() -> None:
     rng = np.random.default_rng(2)
     clusters = np.repeat(np.arange(10), 3)
     before = rng.random((2, 30))
-    after = [[*before, [0.5], [-0.5]], before.copy()]
+    after = [np.add(before, [[0.5], [-0.5]]), before.copy()]
     found = compared(
         after,
         [before, before],

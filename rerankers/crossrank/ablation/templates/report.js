@@ -65,7 +65,9 @@ for (const story of document.querySelectorAll(".story")) {
     const press = word.getAttribute("aria-pressed") !== "true";
     for (const other of closer.querySelectorAll(".word")) other.setAttribute("aria-pressed", "false");
     word.setAttribute("aria-pressed", press);
-    lay(closer, press ? overlays[closer.dataset.closer][word.dataset.stage][word.dataset.word] : null);
+    const [stage, part] = word.dataset.at.split(",");
+    lay(closer, press ? overlays[closer.dataset.closer][stage][part] : null);
   });
+  for (const word of story.querySelectorAll(".word")) word.setAttribute("aria-pressed", "false");
   show("0");
 }
