@@ -3,18 +3,20 @@
 # make install   make .venv and install, nothing else
 # make check     lint, formatting and types
 # make benchmark print the speed tables
+# make test-lavis hold the LAVIS adapter against LAVIS's own classes, in an environment of its own
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO := out/demo
+LAVIS := .venv-lavis
 
 # where the shared photographs lie beside the checkout, tests that need them find them
 ifneq ($(wildcard ../shared/data),)
 export CROSSRANK_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test install check benchmark clean
+.PHONY: demo test install check benchmark test-lavis clean
 
 demo: install
 	@$(BIN)/crossrank demo -o $(DEMO) --force
@@ -39,5 +41,16 @@ check: install
 benchmark: install
 	$(BIN)/python benchmarks/filip.py
 
+test-lavis: install $(LAVIS)/.ready
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LAVIS)/bin/python -m lavis_parity.lavis_side out/lavis
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m lavis_parity.transformers_side out/lavis
+
+# without the constraints: LAVIS needs packages of 2023
+$(LAVIS)/.ready: pyproject.toml
+	test -x $(LAVIS)/bin/python || python3.11 -m venv $(LAVIS)
+	$(LAVIS)/bin/pip install -q --disable-pip-version-check "torch==2.13.0" "transformers==4.26.1" "numpy<2" -e .
+	$(LAVIS)/bin/pip install -q --disable-pip-version-check --no-deps "salesforce-lavis==1.0.2" "timm==0.4.12"
+	touch $(LAVIS)/.ready
+
 clean:
-	rm -rf .venv out dist build
+	rm -rf .venv .venv-lavis out dist build
