@@ -78,3 +78,12 @@ def test_taught_lists_keep_scores_beside_their_candidates() -> None:
         assert mined.index[row].tolist() == order
         torch.testing.assert_close(mined.scores[row], truth[row, order])
     assert mined.usable.all()
+
+
+def test_lists_of_some_queries_stand_in_their_rows() -> None:
+    some = TaughtLists(torch.tensor([[5], [6]]), torch.ones(2, 1), torch.ones(2, 1) > 0)
+    spread = some.spread(torch.tensor([3, 0]), 4)
+    assert spread.index.flatten().tolist() == [6, 0, 0, 5]
+    assert spread.usable.flatten().tolist() == [True, False, False, True]
+    again = spread.hardest(torch.randn(4, 2), torch.randn(9, 2), 1)
+    assert torch.equal(again.usable, spread.usable)
