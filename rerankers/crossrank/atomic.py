@@ -120,7 +120,8 @@ def disk_errors(path: Path) -> Iterator[None]:
     except CrossrankError:
         raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        # numpy says "62208 requested and 12256 written", without an errno
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "requested and" in str(error)
         mend = "free some space and run again" if full else "check the folder and its permissions"
         raise StoreError(f"{path} could not be written: {error}; {mend}") from error
 

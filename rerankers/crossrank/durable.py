@@ -188,20 +188,20 @@ def _digest(scores: Scores, pairs: str) -> str:
 def _held(folder: Path) -> Iterator[None]:
     """Keep other processes out; the lock goes with the process, however it ends."""
     with disk_errors(folder):
-        lock = (folder / "lock").open("a+", encoding="ascii")
+        lock = (folder / "lock").open("ab+", buffering=0)
     with lock:
         if fcntl is not None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 lock.seek(0)
-                holder = lock.read().strip() or "unknown"
+                holder = lock.read().decode("ascii", "replace").strip() or "unknown"
                 raise StoreError(
                     f"{folder} is in use by process {holder}; wait for it, or choose another folder"
                 ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with disk_errors(folder):
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
         yield
 
 

@@ -1,5 +1,6 @@
 """Sizes, progress and the files that appear when complete."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,15 @@ def test_a_folder_appears_only_when_complete(tmp_path: Path) -> None:
     with atomic_folder(path) as folder:
         (folder / "whole").write_text("")
     assert names(path) == ["whole"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "full"), OSError("9 requested and 4 written")]
+)
+def test_a_full_disk_is_recognised_however_it_is_told(tmp_path: Path, error: OSError) -> None:
+    with pytest.raises(StoreError, match="free some space"), atomic_folder(tmp_path / "x"):
+        raise error
+    assert names(tmp_path) == []
 
 
 def test_an_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:
