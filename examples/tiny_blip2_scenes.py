@@ -161,7 +161,8 @@ def gallery(split: str, size: int, seed: int) -> list[tuple[Scene, Fact]]:
 
 def boxes_of(things: Sequence[Thing]) -> NDArray[np.float32]:
     """Return boxes ``[n, 4]``, xyxy, as shares of the picture's sides."""
-    return np.array([thing.box for thing in things], np.float32).reshape(-1, 4) / SIZE
+    edges = np.array([thing.box for thing in things], np.float32).reshape(-1, 4)
+    return np.asarray(edges / SIZE, np.float32)
 
 
 def _places(
