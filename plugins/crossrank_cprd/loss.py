@@ -53,8 +53,8 @@ def cprd_loss(
     Raises
     ------
     ValueError
-        On shapes that differ, a temperature that is not positive, NaN among the usable teacher
-        scores, or a `valid` that is no prefix of the teacher's order.
+        On shapes that differ, masks that are not bool, a temperature that is not positive, NaN
+        among the usable teacher scores, or a `valid` that is no prefix of the teacher's order.
     """
     usable = _checked(student, teacher, valid, mask, tau)
     if student.shape[1] == 0:
@@ -63,6 +63,8 @@ def cprd_loss(
     order = teacher_order(teacher, ranked, usable)
     ranked = ranked.gather(1, order)
     scores = (student / tau).gather(1, order)
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        scores = scores.float()  # a sum of K exponentials needs more digits
     # logcumsumexp has no gradient at -inf; the lowest finite number adds as little to a sum
     lowest = torch.finfo(scores.dtype).min / 2
     scores = scores.masked_fill(~usable.gather(1, order), lowest)
@@ -114,6 +116,9 @@ def _checked(
     if student.ndim != 2 or len(set(shapes.values())) > 1:
         said = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
         raise ValueError(f"cprd_loss needs tensors of one shape [B, K]; got {said}.")
+    for name, each in (("valid", valid), ("mask", mask)):
+        if each is not None and each.dtype != torch.bool:
+            raise ValueError(f"cprd_loss: {name} is {each.dtype}; give a tensor of bool.")
     if not tau > 0:
         raise ValueError(f"cprd_loss: tau must be positive; got {tau}.")
     usable = torch.ones_like(valid) if mask is None else mask

@@ -50,7 +50,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
+class Mined:
     """The whole split as it was when an epoch began, and every query's hardest negatives in it."""
 
     images: Tensor
@@ -132,13 +132,13 @@ def _epoch(
 
 
 @torch.inference_mode()
-def _mined(student: Student, lesson: Lesson, recipe: Recipe) -> Queue | None:
+def _mined(student: Student, lesson: Lesson, recipe: Recipe) -> Mined | None:
     """Embed the split, and pick every query's hardest negatives out of its pool."""
     if lesson.texts is None or lesson.images is None:
         raise InputError(f"cprd: the objective {recipe.objective!r} needs a teacher's scores")
     images = lesson.pairs.images.all_through(student.image)
     texts = lesson.pairs.texts.all_through(student.text)
-    return Queue(
+    return Mined(
         images,
         texts,
         lesson.texts.hardest(texts, images, recipe.hardest),
@@ -147,7 +147,7 @@ def _mined(student: Student, lesson: Lesson, recipe: Recipe) -> Queue | None:
 
 
 def _loss(
-    student: Student, lesson: Lesson, recipe: Recipe, texts: Tensor, queue: Queue | None
+    student: Student, lesson: Lesson, recipe: Recipe, texts: Tensor, queue: Mined | None
 ) -> Tensor:
     pairs = lesson.pairs
     images = pairs.owners[texts]

@@ -159,6 +159,14 @@ def test_huge_scores_neither_overflow_nor_lose_the_gradient() -> None:
     assert torch.isfinite(loss) and student.grad is not None and torch.isfinite(student.grad).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_in_float32(dtype: torch.dtype) -> None:
+    student, teacher = torch.randn(3, 8).to(dtype), torch.randn(3, 8)
+    found = cprd_loss(student, teacher, teacher > 0, tau=0.5)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, cprd_loss(student.float(), teacher, teacher > 0, tau=0.5))
+
+
 def test_equal_teacher_scores_across_the_threshold_are_ranked_valid_first() -> None:
     student, teacher = torch.randn(1, 3, dtype=torch.float64), torch.tensor([[1.0, 1.0, 0.0]])
     valid = torch.tensor([[False, True, False]])
@@ -193,6 +201,7 @@ YES = torch.ones(1, 2, dtype=torch.bool)
             r"one shape \[B, K\]; got student \(1, 2\), teacher \(1, 3",
         ),
         ({"mask": torch.ones(2, 2, dtype=torch.bool)}, "one shape"),
+        ({"valid": torch.ones(1, 2)}, r"valid is torch\.float32; give a tensor of bool"),
         ({"tau": 0.0}, "tau must be positive; got 0.0"),
         ({"tau": math.nan}, "tau must be positive"),
     ],
