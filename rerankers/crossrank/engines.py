@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TypeAlias
 
 from threadpoolctl import threadpool_limits
@@ -45,12 +47,43 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
         return work.score(block)
 
     try:
-        with threadpool_limits(resources.threads):
+        with NUMPY_THREADS.held_to(resources.threads):
             yield from run_blocks(score, blocks, workers, lambda count: None)
     finally:
         threads.restore()
         if ahead is not None:
             ahead.close()
+
+
+@dataclass(slots=True)
+class NumpyThreads:
+    """Holds numpy's libraries to a number of threads, for the whole process.
+
+    Runs may overlap, in a server: the last one to end sets what was there before the first began.
+    """
+
+    lock: Lock = field(default_factory=Lock)
+    running: int = 0
+    first: threadpool_limits | None = None
+
+    @contextmanager
+    def held_to(self, number: int) -> Iterator[None]:
+        """Set the number for as long as the block takes."""
+        with self.lock:
+            limits = threadpool_limits(number)
+            if self.running == 0:
+                self.first = limits
+            self.running += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.running -= 1
+                if self.running == 0 and self.first is not None:
+                    self.first.restore_original_limits()
+
+
+NUMPY_THREADS = NumpyThreads()
 
 
 @dataclass(slots=True)
