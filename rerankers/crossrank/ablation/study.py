@@ -316,9 +316,9 @@ def _check_room(cache: ScoreCache | None, work: Sequence[Run], plan: Study) -> N
         return
     needed, largest = 0, 0
     for run in work:
-        for task, axes in ((run.task, {}), (run.tune and run.tune.task, plan.tune_axes)):
-            if task is None:
-                continue
+        parts: list[tuple[Task, Axes]] = [(run.task, {})]
+        parts += [] if run.tune is None else [(run.tune.task, plan.tune_axes)]
+        for task, axes in parts:
             scorers = {
                 fingerprint([stage.reranker_name, _parameters(stage)])
                 for cell in run.cells

@@ -9,14 +9,18 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import crossrank as cr
 from ablation_toys import Noisy, split
 from crossrank.ablation import AblationResult, CellResult, Comparison
 from crossrank.ablation.plots import curves
+from crossrank.ablation.report import overlays, scale
 from crossrank.ablation.tables import mark, p_text
 from crossrank.errors import FormatError
+from demo_toys import NaiveFilip
 
 NAMES = (
     "table.txt",
@@ -189,11 +193,66 @@ def test_the_page_holds_everything_and_fetches_nothing(study: tuple[AblationResu
 
 
 def test_a_page_of_a_thousand_queries_stays_small(tmp_path: Path) -> None:
-    from crossrank.ablation.report import SIZES
+    data = split(334)
+    rng = np.random.default_rng(0)
+    # as detailed as a photograph, and every gallery item has its own copy
+    small = Image.fromarray(rng.integers(0, 256, size=(90, 120, 3), dtype=np.uint8))
+    small.resize((480, 360), Image.Resampling.BICUBIC).save(tmp_path / "one.jpg")
+    paths = [tmp_path / f"{row}.jpg" for row in range(334)]
+    for path in paths:
+        path.hardlink_to(tmp_path / "one.jpg")
+    gallery = data.gallery.with_features(path=[str(path) for path in paths])
+    result = cr.ablate(
+        cr.Pipeline([cr.Stage(Noisy)]),
+        cr.Split(data.queries, gallery, data.qrels, depth=12),
+        statistics={"resamples": 99},
+        cache=False,
+        output=tmp_path / "out",
+    )
+    assert len(result.queries["t2i"].ids) == 1002
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("url(data:image/jpeg") > 100
+    assert len(page) < 10_000_000
 
-    # a JPEG of the largest size at its quality, in base64, times the most there are of each
-    for most, longest, quality in SIZES[:3]:
-        assert most * (longest**2 * 0.18 * quality / 78) * 4 / 3 < 8_000_000
+
+def test_words_have_the_heat_maps_of_their_tokens() -> None:
+    rng = np.random.default_rng(0)
+
+    def tokens(count: int, each: int) -> cr.Ragged:
+        rows = rng.normal(size=(count * each, 8)).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return cr.Ragged(rows, np.full(count, each, np.int64))
+
+    cells = [[x / 2, y / 2, (x + 1) / 2, (y + 1) / 2] for y in (0, 1) for x in (0, 1)]
+    data = split(6)
+    gallery = data.gallery.with_features(
+        tokens=tokens(6, 4), token_boxes=cr.Ragged.from_list([np.array(cells)] * 6)
+    )
+    queries = data.queries.with_features(
+        tokens=tokens(18, 3), token_text=[["a", "red", "dog"]] * 18
+    )
+    result = cr.ablate(
+        cr.Pipeline([cr.Stage(NaiveFilip, fusion=cr.Replace())]),
+        cr.Split(queries, gallery, data.qrels, depth=6),
+        statistics={"resamples": 0},
+        cache=False,
+    )
+    assert result.galleries is not None
+    (told,) = result.galleries()
+    story = told.stories[0]
+    card = story.cards[0]
+    words = card.said[0].words
+    patches = np.asarray(gallery["tokens"][gallery.row(card.id)], np.float64)
+    vectors = np.asarray(queries["tokens"][queries.row(story.id)], np.float64)
+    assert [word.text for word in words] == ["a", "red", "dog"]
+    for word, vector in zip(words, vectors, strict=True):
+        np.testing.assert_allclose(word.heat, (patches @ vector).reshape(2, 2))
+        assert word.weight == pytest.approx(max(patches @ vector), abs=1e-6)
+    low, high = scale(story)
+    assert low < high
+    first = overlays(story)[0][0][0]
+    assert first["heat"].startswith("data:image/png;base64,")
+    assert first["extent"] == [0, 0, 1, 1]
 
 
 def _balanced(text: str) -> bool:
