@@ -26,6 +26,7 @@ from crossrank.stage import Stage
 
 SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp")
 MOST_LINKS = 24
+"""The strongest are shown, in their order."""
 
 Box = tuple[float, float, float, float]
 
@@ -318,7 +319,8 @@ class _Teller:
             weight = float(link.weight)
             if np.isfinite(weight):
                 words.append(Word(text, part, weight, box, heat, extent_here))
-        return tuple(words[:MOST_LINKS])
+        strongest = sorted(range(len(words)), key=lambda number: -words[number].weight)
+        return tuple(words[number] for number in sorted(strongest[:MOST_LINKS]))
 
     def _picture(self, collection: Collection, id: str) -> Path | None:
         if collection.modality == "text":

@@ -59,6 +59,7 @@ def render(result: AblationResult, drawn: Mapping[str, str]) -> str:
     environment.filters["percent"] = lambda part: f"{100 * part:.2f}%"
     environment.filters["signed"] = lambda value, digits=2: f"{value:+.{digits}f}".replace("-", "−")
     environment.filters["plain"] = lambda value, digits=2: f"{value:.{digits}f}".replace("-", "−")
+    environment.filters["short"] = lambda value: f"{value:.3g}".replace("-", "−")
     galleries = [] if result.galleries is None else list(result.galleries())
     pictures = _pictures(galleries)
     return environment.get_template("report.html").render(

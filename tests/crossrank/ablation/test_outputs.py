@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +215,23 @@ def test_a_page_of_a_thousand_queries_stays_small(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("url(data:image/jpeg") > 100
     assert len(page) < 10_000_000
+
+
+def test_the_strongest_links_are_shown_in_their_order() -> None:
+    class Talkative(Noisy):
+        info = replace(Noisy.info, name="talkative")
+
+        def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
+            links = tuple(cr.Link(str(n), "part", float(n * 7 % 40)) for n in range(40))
+            found = super().explain(block, state)
+            return [replace(each, links=links) for each in found]
+
+    result = cr.ablate(
+        cr.Pipeline([cr.Stage(Talkative)]), split(), statistics={"resamples": 0}, cache=False
+    )
+    assert result.galleries is not None
+    words = result.galleries()[0].stories[0].cards[0].said[0].words
+    assert [int(word.text) for word in words] == [n for n in range(40) if n * 7 % 40 >= 16]
 
 
 def test_words_have_the_heat_maps_of_their_tokens() -> None:
