@@ -47,6 +47,12 @@ class FilipReranker(cr.Reranker):
         asked = (context.queries, queries[lists.mask.any(axis=1)])
         listed = (context.gallery, np.unique(lists.index[lists.mask]))
         for side, (collection, rows) in (("query", asked), ("candidate", listed)):
+            if not isinstance(collection["tokens"], cr.Ragged):
+                raise InputError(
+                    f"filip: the {side} tokens are no crossrank.Ragged; give "
+                    "Ragged(flat [rows, D], lengths), for an array [N, L, D] "
+                    "Ragged(array.reshape(N * L, D), [L] * N)"
+                )
             empty = rows[collection["tokens"].lengths[rows] == 0]
             if len(empty):
                 raise InputError(

@@ -148,9 +148,14 @@ def _missing(stage: str, side: str, collection: Collection, name: str) -> Missin
 def _check_same_size(stage: str, name: str, queries: Collection, gallery: Collection) -> None:
     left, right = _row_shape(queries[name]), _row_shape(gallery[name])
     if left is not None and right is not None and left != right and len(queries) and len(gallery):
+        ragged = [isinstance(each[name], Ragged) for each in (queries, gallery)]
+        mend = "encode both with the same encoder"
+        if ragged[0] != ragged[1]:
+            array = "queries" if ragged[1] else "gallery"
+            mend = f"those of the {array} are an array: give Ragged(flat [rows, D], lengths)"
         raise FeatureMismatchError(
             f"the reranker {stage!r} compares {name!r} of both sides, but the queries have rows "
-            f"of {left} and the gallery rows of {right}; encode both with the same encoder"
+            f"of {left} and the gallery rows of {right}; {mend}"
         )
 
 

@@ -125,6 +125,11 @@ def rerank_many(
     asked = [as_parts(query) for query in queries]
     if len(candidate_lists) != len(asked):
         raise InputError(f"rerank: {len(asked)} queries, but {len(candidate_lists)} lists")
+    for values in candidate_lists:
+        if isinstance(values, str | bytes):
+            raise InputError(
+                f"rerank: the candidates are one text, {values[:40]!r}; give a list of candidates"
+            )
     if base_scores is not None and len(base_scores) != len(asked):
         raise InputError(f"rerank: {len(asked)} queries, but {len(base_scores)} lists of scores")
     pipeline = _pipeline(reranker, fusion, base_scores is not None, params)

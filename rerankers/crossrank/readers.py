@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,8 @@ def similarity_candidates(
 ) -> Candidates:
     """See `Candidates.from_similarity`."""
     matrix = np.asarray(similarity)
+    if matrix.dtype.kind not in "fiub" and matrix.ndim:
+        raise InputError(f"from_similarity: numbers are needed, got a matrix of {matrix.dtype}")
     if matrix.dtype.kind != "f":
         matrix = matrix.astype(np.float64)
     if matrix.ndim != 2:
@@ -51,6 +54,8 @@ def similarity_candidates(
             f"from_similarity: the matrix is {matrix.shape} for {len(images)} images and "
             f"{len(texts)} texts; {mend}"
         )
+    for side in (images, texts):
+        _check_distinct("from_similarity", side)
     if depth is not None:
         check_positive("from_similarity", "depth", depth)
     scores = matrix.T if direction == "t2i" else matrix
@@ -102,6 +107,7 @@ def faiss_candidates(
             "pass them as index.search returned them: distances first"
         )
     gallery = _names(candidate_ids, int(index.max(initial=-1)) + 1)
+    _check_distinct("from_faiss", gallery)
     scores = values if metric == "ip" else -values
     return Candidates(index, scores, index >= 0, _names(query_ids, len(index)), gallery, direction)
 
@@ -121,8 +127,7 @@ def list_candidates(
     rows = [[str(id) for id in members.get(query, ())] for query in queries]
     gallery = _names(candidate_ids, 0) if candidate_ids is not None else _in_order(rows)
     position = {id: row for row, id in enumerate(gallery)}
-    if len(position) != len(gallery):
-        raise DuplicateIdError("from_lists: candidate_ids holds an id twice")
+    _check_distinct("from_lists", gallery)
     index, mask = _padded(rows, position)
     if given is None:
         return Candidates(index, None, mask, queries, gallery, direction)
@@ -181,6 +186,12 @@ def _check_known(ids: Iterable[str], known: Iterable[str], what: str) -> None:
             raise UnknownIdError(
                 f"the {what} id {id!r} is not among the given ones{nearest(id, list(names)[:1000])}"
             )
+
+
+def _check_distinct(who: str, ids: Sequence[str]) -> None:
+    if len(set(ids)) != len(ids):
+        twice = next(id for id, count in Counter(ids).items() if count > 1)
+        raise DuplicateIdError(f"{who}: the id {twice!r} stands twice; ids must be unique")
 
 
 def _names(ids: Sequence[Any] | None, count: int) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Candidate lists out of matrices, runs, faiss results and plain lists."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -109,6 +111,23 @@ def test_unknown_and_duplicate_ids_are_named() -> None:
         Candidates.from_lists({"q": ["a"]}, candidate_ids=["a", "a"])
     with pytest.raises(DuplicateIdError, match="query id 'q'"):
         Candidates.from_lists([["a"], ["a"]], query_ids=["q", "q"])
+
+
+@pytest.mark.parametrize("side", ["image_ids", "text_ids"])
+def test_ids_of_either_side_must_differ(side: str) -> None:
+    ids: dict[str, Any] = {side: list("aba")}
+    with pytest.raises(DuplicateIdError, match="from_similarity: the id 'a' stands twice"):
+        Candidates.from_similarity(np.eye(3), "t2i", **ids)
+    with pytest.raises(DuplicateIdError, match="from_faiss: the id 'a' stands twice"):
+        Candidates.from_faiss([[0.5, 0.4]], [[0, 2]], candidate_ids=list("aba"))
+    with pytest.raises(DuplicateIdError, match="from_lists: the id 'a' stands twice"):
+        Candidates.from_lists([["b"]], candidate_ids=list("aba"))
+
+
+@pytest.mark.parametrize("matrix", [np.eye(2) * 1j, np.array([["a"]]), np.array([[None]])])
+def test_a_similarity_that_is_no_number_is_refused(matrix: np.ndarray) -> None:
+    with pytest.raises(InputError, match="numbers are needed"):
+        Candidates.from_similarity(matrix, "t2i")
 
 
 def test_faiss_results_with_empty_places() -> None:

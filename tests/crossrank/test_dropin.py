@@ -166,6 +166,7 @@ def test_encoders_are_built_once_between_calls() -> None:
         (InputError, "use Path", "dog.jpg", ["a"], {}),
         (InputError, "use Path", "q", ["a", "dog.png"], {}),
         (InputError, "empty", " ", ["a"], {}),
+        (InputError, "the candidates are one text, 'abc'; give a list", "q", "abc", {}),
         (InputError, "mix", "q", ["a", Image.new("RGB", (2, 2))], {}),
         (InputError, "2 candidates and 1 scores", "q", ["a", "b"], {"base_scores": [1.0]}),
         (InputError, "nan", "q", ["a"], {"base_scores": [float("nan")]}),
@@ -183,7 +184,7 @@ def test_bad_input_is_one_clear_error(
     kind: type[CrossrankError],
     message: str,
     query: str,
-    candidates: list[Any],
+    candidates: Any,
     options: dict[str, Any],
 ) -> None:
     given = {"reranker": "dot", "encoder": "toy", **options}
