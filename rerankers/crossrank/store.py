@@ -62,11 +62,12 @@ def write_feature(folder: Path, name: str, feature: Feature) -> str:
     if not name.isidentifier():
         raise StoreError(f"a feature called {name!r} cannot be stored; use letters and digits")
     if isinstance(feature, Ragged):
-        np.save(folder / f"{name}.npy", feature.flat, allow_pickle=False)
+        np.save(folder / f"{name}.npy", np.ascontiguousarray(feature.flat), allow_pickle=False)
         np.save(folder / f"{name}.lengths.npy", feature.lengths, allow_pickle=False)
         return "ragged"
     if isinstance(feature, np.ndarray):
-        np.save(folder / f"{name}.npy", feature, allow_pickle=False)
+        # rows are read as bytes that follow each other, whatever the order in memory was
+        np.save(folder / f"{name}.npy", np.ascontiguousarray(feature), allow_pickle=False)
         return "array"
     with (folder / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
         lines.writelines(json_line(json_like(value)) for value in feature)

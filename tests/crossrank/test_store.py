@@ -64,6 +64,14 @@ def test_the_fingerprint_on_disk_follows_the_content(tmp_path: Path) -> None:
     assert prints[0] == prints[1] != prints[2]
 
 
+def test_columns_in_fortran_order_are_read_from_their_file_too(tmp_path: Path) -> None:
+    turned = Collection("abc", "image", embedding=np.asfortranarray(np.arange(12.0).reshape(3, 4)))
+    turned.save(tmp_path / "c")
+    found = Collection.open(tmp_path / "c")
+    assert found == turned
+    assert found.is_stored(["embedding"])
+
+
 def test_an_empty_collection_is_kept(tmp_path: Path) -> None:
     empty = Collection([], "text", embedding=np.zeros((0, 4), np.float32), text=[])
     empty.save(tmp_path / "c")
