@@ -64,8 +64,10 @@ class BlockWork:
             return error
 
     def pairs(self, rows: range) -> str:
-        """Return a digest of the pairs of a block."""
+        """Return a digest of the pairs of a block, and of all that their scores follow from."""
         lists, candidates = self.lists(rows), self.context.candidates
+        if self.stage.scorer.info.transductive:  # it has seen all lists
+            lists = np.concatenate([lists, self.order])
         mask = candidates.mask[lists]
         index = np.where(mask, candidates.index[lists], 0)
         return fingerprint([self.query_rows[lists], mask, index, self.keep])

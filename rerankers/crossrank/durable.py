@@ -122,6 +122,10 @@ class DurableRun:
             remove_partial(folder)
         return StageBlocks(folder)
 
+    def has_failures(self) -> bool:
+        """Return whether a scorer failed on blocks whose queries then kept their order."""
+        return any((self.folder / "blocks").glob("*/*.failed"))
+
     def forget_blocks(self) -> None:
         """Remove the blocks, once the result is there."""
         shutil.rmtree(self.folder / "blocks", ignore_errors=True)
@@ -171,6 +175,11 @@ class StageBlocks:
         }
         about = {"reason": kept.reason, "pairs": pairs, "digest": _digest(kept, pairs)}
         atomic_bytes(self._path(rows), save(tensors, about))
+        self._path(rows).with_suffix(".failed").unlink(missing_ok=True)
+
+    def failed(self, rows: range, error: str) -> None:
+        """Note that a block has no scores, so that the result is not taken for a whole one."""
+        atomic_bytes(self._path(rows).with_suffix(".failed"), error.encode())
 
     def _path(self, rows: range) -> Path:
         return self.folder / f"{rows.start:09d}-{rows.stop:09d}.safetensors"

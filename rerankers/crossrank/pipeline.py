@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from crossrank.checks import align, check_features, check_fusable
 from crossrank.collection import Collection
 from crossrank.contract import Context, Progress
 from crossrank.durable import RESULT, DurableRun
-from crossrank.errors import InputError
+from crossrank.errors import InputError, nearest
 from crossrank.evidence import Evidence
 from crossrank.fingerprint import fingerprint
 from crossrank.fusion import check_finite
@@ -173,6 +173,9 @@ class Pipeline:
             As for `rerank`.
         """
         folder = Path(folder)
+        known = {each.name for each in fields(Resources)}
+        for name in options.keys() - known:
+            raise InputError(f"rerank_to has no option {name!r}{nearest(name, known)}")
         resources = Resources.of(**options)
         context, query_rows = self._checked(
             candidates, queries, gallery, top_k, score_threshold, resources
@@ -180,8 +183,10 @@ class Pipeline:
         described = self._described(context, top_k, score_threshold, resources)
         with DurableRun.open(folder, described, resume) as run:
             result = folder / RESULT
-            if result.is_file():
-                run.forget_blocks()
+            failures = run.has_failures()
+            if result.is_file() and not (failures and resources.on_error == "raise"):
+                if not failures:
+                    run.forget_blocks()
                 return Rankings.open(result)
             try:
                 rankings = self._run(context, query_rows, top_k, score_threshold, resources, run)
@@ -189,7 +194,8 @@ class Pipeline:
                 logger.warning("stopped; the same call goes on with %s", folder)
                 raise
             rankings.save(result)
-            run.forget_blocks()
+            if not run.has_failures():
+                run.forget_blocks()
         return rankings
 
     def _checked(
@@ -246,6 +252,8 @@ class Pipeline:
         resources: Resources,
     ) -> dict[str, Any]:
         """Return what makes a run this run, in JSON."""
+        from crossrank.ablation.digests import identity
+
         lists = context.candidates
         scores = None if lists.scores is None else np.where(lists.mask, lists.scores, 0.0)
         index = np.where(lists.mask, lists.index, 0)
@@ -257,7 +265,12 @@ class Pipeline:
             "queries": context.queries.fingerprint(),
             "gallery": context.gallery.fingerprint(),
             "stages": [
-                [each.name, each.scorer.fingerprint(), each.depth, repr(each.fusion)]
+                [
+                    each.name,
+                    identity(each.scorer) or each.scorer.fingerprint(),
+                    each.depth,
+                    repr(each.fusion),
+                ]
                 for each in self.stages
             ],
             "top_k": top_k,
@@ -265,6 +278,7 @@ class Pipeline:
             "block_bytes": block_bytes(resources.memory_budget),
             "device": resources.device,
             "dtype": resources.dtype,
+            "threads": resources.threads,
         }
 
     def explain(

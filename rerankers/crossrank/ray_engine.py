@@ -17,7 +17,7 @@ import numpy as np
 
 from crossrank.blockwork import BlockWork
 from crossrank.contract import Scores
-from crossrank.errors import CrossrankError, PluginError, missing_package
+from crossrank.errors import CrossrankError, PluginError, StoreError, missing_package
 from crossrank.progress import silent
 from crossrank.resources import Resources
 
@@ -42,9 +42,9 @@ def score_on_ray(
     except ImportError as error:
         raise missing_package("ray", "ray", 'engine="ray"') from error
     with _cluster(ray, resources):
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.execution_options.verbose_progress = False
+        quiet = ray.data.DataContext.get_current()
+        shown = quiet.enable_progress_bars, quiet.execution_options.verbose_progress
+        quiet.enable_progress_bars = quiet.execution_options.verbose_progress = False
         sent = ray.put(replace(work, context=replace(work.context, progress=silent)))
         rows = [{"start": block.start, "stop": block.stop} for block in blocks]
         scored = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -55,15 +55,29 @@ def score_on_ray(
             num_cpus=resources.threads,
             num_gpus=resources.gpus_per_worker,
         )
-        for row in scored.iter_rows():
-            place = range(int(row["start"]), int(row["stop"]))
-            if row["error"]:
-                yield place, PluginError(row["error"])
-                continue
-            shape = tuple(row["shape"])
-            values = np.frombuffer(row["values"], np.float32).reshape(shape)
-            abstained = np.frombuffer(row["abstained"], np.bool_).reshape(shape)
-            yield place, Scores(values, abstained, row["reason"])
+        try:
+            for row in scored.iter_rows():
+                yield range(int(row["start"]), int(row["stop"])), _found(row)
+        finally:
+            quiet.enable_progress_bars, quiet.execution_options.verbose_progress = shown
+
+
+def _found(row: dict[str, Any]) -> Scores | PluginError:
+    """Read what an actor returned of a block.
+
+    Raises
+    ------
+    StoreError
+        If a file was changed under the run.
+    """
+    if row["unreadable"]:
+        raise StoreError(row["unreadable"])
+    if row["error"]:
+        return PluginError(row["error"])
+    shape = tuple(row["shape"])
+    values = np.frombuffer(row["values"], np.float32).reshape(shape)
+    abstained = np.frombuffer(row["abstained"], np.bool_).reshape(shape)
+    return Scores(values, abstained, row["reason"])
 
 
 class ScoreBlocks:
@@ -83,23 +97,30 @@ class ScoreBlocks:
         """Score the blocks of a batch."""
         columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         for start, stop in zip(batch["start"], batch["stop"], strict=True):
-            block = self.work.read(range(int(start), int(stop)))
-            self.threads.limit()
-            found = self.work.score(block)
-            error = str(found) if isinstance(found, CrossrankError) else ""
-            scores = Scores(np.zeros((0, 0), np.float32)) if error else found
-            assert isinstance(scores, Scores)
+            unreadable = error = ""
+            scores = Scores(np.zeros((0, 0), np.float32))
+            try:
+                block = self.work.read(range(int(start), int(stop)))
+            except StoreError as problem:
+                unreadable = str(problem)
+            else:
+                self.threads.limit()
+                found = self.work.score(block)
+                if isinstance(found, CrossrankError):
+                    error = str(found)
+                else:
+                    scores = found
             abstained = scores.abstained
             if abstained is None:
                 abstained = np.zeros(scores.values.shape, np.bool_)
-            record = (int(start), int(stop), error, list(scores.values.shape))
+            record = (int(start), int(stop), unreadable, error, list(scores.values.shape))
             content = (scores.values.tobytes(), abstained.tobytes(), scores.reason)
             for name, value in zip(COLUMNS, (*record, *content), strict=True):
                 columns[name].append(value)
         return columns
 
 
-COLUMNS = ("start", "stop", "error", "shape", "values", "abstained", "reason")
+COLUMNS = ("start", "stop", "unreadable", "error", "shape", "values", "abstained", "reason")
 
 
 @contextmanager

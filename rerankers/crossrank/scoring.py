@@ -35,6 +35,9 @@ class KeptBlocks(Protocol):
     def save(self, rows: range, pairs: str, scores: Scores) -> None:
         """Keep the scores of a block of pairs."""
 
+    def failed(self, rows: range, error: str) -> None:
+        """Note that there are none."""
+
 
 def score_stage(
     stage: Stage,
@@ -156,6 +159,8 @@ def score_lists(
             if resources.on_error == "raise":
                 raise found
             logger.warning("%s; these queries keep their order", found)
+            if kept is not None:
+                kept.failed(rows, str(found))
             shape = part.mask[work.lists(rows)].shape
             take(rows, Scores(np.zeros(shape, np.float32), np.ones(shape, np.bool_), str(found)))
             continue

@@ -49,7 +49,8 @@ class StoredArray(np.memmap[Any, np.dtype[Any]]):
 def is_stored(array: NDArray[Any]) -> bool:
     """Return whether an array is a whole file."""
     return (
-        isinstance(array, StoredArray)
+        hasattr(os, "preadv")  # elsewhere rows are taken through the map
+        and isinstance(array, StoredArray)
         and array.path is not None
         and array.stamp is not None
         and array.flags.c_contiguous

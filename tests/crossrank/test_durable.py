@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import crossrank as cr
-from crossrank.errors import BudgetError, CrossrankError, PluginError, StoreError
+from crossrank.errors import BudgetError, CrossrankError, InputError, PluginError, StoreError
 from crossrank.rankings import Rankings
 from toys import DotReranker
 
@@ -183,6 +183,39 @@ def test_blocks_of_other_lists_are_not_used(tmp_path: Path) -> None:
     Unsteady.broken = False
     found = pipe.rerank_to(tmp_path / "run", CANDIDATES, QUERIES, GALLERY, **options)
     assert found == pipe.rerank(CANDIDATES, QUERIES, GALLERY, memory_budget=BUDGET)
+
+
+def test_a_result_with_failures_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    class Unsteady(Counting):
+        broken: ClassVar[bool] = True
+
+        def score(self, block: cr.Block, state: Any) -> cr.Scores:
+            if self.broken and "t4" in block.queries.ids:
+                raise ValueError("not today")
+            return super().score(block, state)
+
+    pipe = cr.Pipeline(cr.Stage(Unsteady, fusion=cr.Replace()))
+
+    def run(on_error: str) -> Rankings:
+        return pipe.rerank_to(
+            tmp_path / "run", CANDIDATES, QUERIES, GALLERY, memory_budget=BUDGET, on_error=on_error
+        )
+
+    first = run("base_order")
+    assert run("base_order") == first
+    with pytest.raises(PluginError, match="not today"):
+        run("raise")
+    Unsteady.broken, Counting.scored = False, []
+    whole = run("raise")
+    assert whole != first and Counting.scored == ["t4"]
+    assert whole == pipe.rerank(CANDIDATES, QUERIES, GALLERY, memory_budget=BUDGET)
+    assert not (tmp_path / "run" / "blocks").exists()
+
+
+def test_an_option_that_there_is_not_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no option 'worker'; did you mean 'workers'"):
+        into(tmp_path / "run", worker=2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_error_of_a_plugin_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
