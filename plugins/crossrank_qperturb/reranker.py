@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -101,30 +101,43 @@ class QPerturbReranker(Blip2Reranker):
     def _perturbation(self, state: Blip2State, places: Rows, image_embeds: Tensor) -> Perturbation:
         """Return the perturbation of a batch, in which an image may stand more than once."""
         distinct, first, row_of = np.unique(places, return_index=True, return_inverse=True)
-        made = [
-            self._of_image(state, place, image_embeds[row : row + 1])
-            for place, row in zip(distinct.tolist(), first.tolist(), strict=True)
-        ]
-        return Perturbation.join(made).take(row_of)
+        keys = [self._key(state, place) for place in distinct]
+        known: dict[Hashable, Perturbation] = {}
+        absent: dict[Hashable, int] = {}
+        for number, key in enumerate(keys):
+            remembered = self._remembered.get(key)
+            if remembered is None:
+                absent[key] = number
+            else:
+                known[key] = remembered
+        if absent:
+            numbers = list(absent.values())
+            boxes = [state.extra.boxes[place] for place in distinct[numbers]]
+            made = self._computed(state, image_embeds[first[numbers]], boxes)
+            for row, key in enumerate(absent):
+                known[key] = made.take([row])
+                self._remembered.put(key, known[key])
+        return Perturbation.join([known[key] for key in keys]).take(row_of)
 
-    def _of_image(self, state: Blip2State, place: int, image_embeds: Tensor) -> Perturbation:
-        boxes, params = state.extra.boxes[place], self.params
-        key = (state.images.keys[place], boxes.tobytes())
-        made = self._remembered.get(key)
-        if made is None:
-            made = perturbation(
-                self.backend(state).model,
-                image_embeds,
-                [boxes],
-                alpha=params.alpha,
-                n_pc=params.n_pc,
-                weighting=params.weighting,
-                projector=params.projector,
-                preserve_norm=params.preserve_norm,
-                most_boxes=len(boxes),
-            )
-            self._remembered.put(key, made)
-        return made
+    def _key(self, state: Blip2State, place: int) -> Hashable:
+        """Return what decides the perturbation of an image."""
+        return state.images.keys[place], state.extra.boxes[place].tobytes()
+
+    def _computed(
+        self, state: Blip2State, image_embeds: Tensor, boxes: Sequence[NDArray[np.float64]]
+    ) -> Perturbation:
+        params = self.params
+        return perturbation(
+            self.backend(state).model,
+            image_embeds,
+            boxes,
+            alpha=params.alpha,
+            n_pc=params.n_pc,
+            weighting=params.weighting,
+            projector=params.projector,
+            preserve_norm=params.preserve_norm,
+            most_boxes=max(len(each) for each in boxes),
+        )
 
     def _looks(self, state: Blip2State, images: Rows, texts: Rows) -> list[Look]:
         backend = self.backend(state)
