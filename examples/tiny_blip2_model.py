@@ -1,6 +1,6 @@
 """A BLIP-2 of the real transformers classes at toy size, and its two scores by its sub-modules.
 
-`Blip2ForImageTextRetrieval` with three vision layers and a Q-Former of four, two of them with
+`Blip2ForImageTextRetrieval` with two vision layers and a Q-Former of four, two of them with
 cross-attention; ``image_token_index`` stays unset, so texts carry no image tokens in front.
 """
 

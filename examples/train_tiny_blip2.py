@@ -51,8 +51,8 @@ class Recipe:
     itc_only: int = 0
 
 
-def main() -> None:
-    given = arguments()
+def main(words: Sequence[str] | None = None) -> None:
+    given = arguments(words)
     logging.basicConfig(format="%(asctime)s %(message)s")
     logger.setLevel(logging.INFO)
     torch.set_num_threads(given.threads)
