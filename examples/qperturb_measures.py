@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -45,6 +45,8 @@ class Setting:
 
 BASELINE = Setting()
 PUBLISHED = Setting(alpha=8)
+ALL_BOXES = Setting(boxes="all", alpha=8)
+"""As published, but with the boxes of all things: what a search can know."""
 
 
 def settings() -> Iterator[Setting]:
@@ -70,6 +72,7 @@ class Gallery:
     def __init__(self, model: Any, pictures: Sequence[tuple[Scene, Fact]], depth: int) -> None:
         self.model = model
         self.depth = depth
+        self._known: dict[Setting, Perturbation] = {}
         things = [scene.facts()[fact] for scene, fact in pictures]
         self.areas = np.array([min(thing.area for thing in pair) for pair in things])
         self.boxes = {
@@ -122,17 +125,24 @@ class Gallery:
         return {name: (found == rows).numpy() for name, found in first.items()}
 
     def perturbation(self, setting: Setting) -> Perturbation | None:
-        """Return what a setting adds to the queries of every picture; None for the baseline."""
+        """Return what a setting adds to the queries of every picture; None for the baseline.
+
+        Constant weights make it proportional to alpha: subspaces are found once for all of them.
+        """
         if setting.alpha == 0:
             return None
-        return perturbation(
-            self.model,
-            self.vision,
-            self.boxes[setting.boxes],
-            alpha=float(setting.alpha),
-            n_pc=setting.n_pc,
-            projector=setting.projector,
-        )
+        one = replace(setting, alpha=1.0)
+        if one not in self._known:
+            self._known[one] = perturbation(
+                self.model,
+                self.vision,
+                self.boxes[one.boxes],
+                alpha=one.alpha,
+                n_pc=one.n_pc,
+                projector=one.projector,
+            )
+        matrices = self._known[one].matrices
+        return Perturbation({layer: setting.alpha * each for layer, each in matrices.items()})
 
     def listed(self) -> float:
         """Return the share of texts whose picture is in their list."""
