@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,14 +74,13 @@ def alone(split: Split, direction: str, bank: Path, **params: Any) -> cr.Ranking
 def tune(val: Split, train: Split, direction: str) -> None:
     """Choose bank, k_max, weights and normalisation on val."""
     choice: dict[str, Any] = {}
-    best = (0.0, "", {}, None)
+    tried = []
     for name, params in forms(direction):
         rankings = alone(val, direction, val.work / name, **params)
         got = recalls(val, direction, rankings)
         print(f"val {direction} MACK alone {name} {params}: {got}", flush=True)
-        if sum(got.values()) > best[0]:
-            best = sum(got.values()), name, params, rankings
-    _, name, params, rankings = best
+        tried.append((sum(got.values()), name, params, rankings))
+    _, name, params, rankings = max(tried, key=lambda each: each[0])
     form = {"bank": name, "params": params}
     scores = Remembered(rankings=rankings, stage="mack")
     choice["alone"] = form
@@ -145,7 +145,7 @@ def best_weight(
     candidates: cr.Candidates,
     direction: str,
     scores: Remembered,
-    weights: dict[str, tuple[float, ...]],
+    weights: Mapping[str, tuple[float, ...]],
     *before: cr.Stage,
 ) -> dict[str, Any]:
     """Return the weight and normalisation with the highest R@1 + R@5 + R@10."""

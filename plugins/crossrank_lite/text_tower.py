@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,8 +50,9 @@ class Words:
 @contextmanager
 def _without_bars() -> Iterator[None]:
     """Keep transformers' bar of a file that is read in a tenth of a second off the terminal."""
-    from transformers.utils import logging
+    from transformers.utils import logging as bars
 
+    logging: Any = bars  # its functions carry no types
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
