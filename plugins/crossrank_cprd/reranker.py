@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.contract import Needs
 from crossrank.errors import FeatureMismatchError
-from crossrank_cprd.embedding import embed
 from crossrank_cprd.parameters import CprdParameters
 from crossrank_cprd.saving import Card, load_card, load_student
 
@@ -82,6 +81,8 @@ class CprdReranker(cr.Reranker):
         asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
         asked = np.unique(asked[lists.mask.any(axis=1)])
         listed = np.unique(lists.index[lists.mask])
+        from crossrank_cprd.embedding import embed
+
         student = load_student(self.params.student)
         queries = embed(student, context.queries, asked)
         candidates = embed(student, context.gallery, listed)
