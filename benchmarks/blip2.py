@@ -1,6 +1,6 @@
 """Reranking by a perturbed BLIP-2: crossrank against the pattern of the published evaluation.
 
-    python benchmarks/blip2.py [--model out/tiny_blip2/seed0] [--rounds 5] [--json]
+    python benchmarks/blip2.py [--model out/tiny_blip2/seed0] [--batch 128] [--rounds 5] [--json]
 
 200 texts with 32 pictures each of 200 are scored by ITM + ITC with Q-Perturbation.  The published
 evaluation goes picture by picture through the texts that list it, 20 at a time, each padded to 35
@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 TEXTS, PICTURES, DEPTH = 200, 200, 32
 CHUNK, PADDED = 20, 35
-BATCH = 128
-"""Pairs that crossrank scores at once: a model as small as this spends itself on calls else."""
 RIVALS = ("crossrank", "published pattern")
 
 
@@ -78,7 +77,7 @@ def problem(folder: Path, trained: str) -> Problem:
     )
 
 
-def with_crossrank(given: Problem) -> NDArray[np.float64]:
+def with_crossrank(given: Problem, batch: int) -> NDArray[np.float64]:
     """Score by the plugin, without anything cached from an earlier call."""
     import crossrank as cr
 
@@ -95,7 +94,7 @@ def with_crossrank(given: Problem) -> NDArray[np.float64]:
         candidate_ids=gallery.ids,
         direction="t2i",
     )
-    params = {"model": given.model, "tokenizer": given.tokenizer, "batch_size": BATCH}
+    params = {"model": given.model, "tokenizer": given.tokenizer, "batch_size": batch}
     stage = cr.Stage("qperturb", params=params, fusion=cr.Replace())
     found = cr.Pipeline([stage]).rerank(candidates, queries, gallery)
     scores = np.zeros(given.lists.shape)
@@ -145,9 +144,10 @@ def seen(given: Problem, path: Path, picture: int, perturbation: Callable[..., A
     return vision, perturbation(given.model, vision, [given.boxes[picture]])
 
 
-def serve(rival: str, trained: str) -> None:
+def serve(rival: str, trained: str, batch: int) -> None:
     """Answer each line of standard input with the seconds of one call; first with the scores."""
-    run = {"crossrank": with_crossrank, "published pattern": with_published_pattern}[rival]
+    ours = partial(with_crossrank, batch=batch)
+    run = {"crossrank": ours, "published pattern": with_published_pattern}[rival]
     with tempfile.TemporaryDirectory() as folder:
         given = problem(Path(folder), trained)
         count = Counter[str]()
@@ -163,9 +163,9 @@ def serve(rival: str, trained: str) -> None:
             print(time.perf_counter() - start, flush=True)
 
 
-def compare(rounds: int, trained: str) -> dict[str, Any]:
+def compare(rounds: int, trained: str, batch: int) -> dict[str, Any]:
     """Return per rival the seconds of every round and the images that vision saw in one."""
-    running = {rival: started(rival, trained) for rival in RIVALS}
+    running = {rival: started(rival, trained, batch) for rival in RIVALS}
     first = {rival: json.loads(answer(process)) for rival, process in running.items()}
     ours, theirs = (np.array(first[rival]["scores"]) for rival in RIVALS)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
@@ -180,8 +180,9 @@ def compare(rounds: int, trained: str) -> dict[str, Any]:
     }
 
 
-def started(rival: str, trained: str) -> subprocess.Popen[str]:
+def started(rival: str, trained: str, batch: int) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, "--serve", rival, "--model", trained]
+    command += ["--batch", str(batch)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
 
@@ -199,20 +200,24 @@ def answer(process: subprocess.Popen[str], request: str = "") -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="", help="the folder of a trained model")
+    parser.add_argument(
+        "--batch", type=int, default=128, help="pairs that crossrank scores at once"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
         torch.set_num_threads(1)
-        serve(given.serve, given.model)
+        serve(given.serve, given.model, given.batch)
         return
-    found = compare(given.rounds, given.model)
+    found = compare(given.rounds, given.model, given.batch)
     if given.json:
         print(json.dumps(found))
         return
     pairs = TEXTS * DEPTH
-    print(f"{TEXTS} texts × {DEPTH} pictures, one thread, torch {torch.__version__}")
+    setup = f"batches of {given.batch}, one thread, torch {torch.__version__}"
+    print(f"{TEXTS} texts × {DEPTH} pictures, {setup}")
     print("rival               min s   median s   pairs/s (median)   images through vision")
     for rival, each in found.items():
         middle = statistics.median(each["seconds"])
