@@ -147,7 +147,9 @@ def seen(given: Problem, path: Path, picture: int, perturbation: Callable[..., A
 def serve(rival: str, trained: str, batch: int) -> None:
     """Answer each line of standard input with the seconds of one call; first with the scores."""
     ours = partial(with_crossrank, batch=batch)
-    run = {"crossrank": ours, "published pattern": with_published_pattern}[rival]
+    run: Callable[[Problem], NDArray[np.float64]] = (
+        ours if rival == "crossrank" else with_published_pattern
+    )
     with tempfile.TemporaryDirectory() as folder:
         given = problem(Path(folder), trained)
         count = Counter[str]()
