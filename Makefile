@@ -39,7 +39,11 @@ check: install
 	$(BIN)/mypy
 
 benchmark: install
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python benchmarks/filip.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/mack.py
+	$(BIN)/python benchmarks/hosa.py
 
 test-lavis: install $(LAVIS)/.ready
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LAVIS)/bin/python -m lavis_parity.lavis_side out/lavis
