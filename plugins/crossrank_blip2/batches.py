@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from crossrank.errors import PluginError
@@ -83,6 +82,8 @@ class Batches:
             yield batch, found[0]
 
     def _halve(self, tried: int) -> None:
+        import torch
+
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if tried == 1:
@@ -101,6 +102,8 @@ class Batches:
 
 def _unless_out_of_memory(work: Callable[[Rows], Result], batch: Rows) -> tuple[Result] | None:
     """Return None once the frames that held the memory are gone."""
+    import torch
+
     try:
         return (work(batch),)
     except torch.cuda.OutOfMemoryError:

@@ -14,12 +14,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from crossrank.errors import StoreError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,8 @@ class FeatureStore:
         StoreError
             If the folder cannot be written to.
         """
+        from safetensors.torch import save_file
+
         path = self._path(key)
         size = features.numel() * features.element_size() + HEADER
         if not self._make_room(size):

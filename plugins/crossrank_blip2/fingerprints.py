@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
 
 _KNOWN: WeakKeyDictionary[nn.Module, tuple[Any, str]] = WeakKeyDictionary()
 
@@ -38,6 +39,8 @@ def _stamp(weight: Tensor) -> tuple[Any, ...]:
     Writing through ``.data`` leaves the version as it is; hence the sum, which is quicker than a
     digest by far.
     """
+    import torch
+
     version = -1 if weight.is_inference() else weight._version
     wide = torch.float32 if weight.device.type == "mps" else torch.float64
     total = float(weight.detach().sum(dtype=wide))
@@ -45,6 +48,8 @@ def _stamp(weight: Tensor) -> tuple[Any, ...]:
 
 
 def _digest(weights: Iterable[tuple[str, Tensor]]) -> str:
+    import torch
+
     digest = hashlib.blake2b(digest_size=16)
     for name, weight in weights:
         digest.update(f"{name}{weight.dtype}{tuple(weight.shape)}".encode())

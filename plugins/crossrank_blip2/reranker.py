@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 import crossrank as cr
+from crossrank.errors import missing_package
 from crossrank_blip2.backend import Backend
-from crossrank_blip2.backends import backend_of
 from crossrank_blip2.batches import Batches, by_length, slices
 from crossrank_blip2.contrast import contrast
 from crossrank_blip2.counting import Counter
@@ -29,6 +29,9 @@ from crossrank_blip2.sizes import parse_bytes
 from crossrank_blip2.state import Blip2State, Images, Texts, pairs_of
 from crossrank_blip2.texts import MOST_TOKENS, MOST_WORDS
 from crossrank_blip2.vision import Vision
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +166,7 @@ class Blip2Reranker(cr.Reranker):
         device = state.device if params.device is None else params.device
         dtype = state.dtype if params.dtype is None else params.dtype
         if (device, dtype) not in self._backends:
+            backend_of = _needing_torch(self.info, "backends").backend_of
             self._backends[device, dtype] = backend_of(
                 params.model,
                 params.tokenizer,
@@ -175,6 +179,7 @@ class Blip2Reranker(cr.Reranker):
 
     def prepare(self, context: cr.Context) -> Blip2State:
         """Compute the vision output of all images that is not cached, and what ITC compares."""
+        torch = _needing_torch(self.info, "torch")
         (texts, text_rows), (images, image_rows) = sides_of(context)
         found = images_of(images, image_rows)
         backend = self.backend(context)
@@ -199,6 +204,8 @@ class Blip2Reranker(cr.Reranker):
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return ITC, ITM or their sum; a text without a word is abstained from."""
+        import torch
+
         pairs = pairs_of(block, state)
         known = ~state.texts.wordless[pairs.texts]
         images, texts = pairs.images[known], pairs.texts[known]
@@ -315,6 +322,16 @@ class Blip2Reranker(cr.Reranker):
         )
 
 
+def _needing_torch(info: cr.RerankerInfo, name: str) -> Any:
+    """Import torch, or a module of this package that is made of it."""
+    try:
+        return import_module(name if name == "torch" else f"crossrank_blip2.{name}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "transformers"):
+            raise
+        raise missing_package(str(error.name), info.extra, info.name) from error
+
+
 def _rebuilt(kind: type[Blip2Reranker], params: dict[str, Any]) -> Blip2Reranker:
     return kind(**params)
 
@@ -324,7 +341,8 @@ def _identity(given: Any, revision: str | None = None) -> Any:
     if isinstance(given, str | Path):
         return Source(str(given), revision).identity()
     inner = getattr(given, "model", given)
-    if isinstance(inner, nn.Module):
+    torch = sys.modules.get("torch")  # who gives a module has imported it
+    if torch is not None and isinstance(inner, torch.nn.Module):
         return weights_digest({"model": inner})
     if hasattr(given, "get_vocab"):
         return dict(given.get_vocab())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 MOST_WORDS = 50
 MOST_TOKENS = 35
@@ -43,6 +44,8 @@ class Tokens:
 
     def take(self, rows: Any) -> Tokens:
         """Return some texts, without columns that are padding for all of them."""
+        import torch
+
         chosen = torch.as_tensor(rows, dtype=torch.int64)
         ids, mask = self.ids[chosen], self.mask[chosen]
         width = int(mask.sum(dim=1).max()) if len(chosen) else 0
@@ -70,6 +73,8 @@ def tokenise(tokenizer: Any, texts: Sequence[str]) -> Tokens:
         As people write them; see `prepare_text`.
     """
     if not texts:
+        import torch
+
         return Tokens(*torch.zeros((2, 0, 0), dtype=torch.int64))
     prepared = [prepare_text(text) for text in texts]
     whole = tokenizer([text for text, _ in prepared], truncation=False, verbose=False)["input_ids"]

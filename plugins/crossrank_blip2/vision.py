@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 import crossrank as cr
 from crossrank.errors import PluginError
 from crossrank_blip2.backend import Backend
 from crossrank_blip2.batches import Batches
 from crossrank_blip2.state import Blip2State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Rows = NDArray[np.int64]
 
@@ -54,6 +56,8 @@ class Vision:
         What was computed just now has gone through the float type of the store too, so that the
         scores do not depend on what was there.
         """
+        import torch
+
         keys = [self._images.keys[place] for place in places]
         found: dict[str, Tensor] = {}
         absent: dict[str, int] = {}
@@ -73,6 +77,8 @@ class Vision:
         return stacked.to(self._backend.device, self._backend.dtype)
 
     def _compute(self, places: Rows) -> Tensor:
+        import torch
+
         paths = [self._images.paths[place] for place in places]
         pictures = [cr.open_image(Path(path)) for path in paths]
         embeds = self._backend.image_embeds(self._backend.pixels(pictures))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from crossrank_qperturb.matrices import Perturbation
+if TYPE_CHECKING:
+    from crossrank_qperturb.matrices import Perturbation
 
 
 @dataclass(slots=True)

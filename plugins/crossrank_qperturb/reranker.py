@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 import crossrank as cr
 from crossrank_blip2 import Blip2Reranker
 from crossrank_blip2.state import Blip2State, pairs_of
-from crossrank_qperturb.explaining import Look, looks
-from crossrank_qperturb.matrices import Perturbation
 from crossrank_qperturb.objects import Objects, objects_of
 from crossrank_qperturb.parameters import QPerturbParameters
-from crossrank_qperturb.perturbing import perturbation, perturbed
 from crossrank_qperturb.remembering import Remembered
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from crossrank_qperturb.explaining import Look
+    from crossrank_qperturb.matrices import Perturbation
 
 Rows = NDArray[np.int64]
 
@@ -66,6 +68,8 @@ class QPerturbReranker(Blip2Reranker):
         self, state: Blip2State, image_rows: Rows, image_embeds: Tensor
     ) -> AbstractContextManager[None]:
         """Return the perturbation of these images; see `Blip2Reranker.intervention`."""
+        from crossrank_qperturb.perturbing import perturbed
+
         made = self._perturbation(state, state.images.place[image_rows], image_embeds)
         return perturbed(self.backend(state).model, made)
 
@@ -100,6 +104,8 @@ class QPerturbReranker(Blip2Reranker):
 
     def _perturbation(self, state: Blip2State, places: Rows, image_embeds: Tensor) -> Perturbation:
         """Return the perturbation of a batch, in which an image may stand more than once."""
+        from crossrank_qperturb.matrices import Perturbation
+
         distinct, first, row_of = np.unique(places, return_index=True, return_inverse=True)
         keys = [self._key(state, place) for place in distinct]
         known: dict[Hashable, Perturbation] = {}
@@ -126,6 +132,8 @@ class QPerturbReranker(Blip2Reranker):
     def _computed(
         self, state: Blip2State, image_embeds: Tensor, boxes: Sequence[NDArray[np.float64]]
     ) -> Perturbation:
+        from crossrank_qperturb.perturbing import perturbation
+
         params = self.params
         return perturbation(
             self.backend(state).model,
@@ -140,6 +148,8 @@ class QPerturbReranker(Blip2Reranker):
         )
 
     def _looks(self, state: Blip2State, images: Rows, texts: Rows) -> list[Look]:
+        from crossrank_qperturb.explaining import looks
+
         backend = self.backend(state)
         embeds = self._vision(state).embeds(images)
         tokens = state.texts.tokens.take(texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,30 @@ def test_a_missing_package_is_named_with_the_command(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingPackageError, match=rf"'{package}'.*crossrank\[blip2\]"):
         backend_of(folder)
+
+
+@pytest.mark.parametrize("name", ["blip2", "qperturb"])
+def test_a_run_without_torch_names_the_command(name: str, tmp_path: Path) -> None:
+    """The class is there without torch; what needs it says so when it is used."""
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import numpy as np, crossrank as cr\n"
+        "from PIL import Image\n"
+        "Image.new('RGB', (8, 8)).save('a.png')\n"
+        "boxes = cr.Ragged(np.zeros((0, 4)), [0])\n"
+        "images = cr.Collection(['a'], 'image', path=['a.png'], boxes=boxes)\n"
+        "texts = cr.Collection(['q'], 'text', text=['a dog'])\n"
+        f"stage = cr.Stage({name!r}, fusion=cr.Replace(), params={{'model': 'nowhere'}})\n"
+        "lists = cr.Candidates.from_lists({'q': ['a']}, candidate_ids=['a'])\n"
+        "try:\n"
+        "    cr.Pipeline(stage).rerank(lists, texts, images)\n"
+        "except cr.errors.MissingPackageError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert f"'torch', which is not installed; pip install \"crossrank[{name}]\"" in done.stdout
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

@@ -20,7 +20,7 @@ import crossrank as cr
 import crossrank_qperturb as qperturb
 from crossrank.errors import InputError, MissingFeatureError, ParameterError
 from crossrank.testing import check_reranker, make_collection
-from crossrank_qperturb import QPerturbReranker
+from crossrank_qperturb import QPerturbReranker, perturbing
 from crossrank_qperturb import reranker as module
 from crossrank_qperturb.remembering import Remembered
 from tiny_blip2 import make_model, make_tokenizer
@@ -155,12 +155,13 @@ def test_the_best_boxes_are_taken_by_score() -> None:
 
 def test_every_image_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []  # images per call
+    compute = perturbing.perturbation
 
     def counting(*args: Any, **options: Any) -> qperturb.Perturbation:
         made.append(len(args[1]))
-        return qperturb.perturbation(*args, **options)
+        return compute(*args, **options)
 
-    monkeypatch.setattr(module, "perturbation", counting)
+    monkeypatch.setattr(perturbing, "perturbation", counting)
     queries, gallery = texts(6), images(boxes=OBJECTS)
     enough = rerank(queries, gallery, batch_size=3)
     assert sum(made) == 4 and len(made) < 4, "those of a batch in one go"
