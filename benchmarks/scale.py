@@ -184,7 +184,8 @@ def sampled(peak: list[int]) -> Iterator[None]:
 
 def resident() -> tuple[int, int]:
     fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return tuple(int(fields[name].split()[0]) << 10 for name in ("RssAnon", "RssFile"))  # type: ignore[return-value]
+    anonymous, mapped = (int(fields[name].split()[0]) << 10 for name in ("RssAnon", "RssFile"))
+    return anonymous, mapped
 
 
 if __name__ == "__main__":

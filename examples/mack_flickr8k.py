@@ -18,18 +18,14 @@ import argparse
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.evaluation import BothDirections
 from mack_banks import make_banks
 from mack_data import Split, embedding_base, label_base, prepare, unranked
+from remembered import Remembered
 
 DEPTH = 100
 WEIGHTS = {"zscore": (0.2, 0.3, 0.5, 0.7, 1.0, 2.0), "none": (0.15, 0.6)}
@@ -100,34 +96,6 @@ def tune(val: Split, train: Split, direction: str) -> None:
 
 def choice_file(work: Path, direction: str) -> Path:
     return work / f"choice_{direction}.json"
-
-
-class Remembered(cr.Reranker):
-    """Gives the raw scores of an earlier run again, so that many weights can be tried on them."""
-
-    info = cr.RerankerInfo(name="remembered", summary="the raw scores of an earlier run")
-
-    @dataclass(frozen=True, slots=True)
-    class Parameters:
-        """The earlier run, over the same queries and gallery, and whose scores are meant."""
-
-        rankings: cr.Rankings
-        stage: str
-
-    @cached_property
-    def matrix(self) -> NDArray[np.float32]:
-        """``[queries, gallery]``, NaN where it abstained."""
-        rankings = self.params.rankings
-        shape = (len(rankings.query_ids), len(rankings.candidate_ids))
-        matrix = np.full(shape, np.nan, np.float32)
-        np.put_along_axis(matrix, rankings.index, rankings.scores(self.params.stage), axis=1)
-        return matrix
-
-    def score(self, block: cr.Block, state: Any) -> cr.Scores:
-        """Look the scores up."""
-        values = self.matrix[block.query_rows[:, None], block.candidate_rows[block.index]]
-        unknown = np.isnan(values)
-        return cr.Scores(np.where(unknown, np.float32(0), values), unknown & block.mask)
 
 
 def base_of(base: str, split: Split, train: Split, direction: str) -> cr.Candidates:
