@@ -145,7 +145,6 @@ def run_blocks(
     work: Callable[[range], Result],
     blocks: Sequence[range],
     workers: int,
-    done: Callable[[int], None],
 ) -> Iterator[tuple[range, Result]]:
     """Yield every block with its result, in order, with at most `workers` under way.
 
@@ -157,13 +156,10 @@ def run_blocks(
         What `layout` returned.
     workers
         How many threads.
-    done
-        Told after each block how many queries it had.
     """
     if workers == 1 or len(blocks) < 2:
         for rows in blocks:
             yield rows, work(rows)
-            done(len(rows))
         return
     waiting: deque[tuple[range, Future[Result]]] = deque()
     rest = iter(blocks)
@@ -176,7 +172,6 @@ def run_blocks(
                     return
                 rows, future = waiting.popleft()
                 yield rows, future.result()
-                done(len(rows))
         finally:
             for _, future in waiting:
                 future.cancel()

@@ -48,7 +48,7 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
 
     try:
         with NUMPY_THREADS.held_to(resources.threads):
-            yield from run_blocks(score, blocks, workers, lambda count: None)
+            yield from run_blocks(score, blocks, workers)
     finally:
         threads.restore()
         if ahead is not None:

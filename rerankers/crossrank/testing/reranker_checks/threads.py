@@ -25,7 +25,7 @@ def workers_do_not_matter(case: RerankerCase) -> None:
 
     places = [range(at, at + 1) for at in range(len(rows))]
     with _hasty_threads():
-        for _, found in run_blocks(work, places, WORKERS, lambda count: None):
+        for _, found in run_blocks(work, places, WORKERS):
             require_same_scores(
                 expected,
                 found,
