@@ -5,17 +5,17 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from secrets import token_hex
+from typing import IO, Any
 
 from crossrank.errors import CrossrankError, StoreError
 
 
 @contextmanager
-def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[str]]:
+def atomic_file(path: Path) -> Iterator[IO[str]]:
     """Open a text file that replaces `path` when the block ends without an exception.
 
     Raises
@@ -23,19 +23,21 @@ def atomic_file(path: Path, mode: str = "w") -> Iterator[IO[str]]:
     StoreError
         If it cannot be written: no such folder, no permission, disk full.
     """
-    with disk_errors(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    partial = Path(name)
-    try:
-        with disk_errors(path):
-            with os.fdopen(handle, mode, encoding="utf-8", newline="\n") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            partial.chmod(0o666 & ~_umask())
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _replacing(path, "x", encoding="utf-8", newline="\n") as file:
+        yield file
+
+
+@contextmanager
+def atomic_binary(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file of bytes that replaces `path` when the block ends without an exception.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    with _replacing(path, "xb") as file:
+        yield file
 
 
 def atomic_bytes(path: Path, content: bytes) -> None:
@@ -46,19 +48,8 @@ def atomic_bytes(path: Path, content: bytes) -> None:
     StoreError
         If it cannot be written.
     """
-    with disk_errors(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    partial = Path(name)
-    try:
-        with disk_errors(path):
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.chmod(0o666 & ~_umask())
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_binary(path) as file:
+        file.write(content)
 
 
 def remove_partial(folder: Path, *names: str) -> None:
@@ -86,13 +77,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         If `path` exists, or cannot be written.
     """
     refuse_existing(path)
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    partial = _partial(path)
     try:
         with disk_errors(path):
+            partial.mkdir(parents=True)
             yield partial
-            partial.chmod(0o777 & ~_umask())
             partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -126,7 +115,21 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"{path} could not be written: {error}; {mend}") from error
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def _replacing(path: Path, mode: str, **text: str) -> Iterator[IO[Any]]:
+    partial = _partial(path)
+    try:
+        with disk_errors(path):
+            with partial.open(mode, **text) as file:  # the system applies the umask
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _partial(path: Path) -> Path:
+    """Return a name beside `path` that nobody else uses, hidden, see `remove_partial`."""
+    return path.parent / f".{path.name}.{token_hex(6)}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from crossrank.atomic import atomic_bytes, disk_errors
+from crossrank.atomic import atomic_binary, atomic_bytes
 from crossrank.errors import StoreError, missing_package
 from crossrank.rankings import Rankings, StageScores
 
@@ -121,10 +121,5 @@ def write_parquet(rankings: Rankings, path: Path) -> None:
     for stage in rankings.stages:
         raw = stage.raw[rows, places]
         columns[f"raw.{stage.name}"] = pa.array(raw, mask=np.isnan(raw))
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with disk_errors(path):
-            parquet.write_table(pa.table(columns), partial)
-            partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_binary(path) as file:
+        parquet.write_table(pa.table(columns), file)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossrank.atomic import atomic_file, atomic_folder
+from crossrank.atomic import atomic_bytes, atomic_file, atomic_folder
 from crossrank.blocks import block_bytes
 from crossrank.errors import InputError, StoreError
 from crossrank.progress import as_progress
@@ -119,3 +119,18 @@ def test_an_unwritable_place_is_one_clear_error(tmp_path: Path) -> None:
         atomic_folder(tmp_path / "file" / "x"),
     ):
         pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has a umask")
+def test_what_is_written_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        atomic_bytes(tmp_path / "bytes", b"x")
+        with atomic_file(tmp_path / "text") as file:
+            file.write("x")
+        with atomic_folder(tmp_path / "folder"):
+            pass
+    finally:
+        assert os.umask(before) == 0o027
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {"bytes": 0o640, "text": 0o640, "folder": 0o750}
