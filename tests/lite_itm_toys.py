@@ -14,7 +14,7 @@ import crossrank as cr
 from crossrank.testing import make_collection
 from crossrank_lite_itm.network import LiteItm, Sizes, save_network
 
-SIZES = Sizes(region=10, word=6, token=4, dim=8, hidden=5, members=2)
+SIZES = Sizes(region=10, word=6, token=4, dim=8, hidden=5, evidence=3, members=2)
 DIMENSIONS = {"regions": 10, "words": 6, "tokens": 4}
 
 Doubles = NDArray[np.float64]
@@ -67,19 +67,24 @@ def naive_score(network: LiteItm, regions: Any, words: Any, tokens: Any) -> floa
         }
         cells = [naive_head(own, "cell_head", each) for each in raw_cells]
         texts = [naive_head(own, "word_head", each) for each in raw_words]
-        by_words, by_cells = 0.0, 0.0
+        by_words, by_cells, evidence = 0.0, 0.0, 0.0
         gates = naive_softmax([own["word_gate"] @ word for word in texts])
         for gate, word in zip(gates, texts, strict=True):
             look = naive_softmax([np.exp(own["log_word_sharpness"]) * (word @ c) for c in cells])
             seen = sum(a * cell for a, cell in zip(look, cells, strict=True))
-            by_words += gate * float(word @ seen / np.linalg.norm(seen))
+            agreed = float(word @ seen / np.linalg.norm(seen))
+            by_words += gate * (agreed + float(own["word_ease"] @ word))
+            similar = [float(word @ cell) for cell in cells]
+            how = np.array([agreed, max(similar), np.mean(similar)])
+            inner = own["word_evidence.weight"] @ word + own["word_evidence.bias"]
+            inner = inner + own["agreement_evidence.weight"] @ how
+            evidence += 0.1 * float(own["evidence.weight"][0] @ naive_gelu(inner))
         gates = naive_softmax([own["cell_gate"] @ cell for cell in cells])
         for gate, cell in zip(gates, cells, strict=True):
             look = naive_softmax([np.exp(own["log_cell_sharpness"]) * (cell @ w) for w in texts])
-            by_cells += gate * sum(
-                float(b * (cell @ word)) for b, word in zip(look, texts, strict=True)
-            )
-        scores.append(np.exp(own["log_scale"]) * (by_words + own["balance"] * by_cells))
+            agreed = sum(float(b * (cell @ word)) for b, word in zip(look, texts, strict=True))
+            by_cells += gate * (own["balance"] * agreed + float(own["cell_ease"] @ cell))
+        scores.append(np.exp(own["log_scale"]) * (by_words + by_cells + evidence))
     return float(np.mean(scores))
 
 
@@ -90,10 +95,15 @@ def naive_head(weights: dict[str, Doubles], head: str, features: Doubles) -> Dou
     centred = (straight - straight.mean()) / np.sqrt(straight.var() + 1e-5)
     inner = own["mlp.1.weight"] @ (centred * own["mlp.0.weight"] + own["mlp.0.bias"])
     inner = inner + own["mlp.1.bias"]
-    inner = inner * 0.5 * (1 + erf(inner / np.sqrt(2)))
-    whole = straight + own["mlp.4.weight"] @ inner + own["mlp.4.bias"]
+    whole = straight + own["mlp.4.weight"] @ naive_gelu(inner) + own["mlp.4.bias"]
     unit: Doubles = whole / np.linalg.norm(whole)
     return unit
+
+
+def naive_gelu(values: Doubles) -> Doubles:
+    """Return ``x Φ(x)``."""
+    curved: Doubles = values * 0.5 * (1 + erf(values / np.sqrt(2)))
+    return curved
 
 
 def naive_softmax(logits: list[Any]) -> list[float]:

@@ -15,7 +15,7 @@ from crossrank.errors import ParameterError, StoreError
 from crossrank_lite.heads import Standardise
 from crossrank_lite_itm.attention import CrossAttention
 
-FORMAT = "crossrank-lite-itm/1"
+FORMAT = "crossrank-lite-itm/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Sizes:
     ----------
     region, word, token
         Sizes of a grid cell's raw features, of a word's raw vector and of its FILIP token.
-    dim, hidden
-        Of the shared space, and of the heads' perceptrons.
+    dim, hidden, evidence
+        Of the shared space, of the heads' perceptrons and of the words'.
     members
         How many cross attentions are averaged.
     encoder
@@ -40,6 +40,7 @@ class Sizes:
     token: int = 192
     dim: int = 192
     hidden: int = 96
+    evidence: int = 32
     members: int = 1
     encoder: str = ""
 
@@ -64,7 +65,14 @@ class LiteItm(nn.Module):
         self.regions = Standardise(sizes.region)
         self.words = Standardise(sizes.word)
         self.members = nn.ModuleList(
-            CrossAttention(sizes.region, sizes.word + sizes.token, sizes.dim, sizes.hidden, dropout)
+            CrossAttention(
+                sizes.region,
+                sizes.word + sizes.token,
+                sizes.dim,
+                sizes.hidden,
+                sizes.evidence,
+                dropout,
+            )
             for _ in range(sizes.members)
         )
 
