@@ -3,8 +3,8 @@
     python benchmarks/overhead.py [--rounds 7] [--json]
 
 1,000 queries of 12 tokens, 100 candidates each out of 1,000 images of 49 tokens, 256 dimensions.
-Three calls are timed in turn, in one process: the whole `Pipeline.rerank` with filip; the same
-blocks gathered and scored by filip alone; and the difference is the engine.
+Two calls are timed in turn, in one process and one thread: the whole `Pipeline.rerank` with filip;
+the same blocks gathered and scored by filip alone; and the difference is the engine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.blocks import feature_bytes, layout, make_block
+from crossrank.blocks import feature_bytes, make_block
+from crossrank.layout import Weights, layout, portions
 from crossrank.registry import load_reranker
 
 QUERIES, DEPTH, IMAGES, WORDS, CELLS, SIZE = 1000, 100, 1000, 12, 49, 256
@@ -40,22 +41,22 @@ def main() -> None:
     )
     pipeline = cr.Pipeline(cr.Stage("filip"))
     scorer = load_reranker("filip")()
-    context = cr.Context(queries, gallery, candidates, "t2i", threads=2)
+    context = cr.Context(queries, gallery, candidates, "t2i", threads=1)
 
     def whole() -> None:
-        pipeline.rerank(candidates, queries, gallery, threads=2)
+        pipeline.rerank(candidates, queries, gallery, threads=1)
 
     def scorer_alone() -> None:
         needs = scorer.needs(context).of_blocks()
         state = scorer.prepare(context)
-        blocks = layout(
+        weights = Weights(
             candidates.index,
             candidates.mask,
             feature_bytes(queries, needs.queries),
             feature_bytes(gallery, needs.candidates),
-            context.memory_budget,
         )
-        for rows in blocks:
+        blocks = layout(weights, context.memory_budget)
+        for rows in (part for block in blocks for part in portions(weights, block)):
             part = slice(rows.start, rows.stop)
             block = make_block(
                 np.arange(rows.start, rows.stop),

@@ -8,14 +8,15 @@ For each gallery, in a process of its own:
 
 anonymous, mapped    the peaks of RssAnon and RssFile above what they were before the run, sampled
 wall                 of the whole `Pipeline.rerank`, files in the page cache as far as they fit
-kernel               the scoring of the same blocks, read beforehand
-read                 the reading of the same blocks and their conversion to float32
+kernel               the scoring of the same blocks, read and converted beforehand
+read                 the reading of the same blocks and their conversion to float32, in one thread
 wall / max           wall to the larger of these two
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -23,14 +24,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import crossrank as cr
 from crossrank.atomic import atomic_folder
-from crossrank.blocks import feature_bytes, layout, locality
+from crossrank.blocks import feature_bytes, locality
 from crossrank.blockwork import BlockWork
+from crossrank.engines import score_here
+from crossrank.layout import Weights, layout, portions
 from crossrank.resources import Resources, parse_bytes
 from crossrank.store import write_ids, write_manifest
 from crossrank_filip.kernel import widened
@@ -82,9 +87,13 @@ def stored(folder: Path, items: int) -> Path:
         flat = np.lib.format.open_memmap(
             partial / "tokens.npy", "w+", np.float16, (items * TOKENS, SIZE)
         )
-        for start in range(0, len(flat), CHUNK * TOKENS):
+        for chunk, start in enumerate(range(0, len(flat), CHUNK * TOKENS)):
             part = flat[start : start + CHUNK * TOKENS]
-            part[:] = rng.integers(-999, 1000, part.shape, np.int16) * np.float16(1 / 6500)
+            shift = chunk % SIZE  # the same numbers, but no row is another one
+            if shift == 0:
+                integers = rng.integers(-999, 1000, CHUNK * TOKENS * SIZE + SIZE, np.int16)
+                numbers = integers * np.float16(1 / 6500)
+            part[:] = numbers[shift:][: part.size].reshape(part.shape)
         flat.flush()
         del flat
         np.save(partial / "tokens.lengths.npy", np.full(items, TOKENS))
@@ -126,41 +135,57 @@ def alone(
     gallery: cr.Collection,
     budget: str,
 ) -> tuple[float, float]:
-    """Return the seconds of scoring all blocks, and of reading and converting them."""
+    """Return the seconds of scoring all blocks, and of reading and converting them.
+
+    The scoring is the engine's, with all its threads; the reading is done by one thread.
+    """
     resources = Resources.of(budget)
     context = cr.Context(queries, gallery, candidates, "t2i", threads=resources.threads)
     needs = stage.scorer.needs(context)
     order = locality(candidates.index, candidates.mask)
-    work = BlockWork(stage, context, None, needs, np.arange(len(queries)), order, None)
-    blocks = layout(
+    weights = Weights(
         candidates.index[order],
         candidates.mask[order],
         feature_bytes(queries, needs.queries)[order],
         feature_bytes(gallery, needs.candidates),
-        parse_bytes(budget),
     )
+    blocks = layout(weights, parse_bytes(budget))
+    cuts = {rows.start: portions(weights, rows) for rows in blocks}
+    work = Ready(stage, context, None, needs, np.arange(len(queries)), order, cuts, None)
     kernel = read = 0.0
+    room = np.zeros((0, SIZE), np.float32)
+    torch.set_num_threads(1)  # for the reading; the engine sets its own
     for rows in blocks:
+        for part in cuts[rows.start]:
+            start = time.perf_counter()
+            block = BlockWork.read(work, part)
+            tokens = block.candidates["tokens"]
+            if len(room) < len(tokens.flat):
+                room = np.zeros_like(tokens.flat, np.float32)
+                start = time.perf_counter()  # not the pages of the room
+                block = BlockWork.read(work, part)
+            converted = widened(block.candidates["tokens"].flat, room[: len(tokens.flat)])
+            read += time.perf_counter() - start
+            wide = block.candidates.with_features(
+                tokens=cr.Ragged(converted.copy(), tokens.lengths)
+            )
+            work.ready[part] = dataclasses.replace(block, candidates=wide)
         start = time.perf_counter()
-        block = work.read(rows)
-        tokens = block.candidates["tokens"]
-        converted = cr.Ragged(widened(tokens.flat), tokens.lengths)
-        read += time.perf_counter() - start
-        ready = block.candidates.with_features(tokens=converted)
-        block = cr.Block(
-            block.queries,
-            ready,
-            block.index,
-            block.mask,
-            None,
-            "t2i",
-            block.query_rows,
-            block.candidate_rows,
-        )
-        start = time.perf_counter()
-        work.score(block)
+        list(score_here(work, [rows], resources))
         kernel += time.perf_counter() - start
+        work.ready.clear()
     return kernel, read
+
+
+@dataclass(frozen=True)
+class Ready(BlockWork):
+    """Work whose portions were read before."""
+
+    ready: dict[range, cr.Block] = field(default_factory=dict)
+
+    def read(self, rows: range) -> cr.Block:
+        """Return a portion that is there already."""
+        return self.ready[rows]
 
 
 @contextmanager

@@ -36,7 +36,9 @@ def sorted_pairs(anchors: Integers, partners: Integers) -> Integers:
     return np.lexsort((partners, anchors))
 
 
-def runs(anchors: Integers, partners: Integers, lengths: Integers, most_rows: int) -> Iterator[Run]:
+def runs(
+    anchors: Integers, partners: Integers, lengths: Integers, most_rows: int, most_gathered: int
+) -> Iterator[Run]:
     """Cut sorted pairs into runs of bounded size.
 
     Parameters
@@ -45,8 +47,9 @@ def runs(anchors: Integers, partners: Integers, lengths: Integers, most_rows: in
         ``[P]`` sorted pairs.
     lengths
         ``[P]`` how many tokens each partner has.
-    most_rows
-        A run has at most as many tokens, or a single pair; runs are about equally large.
+    most_rows, most_gathered
+        A run has at most as many tokens, or a single pair; the second where its partners do not lie
+        side by side.  Groups that fit are not cut, others into about equal parts.
 
     Yields
     ------
@@ -60,14 +63,19 @@ def runs(anchors: Integers, partners: Integers, lengths: Integers, most_rows: in
     barriers = np.unique(np.concatenate([[0, len(anchors)], starts[:-1][alone], starts[1:][alone]]))
     contiguous = set(starts[:-1][alone].tolist())
     for begin, end in zip(barriers[:-1].tolist(), barriers[1:].tolist(), strict=True):
+        most = most_rows if begin in contiguous else most_gathered
         at = begin
         while at < end:
             before = int(ends[at - 1]) if at else 0
-            left = int(ends[end - 1]) - before
-            share = left // -(-left // most_rows)
-            full = int(np.searchsorted(ends, before + share, side="right"))
-            stop = min(end, max(at + 1, full))
-            inner = starts[(starts > at) & (starts < stop)]
+            full = min(end, int(np.searchsorted(ends, before + most, side="right")))
+            next_start, last_start = starts[np.searchsorted(starts, [at + 1, full + 1]) - [0, 1]]
+            if last_start > at:
+                stop = int(last_start)
+            else:  # not even the group that is left fits
+                left = int(ends[next_start - 1]) - before
+                share = left // -(-left // most)
+                stop = max(at + 1, int(np.searchsorted(ends, before + share, side="right")))
+            inner = starts[slice(*np.searchsorted(starts, [at + 1, stop]))]
             yield Run(
                 slice(at, stop), np.concatenate([[at], inner, [stop]]) - at, begin in contiguous
             )

@@ -20,6 +20,8 @@ from crossrank_filip.kernel import Floats, Integers, Kernel, widened
 MeanOver: TypeAlias = Literal["queries", "candidates"]
 
 SCRATCH_BYTES = 32 << 20
+GATHERED_BYTES = 6 << 20
+"""Of rows that are copied before they are multiplied, and then should still be in a cache."""
 ROWS_PER_CALL = 512
 """How many gathered rows one more call costs, about."""
 LARGE = 1 << 26
@@ -165,15 +167,20 @@ def _score_pairs(
     work = int((lengths * anchors.lengths[of_anchors]).sum()) * anchors.trailing[0]
     by = kernel(backend, work // len(np.unique(of_anchors)))
     anchor_rows, partner_rows = by.rows(anchors), by.rows(partners)
-    most = SCRATCH_BYTES // (4 * (partner_rows.shape[1] + 2 * int(anchors.lengths.max())))
+    row_bytes = 4 * (partner_rows.shape[1] + 2 * int(anchors.lengths.max()))
+    copied = partner_rows.dtype == np.float16
+    most = (GATHERED_BYTES if copied else SCRATCH_BYTES) // row_bytes
     values = np.empty(len(order), np.float32)
-    for run in runs(of_anchors, of_partners, lengths, most):
+    for run in runs(of_anchors, of_partners, lengths, most, GATHERED_BYTES // row_bytes):
         items = of_partners[run.pairs]
-        if run.contiguous and partner_rows.dtype != np.float16:
-            tokens, start = partner_rows, int(partners.offsets[items[0]])
-        else:
-            tokens, start = by.gather(partner_rows, partners.rows_of(items)), 0
         widths = lengths[run.pairs]
+        first_row = int(partners.offsets[items[0]])
+        if not run.contiguous:
+            tokens, start = by.gather(partner_rows, partners, items), 0
+        elif copied:
+            tokens, start = by.widen(partner_rows[first_row : first_row + int(widths.sum())]), 0
+        else:
+            tokens, start = partner_rows, first_row
         offsets = start + np.concatenate([[0], np.cumsum(widths)])
         means = np.empty(len(items), np.float64)
         best = np.empty(0 if over_anchor else int(widths.sum()), np.float32)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 import crossrank as cr
 
@@ -19,13 +20,18 @@ SERIAL = 1 << 14
 
 
 class Kernel:
-    """Products by BLAS, maxima by halving.  Stateless; a subclass may be faster, never different.
+    """Products by BLAS, maxima by halving.  A subclass may be faster, never different.
 
-    Every method takes the tokens ``[R, D]`` of which it reads the rows `part`, N of them, and the
-    ``[L, D]`` tokens of the anchor, all float32; none writes to them.
+    Methods take the tokens ``[R, D]`` of which they read the rows `part`, N of them, and the
+    ``[L, D]`` tokens of the anchor, all float32; none writes to them.  A kernel belongs to one
+    call of one thread: what it returns lies in memory that its next answer may use again, since
+    fresh memory costs more than the gathering.
     """
 
     name = "numpy"
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, NDArray[Any]] = {}
 
     def rows(self, tokens: cr.Ragged) -> NDArray[Any]:
         """Return the flat tokens, contiguous, in float32, or in float16 if that is what they are.
@@ -37,9 +43,46 @@ class Kernel:
             return np.ascontiguousarray(tokens.flat)
         return np.ascontiguousarray(tokens.flat, np.float32)
 
-    def gather(self, tokens: NDArray[Any], rows: Integers) -> Floats:
-        """Return a float32 copy of some rows; more may follow at its end, which nobody reads."""
-        return widened(np.take(tokens, rows, axis=0))
+    def gather(self, tokens: NDArray[Any], partners: cr.Ragged, items: Integers) -> Floats:
+        """Return a float32 copy of some items; more may follow at its end, which nobody reads.
+
+        Parameters
+        ----------
+        tokens
+            What `rows` made of `partners`.
+        items
+            ``[M]`` which ones.
+        """
+        lengths, size = partners.lengths, tokens.shape[1]
+        uniform = int(lengths[items[0]])
+        if (lengths == uniform).all():  # larger pieces are quicker to copy
+            count, places, wholes = len(items) * uniform, items, tokens.reshape(-1, uniform * size)
+        else:
+            count, places, wholes = int(lengths[items].sum()), partners.rows_of(items), tokens
+        taken = self.room("taken", self.padded(count), size, tokens.dtype)
+        # the places are right; numpy would copy once more to be able to take an error back
+        into = taken[:count].reshape(len(places), -1)
+        np.take(wholes, places, axis=0, out=into, mode="clip")
+        return self.widen(taken)
+
+    def widen(self, rows: NDArray[Any]) -> Floats:
+        """Return rows in float32; more may follow at their end, as of `gather`."""
+        if rows.dtype != np.float16:
+            return rows
+        wide = self.room("wide", self.padded(len(rows)), rows.shape[1], np.float32)
+        widened(rows, wide[: len(rows)])
+        return wide
+
+    def padded(self, count: int) -> int:
+        """Return how many rows to make room for, so that `count` of them are quick to multiply."""
+        return count
+
+    def room(self, purpose: str, count: int, width: int, dtype: DTypeLike) -> NDArray[Any]:
+        """Return at least `count` uninitialised rows, the same memory for the same purpose."""
+        room = self._rooms.get(purpose)
+        if room is None or len(room) < count or room.shape[1] != width or room.dtype != dtype:
+            room = self._rooms[purpose] = np.empty((count, width), dtype)
+        return room[:count]
 
     def best_of_segments(
         self, tokens: Floats, part: slice, anchor: Floats, lengths: Integers
@@ -53,19 +96,14 @@ class Kernel:
         lengths
             ``[M]`` positive, adding up to N.
         """
-        table = tokens[part] @ anchor.T
+        table = self.room("table", part.stop - part.start, len(anchor), np.float32)
+        np.matmul(tokens[part], anchor.T, out=table)
         rows = padded_rows(lengths)
         if rows is not None and rows.size > MOST_PADDING * len(table):
             best: Floats = np.maximum.reduceat(table, np.cumsum(lengths) - lengths, axis=0)
             return best
-        halves = table.reshape(len(lengths), -1, len(anchor)) if rows is None else table[rows]
-        width = halves.shape[1]
-        while width > 1:
-            # Halves may overlap, a maximum does not mind; whole rows at a time vectorise.
-            half = (width + 1) // 2
-            halves = np.maximum(halves[:, :half], halves[:, width - half : width])
-            width = half
-        return halves[:, 0]
+        segments = table.reshape(len(lengths), -1, len(anchor)) if rows is None else table[rows]
+        return largest(segments)
 
     def best_of_rows(self, tokens: Floats, part: slice, anchor: Floats) -> Floats:
         """Return ``[N]``: for each row its best product with a token of the anchor."""
@@ -74,23 +112,64 @@ class Kernel:
         return best
 
 
-def widened(rows: NDArray[Any]) -> Floats:
+def largest(segments: Floats) -> Floats:
+    """Return ``[M, L]``, the maxima of ``[M, N, L]`` over the middle axis."""
+    torch = serial_torch()
+    if torch is not None:
+        best: Floats = torch.from_numpy(segments).amax(dim=1).numpy()
+        return best
+    width = segments.shape[1]
+    while width > 1:
+        # Halves may overlap, a maximum does not mind; whole rows at a time vectorise.
+        half = (width + 1) // 2
+        segments = np.maximum(segments[:, :half], segments[:, width - half : width])
+        width = half
+    return segments[:, 0]
+
+
+def widened(rows: NDArray[Any], wide: Floats | None = None) -> Floats:
     """Return float16 as float32, anything else as it is.
 
     torch does this several times as fast as numpy.  In small parts it does so in this thread: its
     threads would compete with those of BLAS, which wait for the result.
+
+    Parameters
+    ----------
+    rows
+        Any shape.
+    wide
+        Where to write the result, if not into memory of its own.
     """
     if rows.dtype != np.float16:
         return rows
-    if find_spec("torch") is None:
-        return rows.astype(np.float32)
+    if wide is None:
+        wide = np.empty(rows.shape, np.float32)
+    torch = serial_torch()
+    if torch is not None and rows.flags.writeable:
+        torch.from_numpy(wide).copy_(torch.from_numpy(rows))
+        return wide
+    if torch is None and find_spec("torch") is None:
+        np.copyto(wide, rows)
+        return wide
     from crossrank_filip.torch_kernel import as_tensor
 
-    wide = np.empty(rows.shape, np.float32)
     into, values = as_tensor(wide).view(-1), as_tensor(np.ascontiguousarray(rows)).view(-1)
-    for start in range(0, len(into), SERIAL):
-        into[start : start + SERIAL].copy_(values[start : start + SERIAL])
+    step = SERIAL if torch is None else max(1, len(into))
+    for start in range(0, len(into), step):
+        into[start : start + step].copy_(values[start : start + step])
     return wide
+
+
+def serial_torch() -> Any:
+    """Return torch if it is loaded and does its work in the thread that calls it, else None.
+
+    Where several threads score blocks side by side, this is so, and torch then is the fastest for
+    what rounds nothing.  With threads of its own it would disturb those of BLAS.
+    """
+    torch = sys.modules.get("torch")
+    # a module that another thread is importing has no attributes yet
+    threads = getattr(torch, "get_num_threads", None)
+    return torch if threads is not None and threads() == 1 else None
 
 
 def padded_rows(lengths: Integers) -> Integers | None:

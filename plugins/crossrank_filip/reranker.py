@@ -36,6 +36,7 @@ class FilipReranker(cr.Reranker):
         query_features=("tokens",),
         candidate_features=("tokens",),
         explain_features=("token_text", "token_boxes"),
+        single_threaded=True,
         extra="filip",
     )
     Parameters = FilipParameters

@@ -27,14 +27,9 @@ class TorchKernel(Kernel):
 
     name = "torch"
 
-    def gather(self, tokens: NDArray[Any], rows: Integers) -> Floats:
-        """Return a float32 copy of some rows, and more at its end, which nobody reads."""
-        padded = np.zeros(padded_size(len(rows)), np.int64)
-        padded[: len(rows)] = rows
-        gathered: Floats = (
-            as_tensor(tokens).index_select(0, torch.from_numpy(padded)).float().numpy()
-        )
-        return gathered
+    def padded(self, count: int) -> int:
+        """See `Kernel.padded`."""
+        return padded_size(count)
 
     def best_of_segments(
         self, tokens: Floats, part: slice, anchor: Floats, lengths: Integers

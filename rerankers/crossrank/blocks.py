@@ -1,13 +1,9 @@
-"""The block loop: which queries are scored together, what a block holds, and running them all.
-
-The layout follows from the candidates and the memory budget alone, never from the number of
-workers, so that the same budget gives the same bits.
-"""
+"""The block loop: what a block holds, and running them all."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, TypeVar
@@ -17,77 +13,15 @@ from numpy.typing import NDArray
 
 from crossrank.collection import Collection, Feature
 from crossrank.contract import Block, Needs
-from crossrank.errors import BudgetError
 from crossrank.ragged import Ragged
 
 SHARE_OF_BUDGET = 8
 MOST_BYTES = 256 << 20
 """Larger blocks gain nothing, and a budget that follows the machine would change their layout."""
-MOST_QUERIES = 1024
 JSON_BYTES = 200
 
 Result = TypeVar("Result")
 Scalar = TypeVar("Scalar", bound=np.generic)
-
-
-def layout(
-    index: NDArray[np.int64],
-    mask: NDArray[np.bool_],
-    query_bytes: NDArray[np.int64],
-    candidate_bytes: NDArray[np.int64],
-    memory_budget: int,
-    query_ids: Sequence[str] = (),
-) -> list[range]:
-    """Cut the queries into consecutive ranges whose features fit a share of the budget.
-
-    Parameters
-    ----------
-    index, mask
-        ``[Q, K]`` the candidates of each query.
-    query_bytes, candidate_bytes
-        ``[Q]`` and ``[N]``: what the features of each query and of each gallery row weigh.
-    memory_budget
-        In bytes; a block takes at most an eighth of it, or a single query if that is more.
-    query_ids
-        ``[Q]`` what to call a query whose block does not fit.
-
-    Raises
-    ------
-    BudgetError
-        If a single query with its candidates exceeds the budget.
-    """
-    share = block_bytes(memory_budget)
-    used = np.zeros(len(candidate_bytes), np.bool_)
-
-    def weight(rows: range) -> int:
-        part = slice(rows.start, rows.stop)
-        used[:] = False
-        used[index[part][mask[part]]] = True
-        features = int(query_bytes[part].sum()) + int(candidate_bytes[used].sum())
-        return features + int(64 * index.shape[1] * len(rows))
-
-    def fitting(rows: range) -> Iterator[range]:
-        needed = weight(rows)
-        if needed <= share or len(rows) <= 1:
-            if needed > memory_budget:
-                name = repr(query_ids[rows.start]) if query_ids else rows.start
-                raise BudgetError(
-                    f"query {name} and its {int(mask[rows.start].sum())} candidates need "
-                    f"{needed:,} bytes where memory_budget grants {memory_budget:,}; grant more, "
-                    "or cut the lists (depth)"
-                )
-            yield rows
-            return
-        middle = len(rows) // 2
-        yield from fitting(rows[:middle])
-        yield from fitting(rows[middle:])
-
-    starts = range(0, len(index), MOST_QUERIES)
-    return [
-        rows
-        for start in starts
-        for rows in fitting(range(start, min(start + MOST_QUERIES, len(index))))
-    ]
 
 
 def block_bytes(memory_budget: int) -> int:
@@ -123,15 +57,14 @@ def make_block(
     index, mask, base_scores
         ``[B, K]`` their candidates.
     """
-    used = np.zeros(len(gallery), np.bool_)
-    used[index[mask]] = True
-    candidate_rows = np.flatnonzero(used)
-    place = np.cumsum(used) - 1
-    local = np.where(mask, place[np.where(mask, index, 0)], 0) if len(gallery) else index
+    listed = index[mask]
+    candidate_rows = distinct(listed)
+    local = np.zeros(index.shape, np.int64)
+    local[mask] = np.searchsorted(candidate_rows, listed)
     return Block(
         queries=_part(queries, rows, needs.queries),
         candidates=_part(gallery, candidate_rows, needs.candidates),
-        index=_locked(local.astype(np.int64, copy=False)),
+        index=_locked(local),
         mask=_locked(mask.view()),
         base_scores=None if base_scores is None else _locked(base_scores.view()),
         direction=direction,
@@ -145,15 +78,17 @@ def run_blocks(
     work: Callable[[range], Result],
     blocks: Sequence[range],
     workers: int,
-) -> Iterator[tuple[range, Result]]:
+) -> Generator[tuple[range, Result], None, None]:
     """Yield every block with its result, in order, with at most `workers` under way.
+
+    A few more wait for their turn, so that no worker does while the first of several is late.
 
     Parameters
     ----------
     work
         Scores one block.
     blocks
-        What `layout` returned.
+        What to score.
     workers
         How many threads.
     """
@@ -166,7 +101,7 @@ def run_blocks(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
             while True:
-                for rows in islice(rest, workers - len(waiting)):
+                for rows in islice(rest, 2 * workers - len(waiting)):
                     waiting.append((rows, pool.submit(work, rows)))
                 if not waiting:
                     return
@@ -212,6 +147,14 @@ def locality(index: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.in
     counts = np.maximum(mask.sum(axis=1), 1)
     middle = np.where(mask, index, 0).sum(axis=1) / counts
     return np.argsort(middle, kind="stable").astype(np.int64)
+
+
+def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the values in ascending order, each once; a few times as fast as `numpy.unique`."""
+    ordered = np.sort(values, axis=None)
+    first = np.ones(len(ordered), np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]
 
 
 def _part(collection: Collection, rows: NDArray[np.int64], features: Sequence[str]) -> Collection:

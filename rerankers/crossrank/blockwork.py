@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -34,6 +34,8 @@ class BlockWork:
         ``[Q]`` the row of each list's query in ``context.queries``.
     order
         ``[Q]`` which lists follow each other.
+    portions
+        By the first query of each block: how it is cut, see `crossrank.layout.portions`.
     keep
         See `Block`.
     """
@@ -44,14 +46,19 @@ class BlockWork:
     needs: Needs
     query_rows: NDArray[np.int64]
     order: NDArray[np.int64]
+    portions: Mapping[int, Sequence[range]]
     keep: int | None
 
     def lists(self, rows: range) -> NDArray[np.int64]:
         """Return which lists a block holds."""
         return self.order[rows.start : rows.stop]
 
+    def run(self, rows: range) -> Scores | CrossrankError:
+        """Read and score a block, one portion after the other."""
+        return joined([self.score(self.read(part)) for part in self.portions[rows.start]])
+
     def read(self, rows: range) -> Block:
-        """Gather what a block needs."""
+        """Gather what some queries need, as a block of their own."""
         return gathered(self.context, self.needs, self.query_rows, self.lists(rows), self.keep)
 
     def score(self, block: Block) -> Scores | CrossrankError:
@@ -71,6 +78,27 @@ class BlockWork:
         mask = candidates.mask[lists]
         index = np.where(mask, candidates.index[lists], 0)
         return fingerprint([self.query_rows[lists], mask, index, self.keep])
+
+
+def joined(parts: Sequence[Scores | CrossrankError]) -> Scores | CrossrankError:
+    """Return the scores of a block from those of its portions, or the first error."""
+    scores = []
+    for part in parts:
+        if isinstance(part, CrossrankError):
+            return part
+        scores.append(part)
+    if len(scores) == 1:
+        return scores[0]
+    silent = all(part.abstained is None for part in scores)
+    abstained = [
+        np.zeros(part.values.shape, np.bool_) if part.abstained is None else part.abstained
+        for part in scores
+    ]
+    return Scores(
+        np.concatenate([part.values for part in scores]),
+        None if silent else np.concatenate(abstained),
+        "; ".join(dict.fromkeys(part.reason for part in scores if part.reason)),
+    )
 
 
 def gathered(

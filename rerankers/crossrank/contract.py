@@ -53,6 +53,9 @@ class RerankerInfo:
         Whether it needs weights fitted beforehand.
     thread_safe
         Whether `score` may run in several threads at once.
+    single_threaded
+        Whether one call of `score` makes good use of one thread only; the other threads of a worker
+        then score other queries at the same time.
     extra
         The extra of its distribution that installs what it needs.
     """
@@ -67,6 +70,7 @@ class RerankerInfo:
     transductive: bool = False
     trained: bool = False
     thread_safe: bool = True
+    single_threaded: bool = False
     extra: str = ""
 
 

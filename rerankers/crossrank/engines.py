@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TypeAlias
@@ -12,10 +12,13 @@ from typing import TypeAlias
 from threadpoolctl import threadpool_limits
 
 from crossrank.blocks import ReadAhead, run_blocks
-from crossrank.blockwork import BlockWork
-from crossrank.contract import Scores
+from crossrank.blockwork import BlockWork, joined
+from crossrank.contract import RerankerInfo, Scores
 from crossrank.errors import CrossrankError
 from crossrank.resources import Resources
+
+MOST_LANES = 8
+"""Between two products a scorer holds Python's lock, for about a tenth of its time."""
 
 Found: TypeAlias = Iterator[tuple[range, Scores | CrossrankError]]
 Engine: TypeAlias = Callable[[BlockWork, Sequence[range], Resources], Found]
@@ -33,13 +36,13 @@ def engine(resources: Resources) -> Engine:
 def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -> Found:
     """Yield every block with its scores, in order, scored by this process.
 
-    With one worker, what lies on disk is read while the block before is scored.
+    Where portions are scored one at a time, the next one is read from disk meanwhile.
     """
-    workers = resources.within_budget() if work.stage.scorer.info.thread_safe else 1
+    parts = [part for rows in blocks for part in work.portions[rows.start]]
+    lanes, each = lanes_and_threads(work.stage.scorer.info, resources, len(parts))
     stored = work.context.gallery.is_stored(work.needs.candidates)
-    ahead = ReadAhead(work.read, blocks) if stored and workers == 1 and len(blocks) > 1 else None
-
-    threads = TorchThreads(resources.threads)
+    ahead = ReadAhead(work.read, parts) if stored and lanes == 1 and len(parts) > 1 else None
+    threads = TorchThreads(each)
 
     def score(rows: range) -> Scores | CrossrankError:
         block = work.read(rows) if ahead is None else ahead(rows)
@@ -47,12 +50,25 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
         return work.score(block)
 
     try:
-        with NUMPY_THREADS.held_to(resources.threads):
-            yield from run_blocks(score, blocks, workers)
+        with NUMPY_THREADS.held_to(each), closing(run_blocks(score, parts, lanes)) as scored:
+            for rows in blocks:
+                yield rows, joined([next(scored)[1] for _ in work.portions[rows.start]])
     finally:
         threads.restore()
         if ahead is not None:
             ahead.close()
+
+
+def lanes_and_threads(info: RerankerInfo, resources: Resources, portions: int) -> tuple[int, int]:
+    """Return how many portions are scored at once, and with how many threads each."""
+    if not info.thread_safe:
+        return 1, resources.threads
+    workers = resources.within_budget()
+    if not info.single_threaded or resources.device != "cpu":
+        return workers, resources.threads
+    cores = resources.workers * resources.threads
+    lanes = min(portions, max(workers, resources.within_budget(min(cores, MOST_LANES))))
+    return (lanes, cores // lanes) if lanes > workers else (workers, resources.threads)
 
 
 @dataclass(slots=True)

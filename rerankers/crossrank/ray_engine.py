@@ -99,13 +99,12 @@ class ScoreBlocks:
         for start, stop in zip(batch["start"], batch["stop"], strict=True):
             unreadable = error = ""
             scores = Scores(np.zeros((0, 0), np.float32))
+            self.threads.limit()
             try:
-                block = self.work.read(range(int(start), int(stop)))
+                found = self.work.run(range(int(start), int(stop)))
             except StoreError as problem:
                 unreadable = str(problem)
             else:
-                self.threads.limit()
-                found = self.work.score(block)
                 if isinstance(found, CrossrankError):
                     error = str(found)
                 else:

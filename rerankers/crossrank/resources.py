@@ -93,9 +93,10 @@ class Resources:
             gpus_per_worker=gpus_per_worker,
         )
 
-    def within_budget(self) -> int:
-        """Return how many workers' blocks fit the memory budget together."""
-        return min(self.workers, self.memory_budget // max(1, block_bytes(self.memory_budget)))
+    def within_budget(self, workers: int | None = None) -> int:
+        """Return how many of some workers' blocks fit the memory budget together."""
+        wanted = self.workers if workers is None else workers
+        return min(wanted, self.memory_budget // max(1, block_bytes(self.memory_budget)))
 
 
 def usable_cores() -> int:

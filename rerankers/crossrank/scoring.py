@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.blocks import feature_bytes, layout, locality
+from crossrank.blocks import feature_bytes, locality
 from crossrank.blockwork import BlockWork, gathered, guarded
 from crossrank.candidates import Candidates
 from crossrank.contract import Context, Needs, Scores, State
@@ -18,6 +18,7 @@ from crossrank.engines import engine
 from crossrank.errors import CrossrankError
 from crossrank.evidence import Evidence
 from crossrank.fusion import Replace
+from crossrank.layout import Weights, layout, portions
 from crossrank.ordering import arrange, scatter
 from crossrank.rankings import StageScores
 from crossrank.resources import Resources
@@ -122,15 +123,16 @@ def score_lists(
     needs = stage.scorer.needs(context).of_blocks()
     stored = context.gallery.is_stored(needs.candidates)
     order = locality(part.index, part.mask) if stored else np.arange(len(part))
-    work = BlockWork(stage, context, state, needs, query_rows, order, keep)
-    blocks = layout(
+    weights = Weights(
         part.index[order],
         part.mask[order],
         feature_bytes(context.queries, needs.queries)[query_rows[order]],
         feature_bytes(context.gallery, needs.candidates),
-        resources.memory_budget,
-        [part.query_ids[row] for row in order],
     )
+    query_ids = [part.query_ids[row] for row in order]
+    blocks = layout(weights, resources.memory_budget, query_ids)
+    cuts = {rows.start: portions(weights, rows) for rows in blocks}
+    work = BlockWork(stage, context, state, needs, query_rows, order, cuts, keep)
     raw = np.full(part.index.shape, np.nan, np.float32)
     reasons = [""] * len(part)
     finished = 0

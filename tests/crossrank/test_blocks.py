@@ -1,51 +1,20 @@
-"""Block layout and the loop that runs blocks."""
+"""What a block holds, and the loop that runs blocks."""
 
 import threading
 import time
-from itertools import chain
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from crossrank import Collection, Needs, Ragged
 from crossrank.blocks import (
     ReadAhead,
     feature_bytes,
-    layout,
     locality,
     make_block,
     run_blocks,
 )
-from crossrank.errors import BudgetError
 from toys import collection
-
-
-@given(st.integers(0, 40), st.integers(0, 5), st.integers(1, 100_000), st.integers(0, 500))
-def test_blocks_cover_all_queries_in_order_and_fit_the_budget(
-    count: int, width: int, budget: int, weight: int
-) -> None:
-    rng = np.random.default_rng(count)
-    index = rng.integers(0, 9, size=(count, width))
-    mask = rng.random((count, width)) < 0.8
-    candidate_bytes = np.full(9, weight)
-    ids = [f"q{row}" for row in range(count)]
-    needed = [
-        16 + weight * len(np.unique(index[row][mask[row]])) + 64 * width for row in range(count)
-    ]
-    if max(needed, default=0) > budget:
-        with pytest.raises(BudgetError, match=r"query 'q\d+' and its \d candidates need") as raised:
-            layout(index, mask, np.full(count, 16), candidate_bytes, budget, ids)
-        assert f"{next(each for each in needed if each > budget):,} bytes" in str(raised.value)
-        return
-    blocks = layout(index, mask, np.full(count, 16), candidate_bytes, budget, ids)
-    assert list(chain.from_iterable(blocks)) == list(range(count))
-    for rows in blocks:
-        part = slice(rows.start, rows.stop)
-        used = np.unique(index[part][mask[part]])
-        heavy = 16 * len(rows) + weight * len(used) + 64 * width * len(rows)
-        assert len(rows) == 1 or heavy <= budget // 8
 
 
 def test_features_weigh_what_they_hold() -> None:

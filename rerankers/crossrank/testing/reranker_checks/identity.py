@@ -36,7 +36,7 @@ def info_is_complete(case: RerankerCase) -> None:
             re.fullmatch(r"(t|i|it)2(t|i|it)", direction) is not None,
             f"info.directions holds {direction!r}; write <query>2<candidate> over t, i and it",
         )
-    for name in ("transductive", "trained", "thread_safe"):
+    for name in ("transductive", "trained", "thread_safe", "single_threaded"):
         require(
             isinstance(getattr(info, name), bool),
             f"info.{name} is {getattr(info, name)!r}; give True or False",
