@@ -11,17 +11,36 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
+from safetensors import safe_open
 from torch import Tensor
 from torch.nn import functional
 
 import crossrank as cr
 from crossrank_lite.heads import Standardise
 from crossrank_lite.picture_tower import PictureTower
-from lite_features import CAPTIONS, Split, picture_shards
+from lite_features import CAPTIONS, SHARD, Split, picture_shards
 
 SPREAD_FLOOR = {"regions": 0.05, "words": 0.01}
 """Keeps features that never fire small, as in the lite heads."""
+
+
+class CropView:
+    """The cells of a crop of every picture, read from the shards on disk row by row.
+
+    Parameters
+    ----------
+    shards
+        What `crop_shards` wrote, in order.
+    """
+
+    def __init__(self, shards: Sequence[Path]) -> None:
+        self._files = [safe_open(path, "np") for path in shards]
+        self._tables = [file.get_slice("cells") for file in self._files]
+
+    def __getitem__(self, picture: int) -> NDArray[np.float16]:
+        """Return ``[R, D]``."""
+        cells: NDArray[np.float16] = self._tables[picture // SHARD][picture % SHARD]
+        return cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +50,7 @@ class TrainPairs:
     Parameters
     ----------
     views
-        ``[N, R, D]`` raw cells: of the whole pictures, then of crops; a view is memory-mapped
-        or held in half precision.
+        Raw cells ``[R, D]`` by picture: of the whole pictures, then of crops; all lie on disk.
     words, tokens
         Of the 5 · N captions.
     meanings
@@ -41,11 +59,16 @@ class TrainPairs:
         ``[N, K]``: each picture and those whose embeddings are nearest to its own.
     """
 
-    views: list[NDArray[Any]]
+    views: list[NDArray[Any] | CropView]
     words: cr.Ragged
     tokens: cr.Ragged
     meanings: Tensor
     alike: NDArray[np.int64]
+
+    @property
+    def cells(self) -> int:
+        """How many a picture has."""
+        return len(self.views[0][0])
 
     def cells_of(self, view: int, pictures: Tensor, cells: Tensor) -> Tensor:
         """Return some raw cells of some pictures ``[B, C, D]``."""
@@ -88,7 +111,7 @@ def open_train(work: Path, pictures: cr.Collection, crops: Sequence[Sequence[Pat
     sums = np.add.reduceat(words.flat, words.offsets[:-1], axis=0)
     means = torch.from_numpy(sums / words.lengths[:, None].astype(np.float32))
     return TrainPairs(
-        [whole, *(np.concatenate([load_file(path)["cells"] for path in view]) for view in crops)],
+        [whole, *map(CropView, crops)],
         words,
         texts["tokens"],
         functional.normalize(means, dim=-1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ DEPTHS = (32, 100)
 MOST = 100
 FILIP = 1.25
 """The weight of filip over the base, from docs/flickr8k.md."""
-WEIGHTS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+WEIGHTS = (0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Encoded:
     mack
         What ``mack_flickr8k.py tune`` chose on top of filip, per direction, with banks as paths;
         None to leave MACK out.
+    kept
+        A folder for raw scores: a report that was killed goes on, and the next one is quick.
     captions
         Of a picture.
     """
@@ -39,6 +42,7 @@ class Encoded:
     pictures: cr.Collection
     texts: cr.Collection
     mack: dict[str, Any] | None = None
+    kept: Path | None = None
     captions: int = 5
     _base: dict[str, cr.Candidates] = field(default_factory=dict)
     _raw: dict[tuple[str, str], Remembered] = field(default_factory=dict)
@@ -77,7 +81,12 @@ class Encoded:
         """Return a reranker's raw scores of the first hundred, computed once."""
         if (name, direction) not in self._raw:
             stage = cr.Stage(name, fusion=cr.Replace(), params=params)
-            rankings = cr.Pipeline(stage).rerank(self.base(direction), *self.sides(direction))
+            pipeline, given = cr.Pipeline(stage), (self.base(direction), *self.sides(direction))
+            if self.kept is None:
+                rankings = pipeline.rerank(*given)
+            else:
+                run = f"{direction}_{name}_{stage.scorer.fingerprint()[:8]}"
+                rankings = pipeline.rerank_to(self.kept / run, *given)
             self._raw[name, direction] = Remembered(rankings=rankings, stage=name)
         return self._raw[name, direction]
 
@@ -109,7 +118,8 @@ def systems(
     Parameters
     ----------
     fusion
-        The weights of ``base+lite_itm@32`` and the like, see `choose`; those that it names are run.
+        The weights of ``t2i base+lite_itm@32`` and the like, see `choose`; those of this direction
+        are run.
     **params
         Of ``lite_itm``.
     """
@@ -119,7 +129,10 @@ def systems(
         found[name] = split.run(direction, *stages) if stages else split.base(direction)
     for depth in DEPTHS:
         found[f"lite_itm@{depth}"] = split.run(direction, cr.Stage(itm, depth, cr.Replace()))
-    for system, weight in fusion.items():
+    for chosen, weight in fusion.items():
+        asked, _, system = chosen.partition(" ")
+        if asked != direction:
+            continue
         name, _, seen = system.partition("+lite_itm@")
         stage = cr.Stage(itm, int(seen), cr.WeightedSum(weight))
         found[system] = split.run(direction, *befores(split, direction)[name], stage)
@@ -127,8 +140,11 @@ def systems(
 
 
 def choose(split: Encoded, tried: Iterable[float] = WEIGHTS, **params: Any) -> dict[str, float]:
-    """Return per system the weight with the highest R@1, both directions together."""
-    total: dict[str, dict[float, float]] = {}
+    """Return per direction and system the weight with the highest mean reciprocal rank.
+
+    R@1 of a thousand queries hardly tells neighbouring weights apart.
+    """
+    chosen: dict[str, float] = {}
     for direction in DIRECTIONS:
         matrix = split.remembered("lite_itm", direction, **params).matrix
         for name, stages in befores(split, direction).items():
@@ -137,12 +153,20 @@ def choose(split: Encoded, tried: Iterable[float] = WEIGHTS, **params: Any) -> d
                 seen = index[:, :depth]
                 raw = np.take_along_axis(matrix, seen, axis=1).astype(np.float64)
                 own = split.belongs(direction, seen)
-                sums = total.setdefault(f"{name}+lite_itm@{depth}", {})
-                for weight in tried:
-                    first = fused(before[:, :depth], raw, weight).argmax(axis=1)
-                    found = own[np.arange(len(own)), first].mean()
-                    sums[weight] = sums.get(weight, 0.0) + float(found)
-    return {system: max(sums, key=sums.__getitem__) for system, sums in total.items()}
+                found = {
+                    weight: reciprocal_rank(fused(before[:, :depth], raw, weight), own)
+                    for weight in tried
+                }
+                system = f"{direction} {name}+lite_itm@{depth}"
+                chosen[system] = max(found, key=found.__getitem__)
+    return chosen
+
+
+def reciprocal_rank(scores: NDArray[np.float64], own: NDArray[np.bool_]) -> float:
+    """Return the mean reciprocal rank of the first that belongs, 0 where none of the list does."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    found = np.take_along_axis(own, order, axis=1)
+    return float((found.any(axis=1) / (found.argmax(axis=1) + 1)).mean())
 
 
 def ordered(

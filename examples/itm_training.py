@@ -1,4 +1,4 @@
-"""Training one cross attention of ``lite_itm``: InfoNCE over all pairs of a batch."""
+"""Training one cross attention of ``lite_itm``: contrast over all pairs of a batch, and lessons."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Recipe:
         Share and sharpness of the target that goes to the batch's other captions by meaning.
     average
         Decay of the running average of the weights, which is what is kept.
+    lesson
+        Share of the target that a teacher gives, where there is one.
     hard_from, group
         From this share of the epochs on, batches hold groups of so many pictures that look alike:
         random negatives first, hard ones then.
@@ -56,6 +58,7 @@ class Recipe:
     alpha: float = 0.3
     meaning_temperature: float = 0.1
     average: float = 0.998
+    lesson: float = 0.8
     hard_from: float = 0.4
     group: int = 8
 
@@ -78,27 +81,39 @@ class Stage(nn.Module):
         self.recipe = recipe
         self.drop = nn.Dropout1d(recipe.feature_dropout)
 
-    def loss(self, data: TrainPairs, pictures: Tensor, captions: Tensor) -> Tensor:
+    def loss(
+        self, data: TrainPairs, pictures: Tensor, captions: Tensor, teacher: LiteItm | None
+    ) -> Tensor:
         """Return the loss of a batch of rows.
 
         Many captions fit many photographs ("a dog runs on the grass"), so part of the target goes
         to the batch's other pairs: ``(1 − α) I + α softmax(m mᵀ / t)``, with the captions' own
-        meanings ``m`` under the frozen language model.
+        meanings ``m`` under the frozen language model.  A teacher that sees the same cells and
+        words says it better (born-again networks, Furlanello et al., ICML 2018).
         """
         recipe, network = self.recipe, self.network
         view = int(torch.randint(len(data.views), ()))
-        chosen = torch.randperm(data.views[view].shape[1])[: recipe.cells]
+        chosen = torch.randperm(data.cells)[: recipe.cells]
         regions = network.read_cells(data.cells_of(view, pictures, chosen))
         words, tokens, mask = data.words_of(captions, recipe.words)
+        read = network.read_words(words, tokens)
         member = network.attentions[0]
-        cells = member.cell_head(self._drop(regions))
-        read = member.word_head(self._drop(network.read_words(words, tokens)))
-        logits = member(cells, read, None, mask)
+        logits = member(
+            member.cell_head(self._drop(regions)), member.word_head(self._drop(read)), None, mask
+        )
         alike = data.meanings[captions] @ data.meanings[captions].T
         target = recipe.alpha * (alike / recipe.meaning_temperature).softmax(dim=1)
         target += (1 - recipe.alpha) * torch.eye(len(pictures))
-        over_texts = (target * logits.log_softmax(dim=1)).sum(dim=1).mean()
-        over_pictures = (target.T * logits.log_softmax(dim=0)).sum(dim=0).mean()
+        of_texts, of_pictures = target, target.T
+        if teacher is not None:
+            with torch.no_grad():
+                taught = teacher(
+                    teacher.heads_of_cells(regions), teacher.heads_of_words(read), None, mask
+                )
+            of_texts = of_texts.lerp(taught.softmax(dim=1), recipe.lesson)
+            of_pictures = of_pictures.lerp(taught.softmax(dim=0), recipe.lesson)
+        over_texts = (of_texts * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        over_pictures = (of_pictures * logits.log_softmax(dim=0)).sum(dim=0).mean()
         loss: Tensor = -(over_texts + over_pictures) / 2
         return loss
 
@@ -121,6 +136,7 @@ def fit(
     data: TrainPairs,
     settings: dict[str, Any],
     path: Path,
+    teacher: LiteItm | None = None,
 ) -> tuple[LiteItm, list[dict[str, Any]]]:
     """Train a network of one member, from its checkpoint if there is one.
 
@@ -130,6 +146,8 @@ def fit(
         With the ``seed``; a checkpoint of other settings is refused.
     path
         Of the checkpoint.
+    teacher
+        Networks that were trained before, in evaluation mode.
 
     Returns
     -------
@@ -142,7 +160,7 @@ def fit(
     optimizer = torch.optim.AdamW(_grouped(network, recipe.decay), lr=recipe.rate)
     done = checkpoint.Progress({**settings, **asdict(recipe)})
     checkpoint.restore(path, stage, optimizer, done)
-    pictures = len(data.views[0])
+    pictures = len(data.alike)
     batches = pictures // recipe.batch
     if batches == 0:
         raise SystemExit(f"a batch of {recipe.batch} needs more than {pictures} pictures")
@@ -158,7 +176,7 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate * _schedule(step, recipe.epochs * batches)
             captions = rows * CAPTIONS + torch.randint(CAPTIONS, (len(rows),))
-            loss = stage.loss(data, rows, captions)
+            loss = stage.loss(data, rows, captions, teacher)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -167,7 +185,7 @@ def fit(
         record = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4)}
         done.history.append(record)
         checkpoint.save(path, stage, optimizer, done)
-        logger.info("seed %d: epoch %d loss %.4f", settings["seed"], epoch, record["loss"])
+        logger.info("%s: epoch %d loss %.4f", path.name.partition(".")[0], epoch, record["loss"])
     return stage.averaged.eval(), done.history
 
 

@@ -6,10 +6,11 @@
     CROSSRANK_DATA=… python examples/train_lite_itm.py speed  -o out/lite_itm
 
 `encode` writes the splits as the encoder ``lite`` sees them, and crops of the train pictures.
-`train` trains one cross attention per seed and writes ``lite_itm.safetensors``.  `report` chooses
-the weights on the val split, measures the test split once, and writes ``figures.json``.  `speed`
-counts pairs per second on one thread.  Training and encoding go on where they were when the same
-command is given again after a kill.
+`train` trains teachers, then networks that learn from the teachers' mean as well, and writes the
+latter as ``lite_itm.safetensors``.  `report` chooses the weights on the val split, measures the
+test split once, and writes ``figures.json``; raw scores are kept.  `speed` counts pairs per second
+on one thread.  Training, encoding and reporting go on where they were when the same command is
+given again after a kill.
 """
 
 from __future__ import annotations
@@ -65,8 +66,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("-o", "--out", type=Path, default=Path("out/lite_itm"))
     parser.add_argument("--work", type=Path, help="where the encoded splits lie; OUT by default")
     parser.add_argument("--mack", type=Path, help="where mack_flickr8k.py left choice and banks")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--views", type=int, default=2, help="the whole picture and crops of it")
+    parser.add_argument("--teachers", type=int, default=3, help="trained first, without a teacher")
+    parser.add_argument("--members", type=int, default=3, help="taught by them, and averaged")
+    parser.add_argument("--views", type=int, default=5, help="the whole picture and crops of it")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--batch", type=int, default=Recipe().batch)
     parser.add_argument("--hard-from", type=float, default=Recipe().hard_from)
@@ -92,7 +94,7 @@ def encode(split: Split, work: Path) -> None:
 
 
 def train(given: argparse.Namespace) -> None:
-    """Train a member per seed, and write them as one network."""
+    """Train the teachers, then the members that learn from them, and write these as one network."""
     pictures = cr.Collection.open(given.work / "images_train")
     split = read_split(given.data, "train", given.limit)
     data = open_train(given.work, pictures, crop_shards(split, given.views, given.out / "crops"))
@@ -105,19 +107,28 @@ def train(given: argparse.Namespace) -> None:
         encoder=pictures.encoder or "",
     )
     recipe = Recipe(given.epochs, given.batch, hard_from=given.hard_from)
-    members, history = [], {}
-    for seed in given.seeds:
+    start = LiteItm(sizes, recipe.dropout)
+    measure_spread(start.regions, pictures["regions"], SPREAD_FLOOR["regions"])
+    measure_spread(start.words, data.words, SPREAD_FLOOR["words"])
+    common = {name: getattr(given, name) for name in ("teachers", "views", "limit")}
+    history: dict[str, Any] = {}
+
+    def trained(name: str, seed: int, teacher: LiteItm | None) -> LiteItm:
         torch.manual_seed(seed)
         network = LiteItm(sizes, recipe.dropout)
-        measure_spread(network.regions, pictures["regions"], SPREAD_FLOOR["regions"])
-        measure_spread(network.words, data.words, SPREAD_FLOOR["words"])
-        settings = {"seed": seed, "views": given.views, "limit": given.limit, **asdict(sizes)}
-        path = given.out / f"seed{seed}.checkpoint.safetensors"
-        member, history[seed] = fit(network, recipe, data, settings, path)
-        members.append(member)
+        network.regions, network.words = start.regions, start.words
+        settings = {"name": name, "seed": seed, **common, **asdict(sizes)}
+        path = given.out / f"{name}.checkpoint.safetensors"
+        network, history[name] = fit(network, recipe, data, settings, path, teacher)
+        return network
+
+    teachers = [trained(f"teacher{seed}", seed, None) for seed in range(given.teachers)]
+    taught = range(given.teachers, given.teachers + given.members)
+    teacher = joined(teachers).eval() if teachers else None
+    members = [trained(f"member{place}", seed, teacher) for place, seed in enumerate(taught)]
     save_network(joined(members), given.out / "lite_itm.safetensors")
-    settings = {"seeds": given.seeds, "views": given.views, "limit": given.limit}
-    write_json(given.out / "training.json", settings | asdict(recipe) | {"history": history})
+    settings = {**common, "members": given.members, **asdict(recipe), "history": history}
+    write_json(given.out / "training.json", settings)
 
 
 def joined(members: list[LiteItm]) -> LiteItm:
@@ -169,15 +180,17 @@ def open_split(given: argparse.Namespace, name: str) -> Encoded:
     """Return a split, with what MACK's script chose on val and the concepts it found."""
     pictures = cr.Collection.open(given.work / f"images_{name}")
     texts = cr.Collection.open(given.work / f"words_{name}")
+    kept = given.out / "raw" / name
     if given.mack is None:
-        return Encoded(pictures, texts)
+        return Encoded(pictures, texts, kept=kept)
     concepts = cr.Collection.open(given.mack / f"texts_{name}")["concepts"]
     chosen = {}
     for direction in DIRECTIONS:
         text = (given.mack / f"choice_{direction}.json").read_text(encoding="utf-8")
         best = json.loads(text)["filip"]
         chosen[direction] = {**best, "bank": given.mack / best["bank"]}
-    return Encoded(pictures, texts.with_features(concepts=concepts), chosen)
+    whole = texts.with_features(concepts=concepts)
+    return Encoded(pictures, whole, chosen, kept=kept)
 
 
 def flat(table: BothDirections) -> dict[str, Any]:

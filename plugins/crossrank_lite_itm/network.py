@@ -95,13 +95,19 @@ class LiteItm(nn.Module):
 
     def project_cells(self, regions: Tensor) -> Tensor:
         """Return ``[T, members, dim]`` of the raw cells ``[T, region]``, unit rows."""
-        read = self.read_cells(regions)
-        return torch.stack([member.cell_head(read) for member in self.attentions], dim=1)
+        return self.heads_of_cells(self.read_cells(regions))
 
     def project_words(self, words: Tensor, tokens: Tensor) -> Tensor:
         """Return ``[T, members, dim]`` of words ``[T, word]`` and tokens ``[T, token]``."""
-        read = self.read_words(words, tokens)
-        return torch.stack([member.word_head(read) for member in self.attentions], dim=1)
+        return self.heads_of_words(self.read_words(words, tokens))
+
+    def heads_of_cells(self, read: Tensor) -> Tensor:
+        """Return ``[..., members, dim]`` of what `read_cells` returned."""
+        return torch.stack([member.cell_head(read) for member in self.attentions], dim=-2)
+
+    def heads_of_words(self, read: Tensor) -> Tensor:
+        """Return ``[..., members, dim]`` of what `read_words` returned."""
+        return torch.stack([member.word_head(read) for member in self.attentions], dim=-2)
 
     def forward(
         self,

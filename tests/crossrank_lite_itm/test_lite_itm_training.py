@@ -78,7 +78,7 @@ def start(data: Path) -> Callable[..., subprocess.Popen[str]]:
     def started(step: str, out: Path, *options: str) -> subprocess.Popen[str]:
         command = [sys.executable, str(EXAMPLES / "train_lite_itm.py"), step, "-o", str(out)]
         command += ["--work", str(data), "--views", "1", "--epochs", str(EPOCHS), "--batch", "6"]
-        command += ["--dim", "8", "--hidden", "4", "--seeds", "0", "1", *options]
+        command += ["--dim", "8", "--hidden", "4", "--teachers", "1", "--members", "2", *options]
         environment = {**os.environ, "CROSSRANK_DATA": str(data), "OMP_NUM_THREADS": "1"}
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
@@ -99,14 +99,17 @@ def whole(
     """Return the folder of an uninterrupted run."""
     out = tmp_path_factory.mktemp("whole")
     said = finish(start("train", out))
-    assert said.count("seed 0: epoch") == said.count("seed 1: epoch") == EPOCHS
+    for name in ("teacher0", "member0", "member1"):
+        assert said.count(f"{name}: epoch") == EPOCHS
     return out
 
 
+@pytest.mark.parametrize("name", ["teacher0", "member1"])
 def test_a_killed_run_goes_on_to_the_same_weights(
-    start: Callable[..., subprocess.Popen[str]], whole: Path, tmp_path: Path
+    start: Callable[..., subprocess.Popen[str]], whole: Path, tmp_path: Path, name: str
 ) -> None:
-    victim, saved = start("train", tmp_path), tmp_path / "seed0.checkpoint.safetensors"
+    """Whether it was killed in a teacher's first epochs or in those of a network it teaches."""
+    victim, saved = start("train", tmp_path), tmp_path / f"{name}.checkpoint.safetensors"
     until = time.monotonic() + 300
     while not saved.exists() and victim.poll() is None and time.monotonic() < until:
         time.sleep(0.001)
@@ -118,9 +121,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(
     assert not (tmp_path / "lite_itm.safetensors").exists()
 
     said = finish(start("train", tmp_path))
-    assert 1 <= said.count("seed 0: epoch") < EPOCHS
-    for name in ("lite_itm.safetensors", "training.json"):
-        assert (tmp_path / name).read_bytes() == (whole / name).read_bytes(), name
+    assert 1 <= said.count(f"{name}: epoch") < EPOCHS
+    for file in ("lite_itm.safetensors", "training.json"):
+        assert (tmp_path / file).read_bytes() == (whole / file).read_bytes(), file
 
 
 def test_other_settings_do_not_go_on_from_a_checkpoint(
@@ -143,4 +146,8 @@ def test_it_learns_and_reports(start: Callable[..., subprocess.Popen[str]], whol
     for direction in ("t2i", "i2t"):
         for system in ("base", "lite_itm@32", "base+lite_itm@32", "base+filip+lite_itm@100"):
             assert f"{direction} {system} R@1" in figures["test"]
+    assert set(figures["fusion"]) > {"t2i base+lite_itm@32", "i2t base+filip+lite_itm@100"}
     assert "base+filip+lite_itm@32" in said
+    assert any((whole / "raw" / "test").iterdir())
+    finish(start("report", whole))
+    assert json.loads((whole / "figures.json").read_text(encoding="utf-8")) == figures
