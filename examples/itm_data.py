@@ -34,7 +34,7 @@ class CropView:
     """
 
     def __init__(self, shards: Sequence[Path]) -> None:
-        self._files = [safe_open(path, "np") for path in shards]
+        self._files: list[Any] = [safe_open(path, "np") for path in shards]
         self._tables = [file.get_slice("cells") for file in self._files]
 
     def __getitem__(self, picture: int) -> NDArray[np.float16]:

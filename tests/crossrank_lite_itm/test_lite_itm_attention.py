@@ -12,7 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossrank.errors import ParameterError, StoreError
-from crossrank_lite_itm.attention import CrossAttention, masked_softmax
+from crossrank_lite_itm.attention import (
+    CrossAttention,
+    best_and_mean,
+    masked_softmax,
+    squared_lengths,
+)
 from crossrank_lite_itm.network import LiteItm, load_network, save_network
 from lite_itm_toys import SIZES, naive_score, random_network
 
@@ -72,8 +77,45 @@ def test_gates_start_uniform() -> None:
     torch.testing.assert_close(attention(cells, twice), attention(cells, words))
 
 
+def test_an_ease_moves_all_scores_of_a_text_or_a_picture_alike() -> None:
+    attention = CrossAttention(4, 3, 8, 5).eval().requires_grad_(False)
+    cells = torch.nn.functional.normalize(torch.randn(3, 4, 8), dim=-1)
+    words = torch.nn.functional.normalize(torch.randn(2, 3, 8), dim=-1)
+    plain = attention(cells, words)
+    attention.word_ease.copy_(torch.randn(8))
+    moved = attention(cells, words) - plain
+    expected = 20 * (words @ attention.word_ease).mean(dim=1)
+    torch.testing.assert_close(moved, expected.expand(3, 2), rtol=1e-4, atol=1e-4)
+    attention.cell_ease.copy_(torch.randn(8))
+    moved = attention(cells, words) - plain - moved
+    expected = 20 * (cells @ attention.cell_ease).mean(dim=1)
+    torch.testing.assert_close(moved, expected[:, None].expand(3, 2), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("words", [1, 3, 4, 9])
+def test_squared_lengths_either_way(words: int) -> None:
+    attention, cells = torch.randn(2, words, 4).double(), torch.randn(2, 4, 6).double()
+    expected = [
+        [sum(a * v for a, v in zip(look, seen, strict=True)).square().sum() for look in looks]
+        for looks, seen in zip(attention, cells, strict=True)
+    ]
+    torch.testing.assert_close(squared_lengths(attention, cells), torch.tensor(expected))
+
+
+def test_best_and_mean_leave_padding_out() -> None:
+    similarity = torch.tensor([[[[-1.0, -3.0, 9.0]]], [[[1.0, 2.0, 6.0]]]])
+    mask = torch.tensor([[True, True, False], [True, True, True]])
+    best, mean = best_and_mean(similarity, mask)
+    assert best.flatten().tolist() == [-1.0, 6.0]
+    assert mean.flatten().tolist() == [-2.0, 3.0]
+    best, mean = best_and_mean(similarity, None)
+    assert best.flatten().tolist() == [9.0, 6.0]
+    assert mean.flatten().tolist() == pytest.approx([5 / 3, 3.0])
+
+
 def test_gradients() -> None:
     attention = CrossAttention(3, 3, 3, 2).double()
+    torch.nn.init.normal_(attention.evidence.weight)
     cells = torch.randn(2, 3, 3, dtype=torch.double, requires_grad=True)
     words = torch.randn(2, 4, 3, dtype=torch.double, requires_grad=True)
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
