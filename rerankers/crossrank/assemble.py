@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from crossrank.atomic import atomic_folder
 from crossrank.collection import Collection, Feature
+from crossrank.compact import COMPACT, write_rows
 from crossrank.ragged import Ragged
 from crossrank.store import write_feature, write_ids, write_manifest
 
@@ -22,6 +24,7 @@ def assemble(
     given: Mapping[str, Feature],
     ids: tuple[str, ...],
     folder: Path | None = None,
+    dtypes: Mapping[str, str] = MappingProxyType({}),
 ) -> Collection:
     """Return the items of several collections as one.
 
@@ -35,6 +38,8 @@ def assemble(
         Features of the whole to be added.
     folder
         Where to write it; arrays are then copied part by part and never lie in memory as a whole.
+    dtypes
+        As what to write some features, see `Collection.save`.
 
     Returns
     -------
@@ -47,8 +52,14 @@ def assemble(
         return Collection(ids, modality, encoder=encoder, **joined, **given)
     with atomic_folder(folder) as partial:
         write_ids(partial, ids)
-        kinds = {name: _write(partial, name, [part[name] for part in parts]) for name in names}
-        kinds |= {name: write_feature(partial, name, feature) for name, feature in given.items()}
+        kinds = {
+            name: _write(partial, name, [part[name] for part in parts], dtypes.get(name))
+            for name in names
+        }
+        kinds |= {
+            name: write_feature(partial, name, feature, dtypes.get(name))
+            for name, feature in given.items()
+        }
         write_manifest(partial, modality, encoder, len(ids), kinds)
     return Collection.open(folder)
 
@@ -65,17 +76,20 @@ def _joined(features: Sequence[Any]) -> Feature:
     return tuple(value for each in features for value in each)
 
 
-def _write(folder: Path, name: str, features: Sequence[Any]) -> str:
+def _write(folder: Path, name: str, features: Sequence[Any], dtype: str | None) -> str:
     first = features[0]
     if isinstance(first, Ragged):
         lengths = np.concatenate([each.lengths for each in features])
         np.save(folder / f"{name}.lengths.npy", lengths, allow_pickle=False)
+        if dtype is not None:
+            write_rows(folder / f"{name}.npy", name, [each.flat for each in features], dtype)
+            return f"ragged {dtype}" if dtype in COMPACT else "ragged"
         _copy(folder / f"{name}.npy", [each.flat for each in features])
         return "ragged"
-    if isinstance(first, np.ndarray):
+    if isinstance(first, np.ndarray) and dtype is None:
         _copy(folder / f"{name}.npy", features)
         return "array"
-    return write_feature(folder, name, _joined(features))
+    return write_feature(folder, name, _joined(features), dtype)
 
 
 def _copy(path: Path, arrays: Sequence[NDArray[Any]]) -> None:

@@ -31,6 +31,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crossrank.compact import Compact
 from crossrank.errors import (
     DuplicateIdError,
     InputError,
@@ -173,12 +174,12 @@ class Collection:
         return self._derived(tuple(self.ids[row] for row in chosen), taken)
 
     def is_stored(self, features: Sequence[str]) -> bool:
-        """Return whether any of some features lies on disk."""
-        arrays = (self[name] for name in features)
+        """Return whether any of some features lies on disk, or has to be decoded."""
+        arrays: Iterable[Any] = (self[name] for name in features)
+        flat = [each.flat if isinstance(each, Ragged) else each for each in arrays]
         return any(
-            is_stored(each.flat if isinstance(each, Ragged) else each)
-            for each in arrays
-            if isinstance(each, Ragged | np.ndarray)
+            isinstance(each, Compact) or (isinstance(each, np.ndarray) and is_stored(each))
+            for each in flat
         )
 
     def read_only(self, features: Sequence[str]) -> Collection:
@@ -203,11 +204,28 @@ class Collection:
             self._digest = fingerprint([self.modality, self.ids, dict(self._features)])
         return self._digest
 
-    def save(self, folder: str | Path) -> None:
-        """Write the collection to a new folder, which appears only when it is complete."""
+    def save(self, folder: str | Path, dtype: Mapping[str, str] | None = None) -> None:
+        """Write the collection to a new folder, which appears only when it is complete.
+
+        Parameters
+        ----------
+        folder
+            Where to.
+        dtype
+            As what to store some features of floats: ``"float32"``, ``"float16"``, and, for ragged
+            ones, ``"bfloat16"`` or ``"int8"``, which are float32 again where they are read, such as
+            ``{"tokens": "int8"}``; see `crossrank.compact` for what is lost.
+
+        Raises
+        ------
+        MissingFeatureError
+            If `dtype` names a feature that is not there.
+        InputError
+            If a feature cannot be stored so.
+        """
         from crossrank.store import save_collection
 
-        save_collection(self, Path(folder))
+        save_collection(self, Path(folder), {} if dtype is None else dtype)
 
     @classmethod
     def open(cls, folder: str | Path) -> Collection:

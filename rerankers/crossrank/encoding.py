@@ -13,6 +13,7 @@ from PIL import Image
 from crossrank.assemble import assemble
 from crossrank.atomic import refuse_existing
 from crossrank.collection import Collection, Feature
+from crossrank.compact import check_dtypes
 from crossrank.contract import Encoder, Progress
 from crossrank.errors import (
     CrossrankError,
@@ -42,6 +43,7 @@ def encode(
     out: str | Path | None = None,
     *,
     batch_size: int | None = None,
+    store_dtype: Mapping[str, str] | None = None,
     progress: Progress | bool | None = None,
     **params: Any,
 ) -> Collection:
@@ -64,6 +66,9 @@ def encode(
         ``<out>.partial``, and the same call goes on from there.
     batch_size
         Items per call of the encoder; the encoder's own wish by default.
+    store_dtype
+        As what to write some features to `out`, such as ``{"tokens": "int8"}``: see
+        `Collection.save`.
     progress
         True for a bar on standard error, or a callable ``(what, done, total)``.
     **params
@@ -95,13 +100,15 @@ def encode(
     check_positive("encode", "batch_size", size)
     _check_contents(read, kind, bool(asked))
 
+    dtypes = {} if store_dtype is None else store_dtype
+    _check_dtypes(dtypes, (*asked, *brought), folder)
     run = _Run(maker, kind, asked, size, as_progress(progress), len(read))
     given = {name: _gathered([item.features[name] for item in read]) for name in brought}
     given |= _kept(read, kind)
     if folder is None:
         parts = [run.shard(read[rows], ids[rows], rows.start) for rows in _shards(len(read), size)]
         return assemble(parts, kind, maker_name(maker), given, ids)
-    return run.to_folder(read, ids, given, folder)
+    return run.to_folder(read, ids, given, folder, dtypes)
 
 
 def as_encoder(encoder: str | type[Encoder] | Encoder, params: Mapping[str, Any]) -> Encoder:
@@ -153,7 +160,12 @@ class _Run:
         return assemble(parts, self.modality, maker_name(self.encoder), {}, ids)
 
     def to_folder(
-        self, items: Sequence[Item], ids: tuple[str, ...], given: Mapping[str, Feature], out: Path
+        self,
+        items: Sequence[Item],
+        ids: tuple[str, ...],
+        given: Mapping[str, Feature],
+        out: Path,
+        dtypes: Mapping[str, str],
     ) -> Collection:
         """Encode shard by shard into ``<out>.partial``, then put them together."""
         partial = out.with_name(out.name + ".partial")
@@ -166,7 +178,7 @@ class _Run:
         finally:
             if not any(partial.iterdir()):
                 partial.rmdir()
-        assemble(parts, self.modality, maker_name(self.encoder), given, ids, folder=out)
+        assemble(parts, self.modality, maker_name(self.encoder), given, ids, out, dtypes)
         shutil.rmtree(partial, ignore_errors=True)
         return Collection.open(out)
 
@@ -208,6 +220,18 @@ class _Run:
             _check_finite(made[name], name, ids, who)
         kept = {name: made[name] for name in self.features}
         return Collection(ids, self.modality, encoder=None, **kept)
+
+
+def _check_dtypes(dtypes: Mapping[str, str], names: Sequence[str], out: Path | None) -> None:
+    """Refuse before the work what could not be stored after it."""
+    if dtypes and out is None:
+        raise InputError("encode: store_dtype does nothing without out; give it, or leave it out")
+    check_dtypes(dtypes)
+    for name in dtypes:
+        if name not in names:
+            raise InputError(
+                f"encode: store_dtype names {name!r}, which is not encoded{nearest(name, names)}"
+            )
 
 
 def _check_finite(feature: Feature, name: str, ids: tuple[str, ...], who: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crossrank.compact import Compact
 from crossrank.errors import InputError
 from crossrank.stored import take_spans
 
@@ -20,7 +21,8 @@ class Ragged:
     Parameters
     ----------
     flat
-        ``[sum(lengths), ...]``, any dtype; may be memory-mapped.
+        ``[sum(lengths), ...]``, any dtype; may be memory-mapped, or a `Compact` that is decoded
+        where it is read.
     lengths
         ``[N]`` non-negative integers: how many rows of `flat` belong to each item.
 
@@ -34,8 +36,8 @@ class Ragged:
     lengths: NDArray[np.int64]
     offsets: NDArray[np.int64]
 
-    def __init__(self, flat: ArrayLike, lengths: ArrayLike) -> None:
-        rows = np.asanyarray(flat)
+    def __init__(self, flat: ArrayLike | Compact, lengths: ArrayLike) -> None:
+        rows: Any = flat if isinstance(flat, Compact) else np.asanyarray(flat)
         counts = np.asarray(lengths)
         if counts.size == 0:
             counts = counts.astype(np.int64)
@@ -99,7 +101,10 @@ class Ragged:
         """
         chosen = np.asarray(items, dtype=np.int64)
         lengths = self.lengths[chosen]
-        return Ragged(take_spans(self.flat, self.offsets[chosen], lengths), lengths)
+        flat: Any = self.flat
+        if isinstance(flat, Compact):
+            return Ragged(flat.spans(self.offsets[chosen], lengths), lengths)
+        return Ragged(take_spans(flat, self.offsets[chosen], lengths), lengths)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ragged):

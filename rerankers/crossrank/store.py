@@ -8,6 +8,9 @@
 ``<feature>.jsonl``       one JSON value a line, for everything else
 ========================= ====================================================================
 
+The flat part of a feature that the manifest calls ``ragged bfloat16`` or ``ragged int8`` holds the
+codes of `crossrank.compact`.
+
 Opening checks names and sizes and maps the arrays; nothing is read before it is used, and nothing
 in the folder is ever executed.
 """
@@ -18,6 +21,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,7 +29,8 @@ from numpy.typing import NDArray
 
 from crossrank.atomic import atomic_folder
 from crossrank.collection import Collection, Feature, json_like
-from crossrank.errors import StoreError
+from crossrank.compact import COMPACT, Compact, write_rows
+from crossrank.errors import InputError, StoreError
 from crossrank.jsonlines import JsonLines, json_line, read_json_lines
 from crossrank.ragged import Ragged
 from crossrank.stored import StoredArray
@@ -35,18 +40,32 @@ VERSION = 1
 MANIFEST = "collection.json"
 
 
-def save_collection(collection: Collection, folder: Path) -> None:
+def save_collection(
+    collection: Collection, folder: Path, dtypes: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write a collection to a new folder.
+
+    Parameters
+    ----------
+    collection, folder
+        What, and where to.
+    dtypes
+        See `Collection.save`.
 
     Raises
     ------
     StoreError
         If the folder exists or cannot be written.
+    MissingFeatureError, InputError
+        If a feature is not there, or cannot be stored so.
     """
+    for name in dtypes:
+        collection[name]
     with atomic_folder(folder) as partial:
         write_ids(partial, collection.ids)
         kinds = {
-            name: write_feature(partial, name, collection[name]) for name in collection.features
+            name: write_feature(partial, name, collection[name], dtypes.get(name))
+            for name in collection.features
         }
         write_manifest(partial, collection.modality, collection.encoder, len(collection), kinds)
 
@@ -57,15 +76,36 @@ def write_ids(folder: Path, ids: tuple[str, ...]) -> None:
         lines.writelines(json_line(id) for id in ids)
 
 
-def write_feature(folder: Path, name: str, feature: Feature) -> str:
-    """Write one feature into a folder and return its kind: ``array``, ``ragged`` or ``json``."""
+def write_feature(folder: Path, name: str, feature: Feature, dtype: str | None = None) -> str:
+    """Write one feature into a folder and return its kind: ``array``, ``ragged`` or ``json``.
+
+    Parameters
+    ----------
+    folder, name, feature
+        Where to, and what.
+    dtype
+        As what to store floats; as they are by default.
+    """
     if not name.isidentifier():
         raise StoreError(f"a feature called {name!r} cannot be stored; use letters and digits")
     if isinstance(feature, Ragged):
-        np.save(folder / f"{name}.npy", np.ascontiguousarray(feature.flat), allow_pickle=False)
         np.save(folder / f"{name}.lengths.npy", feature.lengths, allow_pickle=False)
-        return "ragged"
+        path = folder / f"{name}.npy"
+        flat: Any = feature.flat
+        if dtype is not None:
+            write_rows(path, name, [flat], dtype)
+            return f"ragged {dtype}" if dtype in COMPACT else "ragged"
+        codes = flat.codes if isinstance(flat, Compact) else flat
+        np.save(path, np.ascontiguousarray(codes), allow_pickle=False)
+        return f"ragged {flat.stored_as}" if isinstance(flat, Compact) else "ragged"
+    if dtype is not None and (dtype in COMPACT or not isinstance(feature, np.ndarray)):
+        raise InputError(
+            f"{name!r} cannot be stored as {dtype!r}: it is no Ragged of floats; leave it out"
+        )
     if isinstance(feature, np.ndarray):
+        if dtype is not None:
+            write_rows(folder / f"{name}.npy", name, [feature], dtype)
+            return "array"
         # rows are read as bytes that follow each other, whatever the order in memory was
         np.save(folder / f"{name}.npy", np.ascontiguousarray(feature), allow_pickle=False)
         return "array"
@@ -176,8 +216,15 @@ def _open_feature(folder: Path, name: str, kind: str, count: int) -> Feature:
     array = _map(folder / f"{name}.npy")
     if kind == "array":
         return array
-    if kind == "ragged":
-        return Ragged(array, np.asarray(_map(folder / f"{name}.lengths.npy")))
+    form, _, stored_as = kind.partition(" ")
+    if form == "ragged" and stored_as in ("", *COMPACT):
+        flat: Any = array
+        if stored_as:
+            try:
+                flat = Compact(array, stored_as)
+            except ValueError as error:
+                raise StoreError(f"{folder / name}.npy: {error}; encode it again") from error
+        return Ragged(flat, np.asarray(_map(folder / f"{name}.lengths.npy")))
     raise StoreError(f"{folder}: the feature {name!r} is of an unknown kind {kind!r}")
 
 

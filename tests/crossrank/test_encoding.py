@@ -44,6 +44,38 @@ def test_a_folder_holds_the_same_as_memory(tmp_path: Path) -> None:
         cr.encode(ToyEncoder(), TEXTS, out=tmp_path / "out")
 
 
+def test_a_folder_may_hold_tokens_in_fewer_bytes(tmp_path: Path) -> None:
+    whole = cr.encode(ToyEncoder(), TEXTS)
+    made = cr.encode(
+        ToyEncoder(),
+        TEXTS,
+        out=tmp_path / "out",
+        batch_size=200,
+        store_dtype={"tokens": "int8", "embedding": "float16"},
+    )
+    whole.save(tmp_path / "whole", dtype={"tokens": "int8", "embedding": "float16"})
+    again = cr.Collection.open(tmp_path / "whole")
+    assert made == again
+    assert made.fingerprint() == again.fingerprint()
+    assert made["embedding"].dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "match"),
+    [
+        ({"tokens": "int4"}, "cannot be stored as 'int4'; give one of float32"),
+        ({"token": "int8"}, "store_dtype names 'token', which is not encoded.*tokens"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_before_the_work(
+    tmp_path: Path, dtypes: dict[str, str], match: str
+) -> None:
+    with pytest.raises(InputError, match=match):
+        cr.encode(Failing(), ["a"], out=tmp_path / "out", store_dtype=dtypes)
+    with pytest.raises(InputError, match="store_dtype does nothing without out"):
+        cr.encode(Failing(), ["a"], store_dtype={"tokens": "int8"})
+
+
 def test_pictures_keep_their_paths(tmp_path: Path) -> None:
     Image.new("RGB", (5, 3), "red").save(tmp_path / "a.png")
     made = cr.encode(ToyEncoder(), [tmp_path / "a.png"], features=("size", "token_boxes"))

@@ -27,6 +27,13 @@ crossrank encode captions.jsonl --encoder lite --features embedding,tokens -o qu
     "--modality", type=click.Choice(["image", "text"]), help="Which side of items that have both."
 )
 @click.option("--batch-size", type=int, help="Items at a time; by default as the encoder wishes.")
+@click.option(
+    "--store-dtype",
+    "dtypes",
+    multiple=True,
+    metavar="FEATURE=DTYPE",
+    help="Store as float32, float16, bfloat16 or int8, such as tokens=int8.",
+)
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="For the encoder.")
 @progress
 @as_json
@@ -37,6 +44,7 @@ def command(
     features: str | None,
     modality: str | None,
     batch_size: int | None,
+    dtypes: tuple[str, ...],
     params: tuple[str, ...],
     progress: bool,
     as_json: bool,
@@ -52,10 +60,18 @@ def command(
     refuse_existing(output)
     maker = as_encoder(encoder, read_parameters(params, "--param"))
     wanted = None if features is None else [name.strip() for name in features.split(",")]
+    stored_as = read_parameters(dtypes, "--store-dtype")
     items = read_items(source)
     try:
         made = cr.encode(
-            maker, items, modality, wanted, output, batch_size=batch_size, progress=progress
+            maker,
+            items,
+            modality,
+            wanted,
+            output,
+            batch_size=batch_size,
+            store_dtype={name: str(dtype) for name, dtype in stored_as.items()},
+            progress=progress,
         )
     except KeyboardInterrupt:
         raise click.Abort("run the same command again to go on from what is finished") from None

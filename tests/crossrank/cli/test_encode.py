@@ -41,6 +41,14 @@ def test_texts_as_json(cli: Cli, tmp_path: Path) -> None:
     assert set(made.features) == {"tokens", "embedding", "text"}
 
 
+def test_tokens_in_fewer_bytes(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("a dog\na cat\n")
+    encode = ("encode", "q.txt", "--encoder", "toy", "--features", "tokens", "-o", "q")
+    assert "give one of float32" in cli(*encode, "--store-dtype", "tokens=int4", code=2).stderr
+    cli(*encode, "--store-dtype", "tokens=int8")
+    assert np.load("q/tokens.npy").dtype == np.int8
+
+
 def test_items_that_have_both_sides(cli: Cli, photos: Path) -> None:
     line = {"id": "x", "text": "a dog", "image": "photos/a.jpg"}
     Path("both.jsonl").write_text(json.dumps(line))
