@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,7 +16,10 @@ from crossrank.blocks import ReadAhead, run_blocks
 from crossrank.blockwork import BlockWork, joined
 from crossrank.contract import RerankerInfo, Scores
 from crossrank.errors import CrossrankError
+from crossrank.memory import PeakMemory
 from crossrank.resources import Resources
+
+logger = logging.getLogger(__name__)
 
 MOST_LANES = 8
 """Between two products a scorer holds Python's lock, for about a tenth of its time."""
@@ -43,11 +47,14 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
     stored = work.context.gallery.is_stored(work.needs.candidates)
     ahead = ReadAhead(work.read, parts) if stored and lanes == 1 and len(parts) > 1 else None
     threads = TorchThreads(each)
+    peak = PeakMemory()
 
     def score(rows: range) -> Scores | CrossrankError:
         block = work.read(rows) if ahead is None else ahead(rows)
         threads.limit()
-        return work.score(block)
+        found = work.score(block)
+        peak.sample()
+        return found
 
     try:
         with NUMPY_THREADS.held_to(each), closing(run_blocks(score, parts, lanes)) as scored:
@@ -57,6 +64,10 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
         threads.restore()
         if ahead is not None:
             ahead.close()
+    if blocks:
+        logger.info(
+            "%s: %d portions of %d blocks, %s", work.stage.name, len(parts), len(blocks), peak
+        )
 
 
 def lanes_and_threads(info: RerankerInfo, resources: Resources, portions: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from crossrank.blocks import block_bytes
 from crossrank.contract import Progress
 from crossrank.errors import InputError
 from crossrank.fusion import check_finite
+from crossrank.memory import granted_memory
 from crossrank.progress import as_progress, silent
 from crossrank.readers import check_positive
 
@@ -107,11 +108,13 @@ def usable_cores() -> int:
 
 
 def quarter_of_memory() -> int:
-    """Return a quarter of the machine's memory, or 1 GB where that cannot be told."""
+    """Return a quarter of the memory that this process may use, or 1 GB where nothing tells."""
+    granted = granted_memory()
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return 1 << 30
+        machine = 4 << 30
+    return (machine if granted is None else min(machine, granted)) // 4
 
 
 def parse_bytes(size: int | str) -> int:
