@@ -171,7 +171,7 @@ class Collection:
             raise InputError(f"Collection.take: there is no row {wrong} among {len(self)}")
         names = self.features if features is None else features
         taken = {name: _take(self[name], chosen) for name in names}
-        return self._derived(tuple(self.ids[row] for row in chosen), taken)
+        return self._derived(tuple(map(self.ids.__getitem__, chosen.tolist())), taken)
 
     def is_stored(self, features: Sequence[str]) -> bool:
         """Return whether any of some features lies on disk, or has to be decoded."""

@@ -156,6 +156,7 @@ def open_collection(folder: Path) -> Collection:
     digests = sorted((name, entry["digest"]) for name, entry in manifest["files"].items())
     collection._digest = hashlib.blake2b(json.dumps(digests).encode(), digest_size=16).hexdigest()
     collection._folder = folder.resolve()
+    collection._rows = None  # ids were unique; the table of a large gallery is made when asked for
     return collection
 
 
