@@ -1,6 +1,7 @@
 """The reranker ``filip`` in pipelines: directions, modes, evidence, and what it refuses."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,3 +94,27 @@ def test_what_it_refuses() -> None:
         cr.Pipeline(cr.Stage("filip", fusion=cr.Replace())).rerank(candidates, WORDS, narrow)
     with pytest.raises(ParameterError, match="mode is 'i2i'"):
         cr.Stage("filip", params={"mode": "i2i"})
+
+
+def test_the_scores_do_not_depend_on_how_many_portions_are_scored_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(2)
+    words = cr.Ragged(rng.normal(size=(40 * 5, 16)).astype(np.float32), [5] * 40)
+    queries = cr.Collection([f"t{n}" for n in range(40)], "text", tokens=words)
+    lengths = rng.integers(1, 30, 300)
+    rows = rng.normal(size=(int(lengths.sum()), 16)).astype(np.float16)
+    cr.Collection([f"i{n}" for n in range(300)], "image", tokens=cr.Ragged(rows, lengths)).save(
+        tmp_path / "gallery"
+    )
+    gallery = cr.Collection.open(tmp_path / "gallery")
+    candidates = cr.Candidates.from_similarity(
+        rng.normal(size=(300, 40)), "t2i", 30, image_ids=gallery.ids, text_ids=queries.ids
+    )
+    monkeypatch.setattr("crossrank.layout.PORTION_BYTES", 30_000)
+    pipe = cr.Pipeline(cr.Stage("filip"))
+    one = pipe.rerank(candidates, queries, gallery, threads=1)
+    for threads, workers in ((2, 1), (4, 1), (1, 3), (2, 2)):
+        found = pipe.rerank(candidates, queries, gallery, threads=threads, workers=workers)
+        np.testing.assert_array_equal(found.scores("filip"), one.scores("filip"))
+        assert found == one
