@@ -122,14 +122,17 @@ def _read(
         state = os.fstat(file)
         if (state.st_size, state.st_mtime_ns, state.st_ino) != array.stamp:
             raise _changed(array.path)
-        at = 0
-        for start, count in zip(starts.tolist(), counts.tolist(), strict=True):
-            place, end = array.offset + start * row, at + count * row
-            while at < end:
-                got = os.preadv(file, [buffer[at:end]], place)
+        places = (array.offset + starts * row).tolist()
+        ends = (np.cumsum(counts) * row).tolist()
+        at, read = 0, os.preadv
+        for place, end in zip(places, ends, strict=True):
+            got = read(file, [buffer[at:end]], place)
+            while at + got < end:  # seldom more than once
                 if not got:
                     raise _changed(array.path)
                 at, place = at + got, place + got
+                got = read(file, [buffer[at:end]], place)
+            at = end
     finally:
         os.close(file)
 
