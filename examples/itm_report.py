@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ DEPTHS = (32, 100)
 MOST = 100
 FILIP = 1.25
 """The weight of filip over the base, from docs/flickr8k.md."""
-WEIGHTS = (0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+TRIED_BEFORE = {"filip": (0.5, 0.75, 1.0, 1.25), "mack": (0.3, 0.5, 0.7, 1.0)}
+WEIGHTS = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
 
 @dataclass(frozen=True)
@@ -95,29 +97,43 @@ class Encoded:
         return cr.Pipeline(stages).rerank(self.base(direction), *self.sides(direction))
 
 
-def befores(split: Encoded, direction: str) -> dict[str, tuple[cr.Stage, ...]]:
-    """Return what ``lite_itm`` is put on top of, by name: the stages before it."""
-    tokens = split.remembered("filip", direction)
-    filip = cr.Stage(tokens, MOST, cr.WeightedSum(FILIP))
-    found: dict[str, tuple[cr.Stage, ...]] = {"base": (), "base+filip": (filip,)}
+Weights = dict[str, float]
+"""Of the stages of a system, by name, in their order."""
+
+
+def befores(split: Encoded, direction: str) -> dict[str, Weights]:
+    """Return what ``lite_itm`` is put on top of, by name, with the weights of their own docs."""
+    found: dict[str, Weights] = {"base": {}, "base+filip": {"filip": FILIP}}
     if split.mack is not None:
         chosen = split.mack[direction]
-        knowledge = {"knowledge": chosen["bank"], **chosen["params"]}
-        mack = split.remembered("mack", direction, **knowledge)
-        filip = cr.Stage(tokens, MOST, cr.WeightedSum(chosen["filip"]))
-        fusion = cr.WeightedSum(chosen["weight"], chosen["normalise"])
-        found["base+filip+mack"] = (filip, cr.Stage(mack, MOST, fusion))
+        found["base+filip+mack"] = {"filip": chosen["filip"], "mack": chosen["weight"]}
     return found
 
 
+def stages_of(split: Encoded, direction: str, weights: Weights) -> list[cr.Stage]:
+    """Return the stages filip and mack, as far as they have a weight."""
+    stages = []
+    if "filip" in weights:
+        tokens = split.remembered("filip", direction)
+        stages.append(cr.Stage(tokens, MOST, cr.WeightedSum(weights["filip"])))
+    if "mack" in weights:
+        assert split.mack is not None
+        chosen = split.mack[direction]
+        knowledge = {"knowledge": chosen["bank"], **chosen["params"]}
+        mack = split.remembered("mack", direction, **knowledge)
+        fusion = cr.WeightedSum(weights["mack"], chosen["normalise"])
+        stages.append(cr.Stage(mack, MOST, fusion))
+    return stages
+
+
 def systems(
-    split: Encoded, direction: str, fusion: dict[str, float], **params: Any
+    split: Encoded, direction: str, chosen: dict[str, Weights], **params: Any
 ) -> dict[str, Any]:
     """Return what is compared, by name.
 
     Parameters
     ----------
-    fusion
+    chosen
         The weights of ``t2i base+lite_itm@32`` and the like, see `choose`; those of this direction
         are run.
     **params
@@ -125,41 +141,42 @@ def systems(
     """
     itm = split.remembered("lite_itm", direction, **params)
     found: dict[str, Any] = {}
-    for name, stages in befores(split, direction).items():
+    for name, weights in befores(split, direction).items():
+        stages = stages_of(split, direction, weights)
         found[name] = split.run(direction, *stages) if stages else split.base(direction)
     for depth in DEPTHS:
         found[f"lite_itm@{depth}"] = split.run(direction, cr.Stage(itm, depth, cr.Replace()))
-    for chosen, weight in fusion.items():
-        asked, _, system = chosen.partition(" ")
-        if asked != direction:
-            continue
-        name, _, seen = system.partition("+lite_itm@")
-        stage = cr.Stage(itm, int(seen), cr.WeightedSum(weight))
-        found[system] = split.run(direction, *befores(split, direction)[name], stage)
+    for name, weights in chosen.items():
+        asked, _, system = name.partition(" ")
+        if asked == direction:
+            depth = int(system.rpartition("@")[2])
+            last = cr.Stage(itm, depth, cr.WeightedSum(weights["lite_itm"]))
+            found[system] = split.run(direction, *stages_of(split, direction, weights), last)
     return found
 
 
-def choose(split: Encoded, tried: Iterable[float] = WEIGHTS, **params: Any) -> dict[str, float]:
-    """Return per direction and system the weight with the highest mean reciprocal rank.
+def choose(split: Encoded, tried: Iterable[float] = WEIGHTS, **params: Any) -> dict[str, Weights]:
+    """Return per direction and system the weights with the highest mean reciprocal rank.
 
-    R@1 of a thousand queries hardly tells neighbouring weights apart.
+    Those of the stages before ``lite_itm`` are chosen again, together with its own.  R@1 of a
+    thousand queries hardly tells neighbouring weights apart.
     """
-    chosen: dict[str, float] = {}
+    best: dict[str, tuple[float, Weights]] = {}
     for direction in DIRECTIONS:
         matrix = split.remembered("lite_itm", direction, **params).matrix
-        for name, stages in befores(split, direction).items():
-            index, before = ordered(split, direction, stages)
-            for depth in DEPTHS:
-                seen = index[:, :depth]
-                raw = np.take_along_axis(matrix, seen, axis=1).astype(np.float64)
-                own = split.belongs(direction, seen)
-                found = {
-                    weight: reciprocal_rank(fused(before[:, :depth], raw, weight), own)
-                    for weight in tried
-                }
-                system = f"{direction} {name}+lite_itm@{depth}"
-                chosen[system] = max(found, key=found.__getitem__)
-    return chosen
+        for name, usual in befores(split, direction).items():
+            for values in itertools.product(*(TRIED_BEFORE[stage] for stage in usual)):
+                weights = dict(zip(usual, values, strict=True))
+                index, before = ordered(split, direction, stages_of(split, direction, weights))
+                for depth, weight in itertools.product(DEPTHS, tried):
+                    seen = index[:, :depth]
+                    raw = np.take_along_axis(matrix, seen, axis=1).astype(np.float64)
+                    scores = fused(before[:, :depth], raw, weight)
+                    found = reciprocal_rank(scores, split.belongs(direction, seen))
+                    system = f"{direction} {name}+lite_itm@{depth}"
+                    if system not in best or found > best[system][0]:
+                        best[system] = found, {**weights, "lite_itm": weight}
+    return {system: weights for system, (_, weights) in best.items()}
 
 
 def reciprocal_rank(scores: NDArray[np.float64], own: NDArray[np.bool_]) -> float:
@@ -170,7 +187,7 @@ def reciprocal_rank(scores: NDArray[np.float64], own: NDArray[np.bool_]) -> floa
 
 
 def ordered(
-    split: Encoded, direction: str, stages: tuple[cr.Stage, ...]
+    split: Encoded, direction: str, stages: list[cr.Stage]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the lists after some stages, best first: gallery rows and scores, ``[Q, K]``."""
     if stages:
@@ -194,12 +211,12 @@ def fused(
 
 
 def report(
-    split: Encoded, fusion: dict[str, float], resamples: int = 9999, **params: Any
+    split: Encoded, chosen: dict[str, Weights], resamples: int = 9999, **params: Any
 ) -> BothDirections:
     """Return every system's figures with paired tests against the base."""
     tables = [
         cr.evaluate(
-            systems(split, direction, fusion, **params),
+            systems(split, direction, chosen, **params),
             split.qrels(direction),
             direction=direction,
             resamples=resamples,

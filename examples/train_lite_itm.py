@@ -146,11 +146,11 @@ def measure(given: argparse.Namespace) -> None:
     """Choose the weights on val, measure test once."""
     path = given.out / "lite_itm.safetensors"
     splits = {name: open_split(given, name) for name in ("val", "test")}
-    fusion = choose(splits["val"], weights=path)
-    tables = {name: report(split, fusion, weights=path) for name, split in splits.items()}
+    chosen = choose(splits["val"], weights=path)
+    tables = {name: report(split, chosen, weights=path) for name, split in splits.items()}
     figures = {
         "weights": {"blake2b": digest(path), "bytes": path.stat().st_size},
-        "fusion": fusion,
+        "fusion": chosen,
         **{name: flat(table) for name, table in tables.items()},
         "training": json.loads((given.out / "training.json").read_text(encoding="utf-8")),
     }
