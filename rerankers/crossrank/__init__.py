@@ -20,12 +20,13 @@ from crossrank.evaluation import BothDirections, Evaluation, evaluate, evaluate_
 from crossrank.evidence import Evidence, Link
 from crossrank.fingerprint import fingerprint
 from crossrank.fusion import RRF, Fusion, Replace, WeightedSum
+from crossrank.hits import Hit, Trace
 from crossrank.hookspecs import hookimpl
 from crossrank.images import open_image
 from crossrank.item import Item
 from crossrank.pipeline import Pipeline
 from crossrank.ragged import Ragged
-from crossrank.rankings import Hit, Ranking, Rankings, Trace
+from crossrank.rankings import Ranking, Rankings
 from crossrank.registry import register
 from crossrank.search import search
 from crossrank.stage import Stage

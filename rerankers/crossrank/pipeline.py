@@ -23,11 +23,12 @@ from crossrank.evidence import Evidence
 from crossrank.fingerprint import fingerprint
 from crossrank.fusion import check_finite
 from crossrank.ordering import arrange, order_rows, ranks
-from crossrank.rankings import Rankings, StageScores
+from crossrank.rankings import Rankings
 from crossrank.readers import check_positive
 from crossrank.resources import Resources
 from crossrank.scoring import explain_pairs, score_stage
 from crossrank.stage import Stage
+from crossrank.stage_scores import StageScores
 
 logger = logging.getLogger(__name__)
 

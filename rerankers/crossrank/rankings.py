@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -11,111 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.errors import UnknownIdError, nearest
-from crossrank.ordering import arrange
+from crossrank.hits import Hit, Trace
+from crossrank.stage_scores import StageScores
 
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What one stage did to one candidate.
-
-    Parameters
-    ----------
-    stage
-        The stage's name.
-    score
-        Its raw score; None if it did not see the candidate or abstained.
-    normalised
-        What fusion made of the raw score before weighting; None likewise.
-    weight
-        The weight of the normalised score in the sum.
-    note
-        Why there is no score; empty otherwise.
-    """
-
-    stage: str
-    score: float | None
-    normalised: float | None
-    weight: float
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One ranked candidate, in plain Python numbers.
-
-    Parameters
-    ----------
-    id
-        The candidate's id.
-    score
-        The final score; higher is better.
-    rank
-        From 1.
-    index
-        The candidate's row in the gallery.
-    base_score
-        What the base matcher said; None where it gave no scores.
-    base_rank
-        Its rank before, from 1.
-    trace
-        One entry per stage.
-    """
-
-    id: str
-    score: float
-    rank: int
-    index: int
-    base_score: float | None
-    base_rank: int
-    trace: tuple[Trace, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the hit as JSON can hold it."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StageScores:
-    """One stage's scores, in the places of the `Rankings` that hold them.
-
-    Parameters
-    ----------
-    name
-        The stage's name.
-    raw
-        ``[Q, K]`` float32, NaN where not scored.
-    normalised
-        ``[Q, K]`` float64, NaN where not scored.
-    seen
-        ``[Q, K]`` bool: within the stage's depth.
-    weight
-        The fusion's weight.
-    reasons
-        Per query why pairs that were seen are not scored.
-    """
-
-    name: str
-    raw: NDArray[np.float32]
-    normalised: NDArray[np.float64]
-    seen: NDArray[np.bool_]
-    weight: float
-    reasons: tuple[str, ...]
-
-    def arranged(self, rows: NDArray[np.int64], order: NDArray[np.int64]) -> StageScores:
-        """Return some queries' scores with their places in another order."""
-        return replace(
-            self,
-            raw=arrange(self.raw[rows], order),
-            normalised=arrange(self.normalised[rows], order),
-            seen=arrange(self.seen[rows], order),
-            reasons=tuple(self.reasons[row] for row in rows),
-        )
-
-    def where(self, mask: NDArray[np.bool_]) -> StageScores:
-        """Return the scores without those of places that are not taken."""
-        raw = np.where(mask, self.raw, np.float32(np.nan))
-        normalised = np.where(mask, self.normalised, np.nan)
-        return replace(self, raw=raw, normalised=normalised, seen=self.seen & mask)
+__all__ = ["Hit", "Ranking", "Rankings", "StageScores", "Trace"]
 
 
 class Ranking(Sequence[Hit]):
@@ -248,7 +147,7 @@ class Rankings(Mapping[str, Ranking]):
             index=index,
             base_score=base,
             base_rank=int(self.base_ranks[row, place]),
-            trace=tuple(_trace(stage, row, place) for stage in self.stages),
+            trace=tuple(stage.trace(row, place) for stage in self.stages),
         )
 
     def take(self, rows: Sequence[int]) -> Rankings:
@@ -361,16 +260,6 @@ class Rankings(Mapping[str, Ranking]):
     def __repr__(self) -> str:
         stages = " → ".join(stage.name for stage in self.stages) or "no stage"
         return f"Rankings({len(self)} queries, {int(self.mask.sum())} hits, {stages})"
-
-
-def _trace(stage: StageScores, row: int, place: int) -> Trace:
-    raw = float(stage.raw[row, place])
-    if not np.isnan(raw):
-        normalised = float(stage.normalised[row, place])
-        return Trace(stage.name, raw, normalised, stage.weight)
-    reason = stage.reasons[row] or "abstained"
-    note = reason if stage.seen[row, place] else "not seen: beyond the stage's depth"
-    return Trace(stage.name, None, None, stage.weight, note)
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -17,9 +17,9 @@ from crossrank.ablation.tree import ROOT, grow
 from crossrank.checks import check_features, check_fusable
 from crossrank.errors import CrossrankError, OrientationError, StoreError
 from crossrank.ordering import order_rows, ranks
-from crossrank.rankings import StageScores
 from crossrank.scoring import fuse_stage, seen_places
 from crossrank.stage import Stage
+from crossrank.stage_scores import StageScores
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,8 @@ from crossrank.demo.heatmap import WordMaps, to_png, word_maps
 from crossrank.demo.pictures import data_uri
 from crossrank.demo.scenes import Box, Query
 from crossrank.evidence import Evidence
-from crossrank.rankings import Hit, Ranking
+from crossrank.hits import Hit
+from crossrank.rankings import Ranking
 
 SHOWN = 6
 """How many places of each list the page shows."""

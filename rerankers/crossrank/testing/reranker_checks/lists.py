@@ -11,8 +11,9 @@ from crossrank.collection import Collection
 from crossrank.contract import Scores
 from crossrank.errors import CrossrankError, PluginError
 from crossrank.fusion import RRF, Replace, WeightedSum
+from crossrank.hits import Hit
 from crossrank.ragged import Ragged
-from crossrank.rankings import Hit, Ranking
+from crossrank.rankings import Ranking
 from crossrank.testing.case import RerankerCase
 from crossrank.testing.check import require
 
