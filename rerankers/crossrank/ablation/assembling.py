@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from crossrank.ablation.config import Study
-from crossrank.ablation.gallery import Gallery, gallery_of
+from crossrank.ablation.cell_result import CellResult
+from crossrank.ablation.gallery import gallery_of
 from crossrank.ablation.measuring import better, summed_up
-from crossrank.ablation.result import AblationResult, CellResult, Queries
+from crossrank.ablation.plan import Study
+from crossrank.ablation.result import AblationResult, Queries
 from crossrank.ablation.run import Outcome, Run, picked
 from crossrank.ablation.slices import slice_gains, slices_of
 from crossrank.ablation.statistics import Comparison, compared, enough_resamples
+from crossrank.ablation.stories import Gallery
 from crossrank.ablation.tree import drawing, grow
 from crossrank.errors import InputError, nearest
 from crossrank.evaluation.measures import Measure

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from crossrank.ablation.cell_result import CellResult
 from crossrank.ablation.measuring import Measured, better, summed_up
-from crossrank.ablation.result import AblationResult, CellResult
+from crossrank.ablation.result import AblationResult
 from crossrank.ablation.statistics import Comparison, compared
 from crossrank.ablation.tables import mark, p_text
 from crossrank.errors import InputError

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.ablation.cache import ScoreCache
-from crossrank.ablation.config import Study, read_study
-from crossrank.ablation.result import write_json
+from crossrank.ablation.config import read_study
+from crossrank.ablation.json_file import write_json
+from crossrank.ablation.plan import Study
 from crossrank.atomic import atomic_file, refuse_existing
 from crossrank.errors import StoreError
 

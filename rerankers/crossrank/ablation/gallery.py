@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from crossrank.ablation.config import Study
-from crossrank.ablation.data import Task
+from crossrank.ablation.heat import heat_maps
+from crossrank.ablation.plan import Study
 from crossrank.ablation.run import Outcome, Run
+from crossrank.ablation.stories import Box, Card, Gallery, Said, Story, Word
 from crossrank.ablation.walk import Position, follow
 from crossrank.candidates import Candidates
 from crossrank.checks import align
@@ -28,151 +27,7 @@ SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp")
 MOST_LINKS = 24
 """The strongest are shown, in their order."""
 
-Box = tuple[float, float, float, float]
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One part of the text of a pair, and where it is seen in the picture.
-
-    Parameters
-    ----------
-    text, part
-        What it says, and what it is linked to.
-    weight
-        In the scorer's own units.
-    box
-        Where, in [0, 1] of the picture; None where that is not known.
-    heat
-        ``[rows][columns]`` over the part `extent` of the picture; empty where there is none.
-    extent
-        See `heat`.
-    """
-
-    text: str
-    part: str
-    weight: float
-    box: Box | None = None
-    heat: tuple[tuple[float, ...], ...] = ()
-    extent: Box = (0.0, 0.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What one stage said of a candidate.
-
-    Parameters
-    ----------
-    stage
-        Its name.
-    score, normalised, weight
-        As in `crossrank.Trace`; None where it gave none.
-    note
-        Why.
-    words
-        Its evidence.
-    """
-
-    stage: str
-    score: float | None
-    normalised: float | None
-    weight: float
-    note: str
-    words: tuple[Word, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """One candidate of a query.
-
-    Parameters
-    ----------
-    id, text, picture
-        What it is; `picture` is its file, where there is one.
-    base_rank, rank, base_score, score
-        Before and after.
-    relevant
-        Whether it is what the query asks for.
-    said
-        By stage.
-    """
-
-    id: str
-    text: str
-    picture: Path | None
-    base_rank: int
-    rank: int
-    base_score: float
-    score: float
-    relevant: bool
-    said: tuple[Said, ...]
-
-    @property
-    def moved(self) -> int:
-        """Places won (positive) or lost (negative)."""
-        return self.base_rank - self.rank
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """One query before and after.
-
-    Parameters
-    ----------
-    id, text, picture
-        The query.
-    before, after
-        The rank of the first relevant item; None where the list holds none.
-    first, last
-        The first candidates in base order and in the new one.
-    cards
-        All of these and the first relevant one, by new rank.
-    """
-
-    id: str
-    text: str
-    picture: Path | None
-    before: int | None
-    after: int | None
-    first: tuple[Card, ...]
-    last: tuple[Card, ...]
-    cards: tuple[Card, ...]
-
-    @property
-    def change(self) -> str:
-        """``"better"`` or ``"worse"``."""
-        worst = 1 << 30
-        before = worst if self.before is None else self.before
-        after = worst if self.after is None else self.after
-        return "better" if after < before else "worse"
-
-
-@dataclass(frozen=True, slots=True)
-class Gallery:
-    """The stories of one pipeline in one direction.
-
-    Parameters
-    ----------
-    direction, cell
-        What it is about.
-    depth
-        The length of the lists.
-    improved, harmed
-        Most improved first, most harmed first.
-    """
-
-    direction: str
-    cell: str
-    depth: int
-    improved: tuple[Story, ...]
-    harmed: tuple[Story, ...]
-
-    @property
-    def stories(self) -> tuple[Story, ...]:
-        """All of them."""
-        return (*self.improved, *self.harmed)
 
 
 def gallery_of(run: Run, base: Outcome, outcome: Outcome, name: str, plan: Study) -> Gallery:
@@ -305,7 +160,7 @@ class _Teller:
         """Return the parts of the text, whichever side it is on."""
         asked_in_words = self.task.queries.modality != "image"
         maps = dict(found.maps)
-        heats, extent = _heat(stage, self.task, query, candidate)
+        heats, extent = heat_maps(stage, self.task, query, candidate)
         words = []
         for number, link in enumerate(found.links):
             text, part = (
@@ -335,37 +190,6 @@ class _Teller:
                 if path.is_file():
                     return path
         return None
-
-
-def _heat(
-    stage: Stage, task: Task, query: str, candidate: str
-) -> tuple[list[tuple[tuple[float, ...], ...]], Box]:
-    """Return a heat map per token of the text, where the stage compares tokens with patches."""
-    whole: Box = (0.0, 0.0, 1.0, 1.0)
-    info = stage.scorer.info
-    if "tokens" not in info.query_features or "tokens" not in info.candidate_features:
-        return [], whole
-    from crossrank.demo.heatmap import word_maps
-
-    sides: list[tuple[Collection, int]] = [
-        (task.queries, task.queries.row(query)),
-        (task.gallery, task.gallery.row(candidate)),
-    ]
-    if task.queries.modality == "image":
-        sides.reverse()
-    (texts, text), (pictures, picture) = sides
-    if "token_boxes" not in pictures or "tokens" not in texts or "tokens" not in pictures:
-        return [], whole
-    words, patches = texts["tokens"][text], pictures["tokens"][picture]
-    boxes = pictures["token_boxes"][picture]
-    if len(boxes) != len(patches) or words.shape[1] != patches.shape[1]:
-        return [], whole
-    maps = word_maps(words, patches, boxes)
-    return [_nested(values) for values in maps.values], maps.extent
-
-
-def _nested(values: NDArray[Any]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(value) for value in row) for row in values)
 
 
 def _text(collection: Collection, id: str) -> str:

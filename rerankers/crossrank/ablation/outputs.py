@@ -6,9 +6,10 @@ import csv
 import io
 from pathlib import Path
 
+from crossrank.ablation.json_file import write_json
 from crossrank.ablation.plots import plots
 from crossrank.ablation.report import check_jinja, render
-from crossrank.ablation.result import AblationResult, write_json
+from crossrank.ablation.result import AblationResult
 from crossrank.ablation.tables import to_csv, to_latex, to_markdown, to_text
 from crossrank.atomic import atomic_file
 from crossrank.errors import StoreError

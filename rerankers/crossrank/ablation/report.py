@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from crossrank.ablation.gallery import Gallery, Story, Word
-from crossrank.ablation.result import AblationResult, CellResult
+from crossrank.ablation.cell_result import CellResult
+from crossrank.ablation.result import AblationResult
+from crossrank.ablation.stories import Gallery, Story, Word
 from crossrank.ablation.tables import cells_of, columns, p_text, to_text
 from crossrank.errors import ImageError, missing_package
 

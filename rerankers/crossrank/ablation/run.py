@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from crossrank.ablation.config import Study
+from crossrank.ablation.cost import Cost
 from crossrank.ablation.data import Task
 from crossrank.ablation.grid import settings_of
 from crossrank.ablation.measuring import Measured, better, measure, summed_up
-from crossrank.ablation.result import Cost
+from crossrank.ablation.plan import Study
 from crossrank.ablation.scorings import Scorings, Spent
 from crossrank.ablation.settings import Cell, StageSettings, shown
 from crossrank.ablation.walk import Failure, Position, base_position, walk

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,25 +11,23 @@ from typing import Any
 from crossrank.ablation import provenance
 from crossrank.ablation.assembling import result_of
 from crossrank.ablation.cache import ScoreCache
-from crossrank.ablation.config import STAGE_KEYS, Study, read_study
+from crossrank.ablation.config import read_study
 from crossrank.ablation.data import Split, Task, check_apart, make_task
 from crossrank.ablation.folder import open_folder, resumed
-from crossrank.ablation.grid import Axes, count_cells, settings_of, spread
+from crossrank.ablation.grid import spread
+from crossrank.ablation.limits import check_room, check_size
+from crossrank.ablation.plan import Study
 from crossrank.ablation.result import AblationResult
-from crossrank.ablation.run import Run, chosen_on, estimate, measured_on
-from crossrank.ablation.scorings import BLOCK_QUERIES, Scorings, Spent
+from crossrank.ablation.run import Run, chosen_on, measured_on
+from crossrank.ablation.scorings import Scorings, Spent
 from crossrank.ablation.settings import Cell, StageSettings
 from crossrank.ablation.tree import check_networkx
 from crossrank.contract import Context, Progress
 from crossrank.errors import InputError
 from crossrank.evaluation.measures import parse_measures
-from crossrank.fingerprint import fingerprint
 from crossrank.pipeline import Pipeline
 from crossrank.progress import as_progress
 from crossrank.resources import Resources
-
-MOST_RUNS = 1000
-"""More need a yes."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +72,7 @@ def ablate(
         Where raw scores are kept: True for the user's cache folder (or the configuration's), a
         folder, or False for nowhere.
     yes
-        Whether to run more than `MOST_RUNS`.
+        Whether to run more than 1,000 cells and settings.
     runs
         Whether to write a TREC run file per cell into the output folder.
     progress
@@ -105,12 +102,12 @@ def ablate(
         yes = True
     else:
         plan = _plan(study, data, tune, variants, grid, search, root, settings)
-    _check_size(plan, yes)
+    check_size(plan, yes)
     show = as_progress(progress)
     cells = spread(plan.grids, plan.stages)
     kept_scores = _cache(plan, cache)
     work = _prepare(plan, cells, kept_scores, show)
-    _check_room(kept_scores, work, plan)
+    check_room(kept_scores, work, plan)
     folder = None
     if output is not None:
         folder = open_folder(Path(output), plan, kept_scores, runs, resume is not None)
@@ -224,36 +221,6 @@ def _table(split: Split) -> dict[str, Any]:
     return table if split.candidates is None else {**table, "run": split.candidates}
 
 
-def _check_size(plan: Study, yes: bool) -> None:
-    """Ask before many runs, with what they would take."""
-    directions = len(plan.directions or ("",))
-    cells = sum(map(count_cells, plan.grids))
-    points = cells * _points(plan, list(plan.tune_axes))
-    if cells <= MOST_RUNS:  # few enough to look at each
-        members = spread(plan.grids, plan.stages)
-        cells = len(members)
-        points = sum(_points(plan, [stage.name for stage in c.stages]) for c in members)
-    total = directions * (cells + (points if plan.tune_axes else 0))
-    if total <= MOST_RUNS or yes:
-        return
-    encoder = plan.encoders[0]
-    task = make_task("report", plan.split("report", encoder), None, encoder)
-    scorers = len(plan.stages)
-    raise InputError(
-        f"ablate: {cells:,} cells"
-        + (f" with {points:,} settings to choose from" if plan.tune_axes else "")
-        + (f", in {directions} directions," if directions > 1 else "")
-        + f" are up to {total:,} runs: {estimate(task, total, scorers)}; "
-        "say --yes (yes=True) to run them, or make the grid smaller"
-    )
-
-
-def _points(plan: Study, stages: Sequence[str]) -> int:
-    """Return how many settings `[tune]` allows some stages."""
-    axes = [plan.tune_axes.get(name, {}) for name in stages]
-    return math.prod(len(values) for each in axes for values in each.values())
-
-
 def _cache(plan: Study, wish: ScoreCache | str | Path | bool) -> ScoreCache | None:
     if isinstance(wish, ScoreCache):
         return wish
@@ -308,36 +275,3 @@ def _prepare(
     # all of a direction together, whatever the encoder
     order = list(dict.fromkeys(run.task.direction for run in work))
     return sorted(work, key=lambda run: order.index(run.task.direction))
-
-
-def _check_room(cache: ScoreCache | None, work: Sequence[Run], plan: Study) -> None:
-    """Refuse a cache that cannot keep what the study scores at most."""
-    if cache is None:
-        return
-    needed, largest = 0, 0
-    for run in work:
-        parts: list[tuple[Task, Axes]] = [(run.task, {})]
-        parts += [] if run.tune is None else [(run.tune.task, plan.tune_axes)]
-        for task, axes in parts:
-            scorers = {
-                fingerprint([stage.reranker_name, _parameters(stage)])
-                for cell in run.cells
-                for settings in settings_of(cell, _of_parameters(axes))
-                for stage in settings
-            }
-            lists, depth = task.candidates.index.shape
-            needed += 4 * lists * depth * len(scorers)
-            largest = max(largest, 4 * min(lists, BLOCK_QUERIES) * depth)
-    cache.check_room(needed, largest)
-
-
-def _parameters(stage: StageSettings) -> dict[str, Any]:
-    return {key: value for key, value in stage.values.items() if key not in STAGE_KEYS}
-
-
-def _of_parameters(axes: Axes) -> Axes:
-    """Leave out the axes that cost no scoring."""
-    return {
-        name: {key: values for key, values in each.items() if key not in STAGE_KEYS}
-        for name, each in axes.items()
-    }

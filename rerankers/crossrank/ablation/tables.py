@@ -11,8 +11,9 @@ import io
 import math
 from collections.abc import Sequence
 
+from crossrank.ablation.cell_result import CellResult
 from crossrank.ablation.measuring import LOWER_IS_BETTER
-from crossrank.ablation.result import AblationResult, CellResult
+from crossrank.ablation.result import AblationResult
 from crossrank.ablation.statistics import Comparison
 from crossrank.evaluation.table import Cells, markdown_table, text_table, value_text
 

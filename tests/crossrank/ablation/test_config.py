@@ -115,6 +115,13 @@ GRID = "[grid]\nstages = ['one']\n"
         (DATA + STAGES + "[grid]\n", "[grid]", "there is no [grid], or it is empty"),
         (DATA + GRID, None, "there are no stages"),
         (STAGES + GRID, None, "there is no [data.report]"),
+        ("grid = 3\n" + DATA + STAGES, "grid", "grid is 3; it must be a table"),
+        ("grid = [3]\n" + DATA + STAGES, "grid", "grid is 3; it must be a table"),
+        (
+            DATA + STAGES + GRID + "[slices]\nobjects_above = 'x'\n",
+            "objects_above",
+            "give a number",
+        ),
         ("[data.report]\nqueries='x'\n" + STAGES + GRID, "[data", "has no 'gallery'"),
         ("data = 3\n" + STAGES + GRID, "data", "data is 3; it must be a table"),
         ("x = [", None, "is no TOML"),
