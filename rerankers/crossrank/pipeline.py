@@ -341,13 +341,15 @@ def _context(
 
 def _with_distinct_names(stages: list[Stage]) -> tuple[Stage, ...]:
     """Give numbers to the stages that share a name, so that traces can tell them apart."""
+    taken = {stage.name for stage in stages}
     named: list[Stage] = []
     for stage in stages:
-        count = sum(other.name.split("#")[0] == stage.name for other in named)
-        if count:
-            numbered = replace(stage)
-            object.__setattr__(numbered, "name", f"{stage.name}#{count + 1}")
-            named.append(numbered)
+        if any(other.name == stage.name for other in named):
+            number = 2
+            while f"{stage.name}#{number}" in taken:
+                number += 1
+            taken.add(f"{stage.name}#{number}")
+            named.append(replace(stage, name=f"{stage.name}#{number}"))
         else:
             named.append(stage)
     return tuple(named)

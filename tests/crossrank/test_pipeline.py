@@ -415,3 +415,19 @@ def test_a_parameter_without_a_default_is_asked_for_by_name() -> None:
     with pytest.raises(ParameterError, match="dot needs the parameter 'knowledge'; give"):
         cr.Stage(Needy, params={"weight": 2.0})
     assert cr.Stage(Needy, params={"knowledge": "bank"}).scorer.params.weight == 1.0
+
+
+@given(st.lists(st.sampled_from(["a", "b", "a#2", "a#3", "a#2#2"]), min_size=1, max_size=6))
+def test_stages_always_have_distinct_names(names: list[str]) -> None:
+    pipeline = cr.Pipeline([cr.Stage(DotReranker(), name=name) for name in names])
+    found = [stage.name for stage in pipeline.stages]
+    assert len(set(found)) == len(names)
+    for place, name in enumerate(names):
+        first = name not in names[:place]
+        assert (found[place] == name) == first
+        assert found[place].startswith(name)
+
+
+def test_a_number_that_is_taken_is_left_out() -> None:
+    pipeline = cr.Pipeline([cr.Stage(DotReranker(), name=name) for name in ("a#2", "a", "a", "a")])
+    assert [stage.name for stage in pipeline.stages] == ["a#2", "a", "a#3", "a#4"]
