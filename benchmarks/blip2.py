@@ -96,12 +96,8 @@ def with_crossrank(given: Problem, batch: int) -> NDArray[np.float64]:
     )
     params = {"model": given.model, "tokenizer": given.tokenizer, "batch_size": batch}
     stage = cr.Stage("qperturb", params=params, fusion=cr.Replace())
-    found = cr.Pipeline([stage]).rerank(candidates, queries, gallery)
-    scores = np.zeros(given.lists.shape)
-    for row, ranking in enumerate(found.values()):
-        score = {int(hit.id): hit.score for hit in ranking}
-        scores[row] = [score[picture] for picture in given.lists[row]]
-    return scores
+    found = cr.Pipeline([stage]).rerank(candidates, queries, gallery).to_similarity()
+    return np.take_along_axis(found, given.lists, axis=1).astype(np.float64)
 
 
 def with_published_pattern(given: Problem) -> NDArray[np.float64]:

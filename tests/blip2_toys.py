@@ -80,6 +80,9 @@ class _Bert(nn.Module):
         self.embeddings = model.embeddings
         self.encoder = model.qformer.encoder
         self.inner = model.qformer
+        for layer in self.encoder.layer:
+            if hasattr(layer, "crossattention"):  # under LAVIS's name, but registered once
+                vars(layer.crossattention)["self"] = layer.crossattention.attention
 
     def forward(
         self,

@@ -41,6 +41,15 @@ class Backend(Protocol):
     def embeds_shape(self) -> tuple[int, int]:
         """N and D of its vision output: class token and patches, and features."""
 
+    @property
+    def cross_attentions(self) -> tuple[Any, ...]:
+        """The modules by which `itm_logits` looks at images, if it does so by nothing else.
+
+        Each has linear layers `query`, `key` and `value`, split into `num_attention_heads`, and
+        returns a tuple that the attended values ``[B, n, H]`` are first in.  Keys and values are
+        then computed once per image; with ``()`` they are computed per pair.
+        """
+
     def fingerprint(self) -> str:
         """Return a digest of what decides the vision output: weights, preprocessing, float type."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossrank.errors import InputError
 from crossrank_blip2.texts import Tokens
@@ -60,3 +60,11 @@ def check_tokens(tokens: Tokens, vocabulary: Any) -> Tokens:
             f"{vocabulary.num_embeddings}; give tokenizer= the one it was trained with"
         )
     return tokens
+
+
+def is_compiled(model: Any) -> bool:
+    """Tell whether torch has compiled a model or a part of it: hooks have no effect there."""
+    return isinstance(model, nn.Module) and any(
+        "_orig_mod" in module._modules or module._compiled_call_impl is not None
+        for module in model.modules()
+    )

@@ -18,6 +18,7 @@ from crossrank.errors import InputError
 from crossrank_blip2.checks import check_pixels, check_tokens, require_attributes
 from crossrank_blip2.fingerprints import weights_digest
 from crossrank_blip2.pictures import to_pixels
+from crossrank_blip2.shared_keys import cross_attentions
 from crossrank_blip2.texts import Tokens, tokenise
 
 PARTS = (
@@ -94,6 +95,11 @@ class LavisBackend:
         """See `Backend.embeds_shape`."""
         _, tokens, width = self._model.visual_encoder.pos_embed.shape
         return int(tokens), int(width)
+
+    @property
+    def cross_attentions(self) -> tuple[Any, ...]:
+        """See `Backend.cross_attentions`."""
+        return cross_attentions(self._model.Qformer.bert, "self")
 
     def fingerprint(self) -> str:
         """See `Backend.fingerprint`."""

@@ -60,18 +60,29 @@ def sides_of(
     return (queries, gallery) if context.direction == "t2i" else (gallery, queries)
 
 
+def image_bytes(backend: Backend) -> int:
+    """Return the most bytes that the vision output of an image takes."""
+    return FLOAT_BYTES * int(np.prod(backend.embeds_shape))
+
+
 def room_of(backend: Backend, memory_budget: int, batch_size: int) -> Room:
     """Return how much goes at once through a model of this size, within a budget in bytes.
 
-    Keys, values and attention of a pair take about as much again as its vision output, and a vision
-    encoder some thirty times that.
+    Keys, values and attention of a pair take at most twice as much as its vision output in a layer,
+    and a vision encoder some thirty times that.
     """
-    image = FLOAT_BYTES * int(np.prod(backend.embeds_shape))
+    tokens, image = backend.embeds_shape[0], image_bytes(backend)
+    kept = sum(
+        linear.out_features
+        for each in backend.cross_attentions
+        for linear in (each.key, each.value)
+    )
     return Room(
         images=min(batch_size, max(1, memory_budget // (32 * image))),
         pairs=min(batch_size, max(1, memory_budget // (8 * image))),
         texts=batch_size,
         features=max(1, memory_budget // (4 * image)),
+        shared=max(1, memory_budget // (4 * (image + FLOAT_BYTES * tokens * kept))),
         scratch=memory_budget // 4,
     )
 

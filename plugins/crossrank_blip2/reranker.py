@@ -7,6 +7,7 @@ import sys
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,21 +18,21 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import missing_package
 from crossrank_blip2.backend import Backend
-from crossrank_blip2.batches import Batches, by_length, slices
 from crossrank_blip2.contrast import contrast
 from crossrank_blip2.counting import Counter
 from crossrank_blip2.features import FeatureStore
 from crossrank_blip2.fingerprints import weights_digest
 from crossrank_blip2.loading import Source
+from crossrank_blip2.memory_features import MemoryFeatures
 from crossrank_blip2.parameters import Blip2Parameters
-from crossrank_blip2.preparing import gathered, images_of, room_of, sides_of, texts_of
+from crossrank_blip2.preparing import image_bytes, images_of, room_of, sides_of, texts_of
 from crossrank_blip2.sizes import parse_bytes
 from crossrank_blip2.state import Blip2State, Images, Texts, pairs_of
 from crossrank_blip2.texts import MOST_TOKENS, MOST_WORDS
 from crossrank_blip2.vision import Vision
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from crossrank_blip2.passes import Embeds, Passes
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,7 @@ class Blip2Reranker(cr.Reranker):
         self.cut_texts = 0
         self._backends: dict[tuple[str, str], Backend] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._memory: MemoryFeatures | None = None
         self._limits: dict[str, int] = {}
         self._pairs = Counter()
 
@@ -100,7 +102,7 @@ class Blip2Reranker(cr.Reranker):
     # what a subclass may change ---------------------------------------------------------------
 
     def intervention(
-        self, state: Blip2State, image_rows: Rows, image_embeds: Tensor
+        self, state: Blip2State, image_rows: Rows, image_embeds: Embeds
     ) -> AbstractContextManager[None]:
         """Return what surrounds a pass of the Q-Former over images; here nothing.
 
@@ -115,7 +117,8 @@ class Blip2Reranker(cr.Reranker):
             ``[B]`` rows of the run's collection of images, one per row of the batch; an image
             stands in a batch once per pair.
         image_embeds
-            ``[B, N, D]`` the vision output that the cross-attentions get.
+            Called with n rows of the batch, returns the vision output ``[n, N, D]`` that the
+            cross-attentions get there.
         """
         return nullcontext()
 
@@ -195,12 +198,14 @@ class Blip2Reranker(cr.Reranker):
             room=room_of(backend, context.memory_budget, self.params.batch_size),
             extra=self.extra_state(context, images, image_rows),
         )
-        with torch.no_grad():
-            seen = Counter(context.progress, "blip2: images", len(found.keys))
-            queries = self._see_images(state, seen)
-            if queries is None:
+        seen = Counter(context.progress, "blip2: images", len(found.keys))
+        with torch.inference_mode():
+            passes = self._passes(state, seen)
+            if "itc" not in self.params.score or not (len(image_rows) and len(text_rows)):
+                passes.see(seen.reach)
                 return state
-            return replace(state, image_queries=queries, text_embeddings=self._read_texts(state))
+            queries = passes.image_queries(seen.reach)
+            return replace(state, image_queries=queries, text_embeddings=passes.text_embeddings())
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return ITC, ITM or their sum; a text without a word is abstained from."""
@@ -213,8 +218,8 @@ class Blip2Reranker(cr.Reranker):
         if state.image_queries is not None:
             found += contrast(state.image_queries, state.text_embeddings, images, texts)
         if "itm" in self.params.score:
-            with torch.no_grad():
-                found += self._match(state, images, texts)
+            with torch.inference_mode():
+                found += self._passes(state).itm_logits(images, texts, self._pairs.add)
         values = np.zeros(block.mask.shape, np.float32)
         values[pairs.rows[known], pairs.columns[known]] = found
         if known.all():
@@ -225,65 +230,13 @@ class Blip2Reranker(cr.Reranker):
 
     # the work -----------------------------------------------------------------------------------
 
-    def _see_images(self, state: Blip2State, seen: Counter) -> NDArray[np.float32] | None:
-        """Compute the vision output of all images and, for ITC, their queries."""
-        backend, rows = self.backend(state), state.images.rows
-        vision = self._vision(state, seen)
-        parts: list[NDArray[np.float32]] = []
-        for places in slices(len(rows), state.room.features):
-            embeds = vision.embeds(places)
-            seen.reach(int(places[-1]) + 1)
-            if "itc" not in self.params.score:
-                continue
-
-            def queries(
-                batch: Rows, embeds: Tensor = embeds, places: Rows = places
-            ) -> NDArray[np.float32]:
-                part = embeds[batch]
-                with self.intervention(state, rows[places[batch]], part):
-                    return backend.image_queries(part).cpu().numpy()
-
-            batches = Batches("images", state.room.images, self._limits)
-            parts += [made for _, made in batches.run(np.arange(len(places)), queries)]
-        return gathered(parts, state.room.scratch) if parts else None
-
-    def _read_texts(self, state: Blip2State) -> NDArray[np.float32]:
-        """Compute the embeddings of all texts."""
-        backend = self.backend(state)
-        order = by_length(state.texts.lengths)
-
-        def embeddings(batch: Rows) -> NDArray[np.float32]:
-            return backend.text_embedding(state.texts.tokens.take(batch)).cpu().numpy()
-
-        batches = Batches("texts", state.room.texts, self._limits)
-        made = [part for _, part in batches.run(order, embeddings)]
-        return np.concatenate(made)[np.argsort(order)]
-
-    def _match(self, state: Blip2State, images: Rows, texts: Rows) -> NDArray[np.float32]:
-        """Compute the matching logits of pairs: some images at a time, texts by length."""
-        backend = self.backend(state)
-        vision = self._vision(state)
-        batches = Batches("pairs of an image and a text", state.room.pairs, self._limits)
-        logits = np.zeros(len(images), np.float32)
-        distinct, local = np.unique(images, return_inverse=True)
-        for places in slices(len(distinct), state.room.features):
-            embeds = vision.embeds(distinct[places])
-            here = np.flatnonzero((local >= places[0]) & (local <= places[-1]))
-            lengths = state.texts.lengths[texts[here]]
-            order = here[by_length(lengths, texts[here], images[here])]
-
-            def match(
-                batch: Rows, embeds: Tensor = embeds, first: int = int(places[0])
-            ) -> NDArray[np.float32]:
-                part = embeds[local[batch] - first]
-                tokens = state.texts.tokens.take(texts[batch])
-                with self.intervention(state, state.images.rows[images[batch]], part):
-                    return backend.itm_logits(part, tokens).cpu().numpy()
-
-            for batch, found in batches.run(order, match):
-                logits[batch] = found
-                self._pairs.add(len(batch))
-        return logits
+    def _passes(self, state: Blip2State, seen: Counter | None = None) -> Passes:
+        passes = _needing_torch(self.info, "passes").Passes
+        intervention = partial(self.intervention, state)
+        made: Passes = passes(
+            self.backend(state), state, self._vision(state, seen), self._limits, intervention
+        )
+        return made
 
     def _vision(self, state: Blip2State, seen: Counter | None = None) -> Vision:
         def count(images: int) -> None:
@@ -293,16 +246,21 @@ class Blip2Reranker(cr.Reranker):
 
         return Vision(self.backend(state), state, self.params.cache_dtype, self._limits, count)
 
-    def _store(self, backend: Backend, context: cr.Context, images: Images) -> FeatureStore:
-        if context.cache_folder is not None:
-            root = context.cache_folder / "blip2"
-        else:
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="crossrank-blip2-")
-            root = Path(self._folder.name)
+    def _store(
+        self, backend: Backend, context: cr.Context, images: Images
+    ) -> FeatureStore | MemoryFeatures:
+        """Return where features are kept: without a cache folder in memory, if they fit there."""
         model = cr.fingerprint([FORMAT, backend.fingerprint(), self.params.cache_dtype])
         budget = parse_bytes(self.params.cache_budget)
-        return FeatureStore(root, model, budget, frozenset(images.keys))
+        wanted = frozenset(images.keys)
+        if context.cache_folder is not None:
+            return FeatureStore(context.cache_folder / "blip2", model, budget, wanted)
+        if len(wanted) * image_bytes(backend) <= min(budget, context.memory_budget // 4):
+            self._memory = MemoryFeatures(model, wanted, self._memory)
+            return self._memory
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="crossrank-blip2-")
+        return FeatureStore(Path(self._folder.name), model, budget, wanted)
 
     def _count_cut(self, texts: Texts) -> None:
         cut = texts.tokens.cut

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank_blip2.features import FeatureStore
+from crossrank_blip2.memory_features import MemoryFeatures
 from crossrank_blip2.texts import Tokens
 
 Integers = NDArray[np.int64]
@@ -69,6 +70,8 @@ class Room:
         The most in one batch.
     features
         The most images whose vision output is in memory.
+    shared
+        The most images whose keys and values are there as well.
     scratch
         The most bytes for what ITC compares.
     """
@@ -77,6 +80,7 @@ class Room:
     pairs: int
     texts: int
     features: int
+    shared: int
     scratch: int
 
 
@@ -104,7 +108,7 @@ class Blip2State:
 
     images: Images
     texts: Texts
-    store: FeatureStore
+    store: FeatureStore | MemoryFeatures
     device: str
     dtype: str
     room: Room

@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from torch import nn
-
 from crossrank.errors import InputError
+from crossrank_blip2.checks import is_compiled
 from crossrank_qperturb.attentional_pooler import PooledQueries
 from crossrank_qperturb.coverage import Grid
 from crossrank_qperturb.cross_attention import CrossAttention, LinearQueries
@@ -37,7 +36,7 @@ def cross_attentions(model: Any) -> dict[int, CrossAttention]:
         if not model:
             raise InputError("qperturb: the mapping of CrossAttention objects is empty")
         return dict(model)
-    if isinstance(model, nn.Module) and any(map(_is_compiled, model.modules())):
+    if is_compiled(model):
         raise InputError(
             "qperturb: the model was compiled by torch, which takes no notice of hooks; give, and "
             "run, the model before torch.compile()"
@@ -109,10 +108,6 @@ def _of_qformer(layers: Any, place: str) -> dict[int, CrossAttention]:
     if not found:
         raise InputError(f"qperturb: no layer of {place} has a crossattention")
     return found
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def _poolers(model: Any) -> list[Any]:

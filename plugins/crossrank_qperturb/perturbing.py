@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from crossrank.errors import InputError, ParameterError
 from crossrank_qperturb.boxes import MOST_BOXES, areas, checked_boxes
-from crossrank_qperturb.coverage import Grid, patch_coverage
+from crossrank_qperturb.coverage import patch_coverage
 from crossrank_qperturb.cross_attention import CrossAttention
 from crossrank_qperturb.interventions import intervening
 from crossrank_qperturb.matrices import Perturbation
@@ -77,10 +78,13 @@ def perturbation(
     _check_embeds(image_embeds, layers)
     _check_components(n_pc, layers)
     patches = patch_grid(model, image_embeds.shape[1], grid)
-    lists = checked_boxes(boxes, len(image_embeds), most_boxes)
+    objects = [
+        _Objects(patch_coverage(each, patches), settings.object_weights(areas(each)))
+        for each in checked_boxes(boxes, len(image_embeds), most_boxes)
+    ]
     return Perturbation(
         {
-            number: _of_layer(layer, image_embeds, lists, patches, settings)
+            number: _of_layer(layer, image_embeds, objects, settings)
             for number, layer in layers.items()
         },
         preserve_norm,
@@ -123,25 +127,29 @@ def perturbed(model: Any, perturbation: Perturbation) -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Objects:
+    """The n objects of an image: how far each covers ``[n, patches]``, and weights ``[n]``."""
+
+    coverage: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
 def _of_layer(
-    layer: CrossAttention,
-    image_embeds: Tensor,
-    boxes: Sequence[NDArray[np.float64]],
-    grid: Grid,
-    settings: Settings,
+    layer: CrossAttention, image_embeds: Tensor, images: Sequence[_Objects], settings: Settings
 ) -> Tensor:
     """Return M ``[B, heads, d, d]``, image by image: batched products round by batch size."""
     shape = (len(image_embeds), layer.heads, layer.head_size, layer.head_size)
     matrices = image_embeds.new_zeros(shape, dtype=torch.float32)
-    others = image_embeds.shape[1] - grid.rows * grid.columns
-    for image, objects in enumerate(boxes):
-        if not len(objects):
+    for row, objects in enumerate(images):
+        if not len(objects.weights):
             continue
-        keys = layer.keys(image_embeds[image : image + 1])[0].float()
-        coverage = np.pad(patch_coverage(objects, grid), ((0, 0), (others, 0)))
-        weights = settings.object_weights(areas(objects))
-        spans = projectors(keys, _like(keys, coverage), settings.n_pc, settings.projector)
-        matrices[image] = (_like(keys, weights)[:, None, None, None] * spans).mean(dim=0)
+        keys = layer.keys(image_embeds[row : row + 1])[0].float()
+        patches = objects.coverage.shape[1]
+        spans = projectors(
+            keys[:, -patches:], _like(keys, objects.coverage), settings.n_pc, settings.projector
+        )
+        matrices[row] = (_like(keys, objects.weights)[:, None, None, None] * spans).mean(dim=0)
     return matrices
 
 

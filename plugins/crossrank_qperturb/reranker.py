@@ -20,6 +20,7 @@ from crossrank_qperturb.remembering import Remembered
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from crossrank_blip2.passes import Embeds
     from crossrank_qperturb.explaining import Look
     from crossrank_qperturb.matrices import Perturbation
 
@@ -65,7 +66,7 @@ class QPerturbReranker(Blip2Reranker):
         return objects_of(images, rows, self.params.top_n)
 
     def intervention(
-        self, state: Blip2State, image_rows: Rows, image_embeds: Tensor
+        self, state: Blip2State, image_rows: Rows, image_embeds: Embeds
     ) -> AbstractContextManager[None]:
         """Return the perturbation of these images; see `Blip2Reranker.intervention`."""
         from crossrank_qperturb.perturbing import perturbed
@@ -102,7 +103,7 @@ class QPerturbReranker(Blip2Reranker):
                 )
         return found
 
-    def _perturbation(self, state: Blip2State, places: Rows, image_embeds: Tensor) -> Perturbation:
+    def _perturbation(self, state: Blip2State, places: Rows, image_embeds: Embeds) -> Perturbation:
         """Return the perturbation of a batch, in which an image may stand more than once."""
         from crossrank_qperturb.matrices import Perturbation
 
@@ -119,7 +120,7 @@ class QPerturbReranker(Blip2Reranker):
         if absent:
             numbers = list(absent.values())
             boxes = [state.extra.boxes[place] for place in distinct[numbers]]
-            made = self._computed(state, image_embeds[first[numbers]], boxes)
+            made = self._computed(state, image_embeds(first[numbers]), boxes)
             for row, key in enumerate(absent):
                 known[key] = made.take([row])
                 self._remembered.put(key, known[key])
@@ -160,7 +161,7 @@ class QPerturbReranker(Blip2Reranker):
             else:
                 backend.image_queries(embeds)
 
-        made = self._perturbation(state, images, embeds)
+        made = self._perturbation(state, images, embeds.__getitem__)
         return looks(backend.model, embeds, run, made)
 
 

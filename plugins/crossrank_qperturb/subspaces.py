@@ -16,7 +16,7 @@ def projectors(keys: Tensor, coverage: Tensor, n_pc: float | int, projector: str
     keys
         ``[heads, N, d]`` float32: the keys of one image.
     coverage
-        ``[objects, N]`` the weight of each key; 0 for what is no patch.
+        ``[objects, N]`` the weight of each key.
     n_pc
         The number r of components: as an int, or by a share of the energy (see `kept`).
     projector
