@@ -1,4 +1,4 @@
-"""``crossrank knowledge``, as the host of commands finds it."""
+"""Build, whiten, refine, show and merge banks of what words look like."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import pluggy
 from crossrank import hookspecs
 from crossrank.contract import Encoder, Reranker
 from crossrank.errors import CrossrankError, PluginError, UnknownPluginError, nearest
+from crossrank.module_summary import module_summary
 
 GROUPS = {
     "reranker": "crossrank.rerankers",
@@ -124,6 +125,15 @@ def load_commands(name: str, group: Any) -> None:
     _guarded(where, lambda: hooks.crossrank_commands(group=group))
 
 
+def command_summary(name: str) -> str:
+    """Return one line about a command, and who brings it where that is not us; imports nothing."""
+    said = _docstring(name)
+    whose = origin("command", name)
+    if said and whose.startswith("crossrank "):
+        return said
+    return f"{said} (from {whose})".strip()
+
+
 def origin(kind: str, name: str) -> str:
     """Return the distributions, with versions, that bring a plugin; imports nothing."""
     found = {_origin(point) for point in _points(kind) if point.name == name}
@@ -155,11 +165,16 @@ def _record(kind: str, name: str) -> PluginRecord:
     try:
         if kind == "command":
             _hooks(kind, name)
-            return PluginRecord(kind, name, whose)
+            return PluginRecord(kind, name, whose, _docstring(name))
         info = _load(kind, name).info
     except CrossrankError as error:
         return PluginRecord(kind, name, whose, error=str(error))
     return PluginRecord(kind, name, whose, info.summary, info.paper)
+
+
+def _docstring(command: str) -> str:
+    modules = [point.module for point in _points("command") if point.name == command]
+    return module_summary(modules[0]) if modules else ""
 
 
 def _load(kind: str, name: str) -> Any:

@@ -37,7 +37,7 @@ class LazyGroup(click.Group):
     def summaries(self) -> dict[str, str]:
         """Return every command with one line about it, without importing any."""
         foreign = {
-            name: f"(from {registry.origin('command', name)})"
+            name: registry.command_summary(name)
             for name in registry.names("command")
             if name not in self.table
         }

@@ -1,0 +1,31 @@
+"""What a module says of itself, read from its source: it is not imported, nor is its package."""
+
+from __future__ import annotations
+
+import ast
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+
+def module_summary(module: str) -> str:
+    """Return the first line of a module's docstring; empty where that cannot be read."""
+    try:
+        spec = _spec(module)
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            return ""
+        said = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes()))
+    except Exception:  # whatever is wrong with it, using it will say so
+        return ""
+    return said.splitlines()[0] if said else ""
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Find a module as an import would; `importlib.util.find_spec` imports the packages above."""
+    spec, places, name = None, None, ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = PathFinder.find_spec(name, places)
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations
+    return spec
