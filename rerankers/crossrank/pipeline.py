@@ -49,6 +49,8 @@ class Pipeline:
     """
 
     def __init__(self, stages: Sequence[Stage | str] | Stage | str) -> None:
+        if not isinstance(stages, Stage | str | Sequence):
+            raise InputError(f"Pipeline: {stages!r} is neither a stage nor a list of stages")
         given = [stages] if isinstance(stages, Stage | str) else list(stages)
         if not given:
             raise InputError("Pipeline: give at least one stage")
@@ -209,6 +211,15 @@ class Pipeline:
         resources: Resources,
     ) -> tuple[Context, NDArray[np.int64]]:
         """Refuse what does not fit, before any work; return the run and the queries' rows."""
+        for name, value, kind in (
+            ("candidates", candidates, Candidates),
+            ("queries", queries, Collection),
+            ("gallery", gallery, Collection),
+        ):
+            if not isinstance(value, kind):
+                raise InputError(
+                    f"rerank: {name} is a {type(value).__name__}; give a crossrank.{kind.__name__}"
+                )
         if top_k is not None:
             check_positive("rerank", "top_k", top_k)
         if score_threshold is not None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from crossrank.candidates import Candidates
 from crossrank.errors import (
@@ -28,7 +28,7 @@ def similarity_candidates(
     text_ids: Sequence[Any] | None,
 ) -> Candidates:
     """See `Candidates.from_similarity`."""
-    matrix = np.asarray(similarity)
+    matrix = _array("from_similarity", "similarities", similarity, None)
     if matrix.dtype.kind not in "fiub" and matrix.ndim:
         raise InputError(f"from_similarity: numbers are needed, got a matrix of {matrix.dtype}")
     if matrix.dtype.kind != "f":
@@ -80,6 +80,12 @@ def run_candidates(
     direction: str | None,
 ) -> Candidates:
     """See `Candidates.from_run`."""
+    for query, members in run.items():
+        if not isinstance(members, Mapping):
+            raise InputError(
+                f"from_run: query {query!r} has {members!r:.60}; give {{candidate id: score}}, or "
+                "use from_lists"
+            )
     lists = {query: list(members) for query, members in run.items()}
     values = [list(members.values()) for members in run.values()]
     absent = [score is None for members in values for score in members]
@@ -98,7 +104,13 @@ def faiss_candidates(
     direction: str | None,
 ) -> Candidates:
     """See `Candidates.from_faiss`."""
-    values, index = np.asarray(distances, np.float64), np.asarray(labels, np.int64)
+    values, given = _array("from_faiss", "distances", distances), np.asarray(labels)
+    if given.dtype.kind not in "iu" and given.size:
+        raise InputError(
+            f"from_faiss: labels are {given.dtype}, not whole numbers; pass distances first, then "
+            "labels, as index.search returned them"
+        )
+    index = given.astype(np.int64)
     if metric not in ("ip", "l2"):
         raise InputError(f"from_faiss: metric is {metric!r}; give 'ip' or 'l2'")
     if index.ndim != 2 or values.shape != index.shape:
@@ -124,6 +136,11 @@ def list_candidates(
     given = None if scores is None else _by_query(scores, query_ids)
     queries = tuple(members) if query_ids is None else _names(query_ids, len(query_ids))
     _check_known(members, queries, "query")
+    for query, own in members.items():
+        if isinstance(own, str | bytes) or not isinstance(own, Iterable):
+            raise InputError(
+                f"from_lists: the candidates of query {query!r} are {own!r:.60}; give a list of ids"
+            )
     rows = [[str(id) for id in members.get(query, ())] for query in queries]
     gallery = _names(candidate_ids, 0) if candidate_ids is not None else _in_order(rows)
     position = {id: row for row, id in enumerate(gallery)}
@@ -139,7 +156,7 @@ def list_candidates(
                 f"from_lists: query {query!r} has {len(rows[row])} candidates and "
                 f"{len(found)} scores"
             )
-        values[row, : len(found)] = found
+        values[row, : len(found)] = _array("from_lists", f"the scores of query {query!r}", found)
     return Candidates(index, values, mask, queries, gallery, direction)
 
 
@@ -155,11 +172,20 @@ def check_positive(who: str, name: str, value: int) -> None:
         raise InputError(f"{who}: {name} is {value!r}; give a whole number of at least 1")
 
 
+def _array(who: str, what: str, given: Any, dtype: DTypeLike | None = np.float64) -> NDArray[Any]:
+    try:
+        return np.asarray(given, dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{who}: {what} must be numbers in rows of one length: {error}") from error
+
+
 def _by_query(
     lists: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]], query_ids: Sequence[Any] | None
 ) -> dict[str, Iterable[Any]]:
     if isinstance(lists, Mapping):
         return {str(query): members for query, members in lists.items()}
+    if isinstance(lists, str | bytes) or not isinstance(lists, Sized):
+        raise InputError(f"from_lists: {lists!r:.60} is no list; give one list of ids per query")
     names = _names(query_ids, len(lists))
     if len(names) != len(lists):
         raise InputError(f"from_lists: {len(names)} query ids for {len(lists)} lists")

@@ -124,7 +124,9 @@ def _lines(path: Path, count: int, form: str) -> Iterator[tuple[int, list[str]]]
                         f"({form}); an id must not have white space in it"
                     )
                 yield number, fields
-    except (OSError, UnicodeDecodeError) as error:
+    except FormatError:
+        raise
+    except (OSError, ValueError) as error:  # also not UTF-8, or a NUL in the path
         raise FormatError(f"{path} cannot be read: {error}") from error
 
 

@@ -16,7 +16,7 @@ from crossrank.testing import check_reranker
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
-PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+PYTHON: list[str] = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 TOML = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 
 

@@ -73,7 +73,7 @@ def _pipelines(
         if not names:
             tables.fail(("grid", "stages"), "a pipeline of [grid] has no stages")
         for name in names:
-            if name not in stages:
+            if not isinstance(name, str) or name not in stages:
                 tables.fail(
                     ("grid", "stages"),
                     f"no stage is called {name!r}{nearest(str(name), stages)}",
