@@ -130,6 +130,10 @@ def rerank_many(
             raise InputError(
                 f"rerank: the candidates are one text, {values[:40]!r}; give a list of candidates"
             )
+        if not isinstance(values, Iterable):
+            raise InputError(
+                f"rerank: the candidates are {values!r:.60}; give a list of candidates"
+            )
     if base_scores is not None and len(base_scores) != len(asked):
         raise InputError(f"rerank: {len(asked)} queries, but {len(base_scores)} lists of scores")
     pipeline = _pipeline(reranker, fusion, base_scores is not None, params)

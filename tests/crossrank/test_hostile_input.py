@@ -33,6 +33,8 @@ CALLS: list[tuple[str, Callable[[Any], Any], Any]] = [
     ("scores of query 'a'", cr.Candidates.from_run, {"a": {"x": "high"}}),
     ("rows of one length", lambda m: cr.Candidates.from_similarity(m, "t2i"), [[1, 2], [3]]),
     ("cannot be read", cr.Candidates.from_trec, "a\0b"),
+    ("the candidates are None", lambda given: cr.rerank("x", given, PIPELINE), None),
+    ("the qrels are None", lambda given: cr.evaluate({"a": {"b": 1.0}}, given), None),
     ("neither a stage nor", cr.Pipeline, None),
     ("candidates is a dict", lambda given: PIPELINE.rerank(given, QUERIES, GALLERY), {"a": ["b"]}),
     ("queries is a list", lambda given: PIPELINE.rerank(LISTS, given, GALLERY), [[1.0]]),

@@ -33,6 +33,10 @@ def as_qrels(qrels: QrelsLike) -> Qrels:
     FormatError
         On a file that cannot be read.
     """
+    if not isinstance(qrels, str | Path | Mapping):
+        raise InputError(
+            f"evaluate: the qrels are {qrels!r:.60}; give a file or {{query id: relevant ids}}"
+        )
     judged = (
         read_qrels(Path(qrels))
         if isinstance(qrels, str | Path)
