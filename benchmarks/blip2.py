@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -182,7 +183,9 @@ def started(rival: str, trained: str, batch: int) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, "--serve", rival, "--model", trained]
     command += ["--batch", str(batch)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    # crossrank gives torch as many threads as the process has cores, whatever torch was told before
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=alone)
 
 
 def answer(process: subprocess.Popen[str], request: str = "") -> str:

@@ -255,7 +255,7 @@ class Blip2Reranker(cr.Reranker):
         wanted = frozenset(images.keys)
         if context.cache_folder is not None:
             return FeatureStore(context.cache_folder / "blip2", model, budget, wanted)
-        if len(wanted) * image_bytes(backend) <= min(budget, context.memory_budget // 4):
+        if len(wanted) * image_bytes(backend) <= min(budget, context.memory_budget // 8):
             self._memory = MemoryFeatures(model, wanted, self._memory)
             return self._memory
         if self._folder is None:
