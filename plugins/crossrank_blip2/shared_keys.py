@@ -1,7 +1,7 @@
 """Keys and values of an image, computed once for all the texts that it is matched with.
 
-In a cross-attention they depend on the image alone.  A BLIP-2 of full size, left to itself, computes
-them anew for every pair: about two thirds of the multiplications of a matching pass.
+In a cross-attention they depend on the image alone.  A BLIP-2 of full size, left to itself,
+computes them anew for every pair: about two thirds of the multiplications of a matching pass.
 """
 
 from __future__ import annotations
