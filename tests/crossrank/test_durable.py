@@ -2,8 +2,6 @@
 
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
@@ -290,79 +288,6 @@ def test_a_full_disk_is_one_error_and_loses_nothing(
         into(tmp_path / "run")
     monkeypatch.undo()
     assert into(tmp_path / "run") == whole()
-
-
-SCRIPT = """
-import sys, time
-import numpy as np
-import crossrank as cr
-sys.path.insert(0, {tests!r})
-from toys import DotReranker
-
-class Slow(DotReranker):
-    def score(self, block, state):
-        time.sleep(0.02)
-        with open({log!r}, "a") as log:
-            log.write(" ".join(block.queries.ids) + "\\n")
-        return super().score(block, state)
-
-queries, gallery = (cr.Collection.open(name) for name in ({queries!r}, {gallery!r}))
-candidates = cr.Candidates.from_trec({run!r})
-pipe = cr.Pipeline([cr.Stage(Slow, name="a"), cr.Stage(Slow, depth=6, name="b")])
-pipe.rerank_to({folder!r}, candidates, queries, gallery, memory_budget="16 KB")
-"""
-
-
-def finished_blocks(folder: Path) -> int:
-    """Count them while another process works there; it takes them away when it is through."""
-    try:
-        return len(list(folder.rglob("*.safetensors")))
-    except FileNotFoundError:
-        return 0
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_killed_at_random_moments_nothing_is_done_twice_but_the_block_in_flight(
-    tmp_path: Path, seed: int
-) -> None:
-    QUERIES.save(tmp_path / "queries")
-    GALLERY.save(tmp_path / "gallery")
-    cr.Pipeline(cr.Stage(DotReranker, fusion=cr.Replace())).rerank(
-        CANDIDATES, QUERIES, GALLERY
-    ).to_trec(tmp_path / "base.trec")
-    names = {
-        "tests": str(Path(__file__).parents[1]),
-        "log": str(tmp_path / "log"),
-        "queries": str(tmp_path / "queries"),
-        "gallery": str(tmp_path / "gallery"),
-        "run": str(tmp_path / "base.trec"),
-        "folder": str(tmp_path / "run"),
-    }
-    script = SCRIPT.format(**names)
-    chance, kills = random.Random(seed), 0
-    while True:
-        process = subprocess.Popen([sys.executable, "-c", script])
-        deadline = time.monotonic() + 120
-        goal = finished_blocks(tmp_path / "run") + chance.randint(1, 4)
-        while process.poll() is None and time.monotonic() < deadline:
-            if finished_blocks(tmp_path / "run") >= goal:
-                time.sleep(chance.random() * 0.02)
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-                break
-            time.sleep(0.002)
-        if process.wait() == 0:
-            break
-    assert kills >= 2
-    queries, gallery = (cr.Collection.open(tmp_path / name) for name in ("queries", "gallery"))
-    pipe = cr.Pipeline([cr.Stage(DotReranker, name="a"), cr.Stage(DotReranker, depth=6, name="b")])
-    expected = pipe.rerank(
-        cr.Candidates.from_trec(tmp_path / "base.trec"), queries, gallery, memory_budget="16 KB"
-    )
-    found = Rankings.open(tmp_path / "run" / "rankings.safetensors")
-    assert found == expected
-    done = (tmp_path / "log").read_text().splitlines()
-    assert len(done) - len(set(done)) <= len(set(done)) + kills  # each block once in either stage
 
 
 def test_two_processes_exclude_each_other(tmp_path: Path) -> None:
