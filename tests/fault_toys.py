@@ -40,10 +40,11 @@ class Recorded(DotReranker):
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Write down process and block, in one write that no other can come between."""
-        name = f"{block.mask.shape[1]}:{block.queries.ids[0]}:{block.queries.ids[-1]}"
-        log = os.open(f"{self.params.log}.begun", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(log, f"{os.getpid()} {name}\n".encode())
-        os.close(log)
+        if self.params.log:
+            name = f"{block.mask.shape[1]}:{block.queries.ids[0]}:{block.queries.ids[-1]}"
+            log = os.open(f"{self.params.log}.begun", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            os.write(log, f"{os.getpid()} {name}\n".encode())
+            os.close(log)
         time.sleep(self.params.seconds)
         return super().score(block, state)
 

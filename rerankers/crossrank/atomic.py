@@ -23,7 +23,7 @@ def atomic_file(path: Path) -> Iterator[IO[str]]:
     StoreError
         If it cannot be written: no such folder, no permission, disk full.
     """
-    with _replacing(path, "x", encoding="utf-8", newline="\n") as file:
+    with _replacing(path, "x", "utf-8", "\n") as file:
         yield file
 
 
@@ -116,11 +116,14 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _replacing(path: Path, mode: str, **text: str) -> Iterator[IO[Any]]:
+def _replacing(
+    path: Path, mode: str, encoding: str | None = None, newline: str | None = None
+) -> Iterator[IO[Any]]:
     partial = _partial(path)
     try:
         with disk_errors(path):
-            with partial.open(mode, **text) as file:  # the system applies the umask
+            # the system applies the umask
+            with partial.open(mode, encoding=encoding, newline=newline) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

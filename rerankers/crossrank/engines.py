@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 MOST_LANES = 8
 """Between two products a scorer holds Python's lock, for about a tenth of its time."""
 
-Found: TypeAlias = Iterator[tuple[range, Scores | CrossrankError]]
+Found: TypeAlias = Generator[tuple[range, Scores | CrossrankError], None, None]
 Engine: TypeAlias = Callable[[BlockWork, Sequence[range], Resources], Found]
 
 

@@ -66,6 +66,10 @@ class BudgetError(CrossrankError, MemoryError):
     """What cannot be split needs more memory than was granted."""
 
 
+class ClusterError(CrossrankError, RuntimeError):
+    """A Ray cluster does not answer, lacks what the run needs, or failed while it ran."""
+
+
 class FormatError(CrossrankError, ValueError):
     """A text file (run, qrels, captions, items) has a line that cannot be read."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Protocol
 
@@ -156,19 +157,20 @@ def score_lists(
             todo.append(rows)
         else:
             take(rows, known)
-    for rows, found in engine(resources)(work, todo, resources):
-        if isinstance(found, CrossrankError):
-            if resources.on_error == "raise":
-                raise found
-            logger.warning("%s; these queries keep their order", found)
+    with closing(engine(resources)(work, todo, resources)) as scored:
+        for rows, found in scored:
+            if isinstance(found, CrossrankError):
+                if resources.on_error == "raise":
+                    raise found
+                logger.warning("%s; these queries keep their order", found)
+                if kept is not None:
+                    kept.failed(rows, str(found))
+                silent = np.ones(part.mask[work.lists(rows)].shape, np.bool_)
+                take(rows, Scores(np.zeros(silent.shape, np.float32), silent, str(found)))
+                continue
             if kept is not None:
-                kept.failed(rows, str(found))
-            shape = part.mask[work.lists(rows)].shape
-            take(rows, Scores(np.zeros(shape, np.float32), np.ones(shape, np.bool_), str(found)))
-            continue
-        if kept is not None:
-            kept.save(rows, work.pairs(rows), found)
-        take(rows, found)
+                kept.save(rows, work.pairs(rows), found)
+            take(rows, found)
     return raw, tuple(reasons)
 
 
