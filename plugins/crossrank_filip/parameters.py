@@ -27,11 +27,12 @@ class FilipParameters:
         apart, ``"t2i"`` and ``"i2t"`` average over the query's tokens too.
     backend
         ``"numpy"``, ``"torch"``, or ``"auto"``: torch for large products where it is installed.
+        On the processor; a run with another device computes there, with torch.
     screen
         Whether to score long lists in bfloat16 first where only the best few of each matter (the
         last stage, with `Replace` and ``top_k``), and in float32 what can be among them: the same
         best with the same scores.  ``"auto"``: where the processor multiplies bfloat16 itself and
-        torch is installed.
+        torch is installed.  On another device every pair is scored in float32.
     """
 
     mode: str = "auto"

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, InputError
+from crossrank.devices import device_of
+from crossrank.errors import FeatureMismatchError, InputError, ParameterError
 from crossrank_filip.explaining import Parts, links
 from crossrank_filip.interaction import MeanOver, late_interaction
 from crossrank_filip.kernel import Floats
@@ -41,8 +42,20 @@ class FilipReranker(cr.Reranker):
     )
     Parameters = FilipParameters
 
-    def prepare(self, context: cr.Context) -> None:
-        """Refuse tokens that cannot be compared, before any work."""
+    def prepare(self, context: cr.Context) -> str | None:
+        """Refuse tokens that cannot be compared, before any work.
+
+        Returns
+        -------
+        str or None
+            The device of torch that scores, None for the kernels of this processor.
+        """
+        device = device_of("filip", context.device, "filip")
+        if device is not None and self.params.backend == "numpy":
+            raise ParameterError(
+                f"filip: backend='numpy' computes on the processor, but the run's device is "
+                f"{device!r}; leave out one of them"
+            )
         lists = context.candidates
         queries = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
         asked = (context.queries, queries[lists.mask.any(axis=1)])
@@ -66,12 +79,17 @@ class FilipReranker(cr.Reranker):
                 f"filip: the queries' tokens have size {sizes[0]}, the gallery's {sizes[1]}; "
                 "encode both with the same encoder"
             )
+        return device
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return the mean over one side's tokens of their best product with the other's."""
         sides = self._mean_over(block.direction)
-        keep = self._screened_to(block) if len(sides) == 1 else None
-        scores = np.mean([self._interaction(block, side, keep) for side in sides], axis=0)
+        if state is not None:
+            scored = [_on_device(state, block, side) for side in sides]
+        else:
+            keep = self._screened_to(block) if len(sides) == 1 else None
+            scored = [self._interaction(block, side, keep) for side in sides]
+        scores = np.mean(scored, axis=0)
         return cr.Scores(scores.astype(np.float32, copy=False))
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
@@ -128,3 +146,10 @@ class FilipReranker(cr.Reranker):
         if mode != "auto" and (listed_alone or (listed == side and asked != side)):
             return ("candidates",)
         return ("queries",)
+
+
+def _on_device(device: str, block: cr.Block, mean_over: MeanOver) -> Floats:
+    from crossrank_filip.device_kernel import late_interaction_on
+
+    tokens = block.queries["tokens"], block.candidates["tokens"]
+    return late_interaction_on(device, *tokens, block.index, block.mask, mean_over=mean_over)

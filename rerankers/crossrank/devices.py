@@ -1,0 +1,177 @@
+"""Computing on a device of torch: one that is there, exact products, chunks that fit its memory.
+
+For rerankers that honour `Context.device`.  torch is imported when something here is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.errors import BudgetError, ParameterError, missing_package
+
+SHARE_OF_FREE = 4
+"""At most this part of the device's free memory holds what one chunk works on."""
+CHUNK_BYTES = 256 << 20
+"""Larger chunks gain nothing: starting the kernels is already a small part of the time."""
+UNKNOWN_FREE = 4 << 30
+"""What is taken as free where torch does not tell."""
+
+
+def device_of(who: str, device: str, extra: str, dtype: str = "float32") -> str | None:
+    """Return the device of torch that a reranker should compute on, None for its own kernels.
+
+    Parameters
+    ----------
+    who
+        The reranker, for messages.
+    device
+        As the run was given it.  ``"cpu"`` stands for what a reranker does without a device; any
+        other name is one of torch, ``"cpu:0"`` too, by which this path can be tried anywhere.
+    extra
+        The extra of ``crossrank`` that installs torch for it.
+    dtype
+        A float type that it needs there.
+
+    Raises
+    ------
+    MissingPackageError
+        If torch is not installed.
+    ParameterError
+        If torch cannot use the device here, or not with this float type.
+    """
+    name = str(device)
+    if name == "cpu":
+        return None
+    try:
+        import torch
+    except ImportError as error:
+        raise missing_package("torch", extra, f"{who} on the device {name!r}") from error
+    try:
+        torch.zeros(1, dtype=getattr(torch, dtype), device=name).cpu()
+    except Exception as error:  # RuntimeError, AssertionError, TypeError and others, by backend
+        said = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
+        raise ParameterError(
+            f"{who}: torch cannot use the device {name!r} here: {said}; give device='cpu'"
+        ) from error
+    return str(torch.device(name))
+
+
+def free_bytes(device: str) -> int:
+    """Return how much memory torch could still take on a device."""
+    import torch
+
+    where = torch.device(device)
+    if where.type != "cuda":
+        return UNKNOWN_FREE
+    free, _ = torch.cuda.mem_get_info(where)
+    return int(free + torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where))
+
+
+def in_chunks(
+    who: str, device: str, costs: NDArray[np.int64], work: Callable[[slice], Any]
+) -> None:
+    """Do work in chunks that fit a device's memory, smaller ones where it runs out.
+
+    Parameters
+    ----------
+    who, device
+        For the memory, and for messages.
+    costs
+        ``[N]`` bytes that each thing takes, never rising: a chunk takes those of its first thing
+        times its length, as when all are padded alike.
+    work
+        Called with consecutive slices of the N things; once more where the memory ran out.
+
+    Raises
+    ------
+    BudgetError
+        If a single thing does not fit.
+    """
+    most = min(CHUNK_BYTES, free_bytes(device) // SHARE_OF_FREE)
+    start = 0
+    while start < len(costs):
+        count = max(1, most // max(1, int(costs[start])))
+        part = slice(start, min(start + count, len(costs)))
+        if fits(partial(work, part)):
+            start = part.stop
+            continue
+        tried = part.stop - part.start
+        if tried == 1:
+            raise BudgetError(
+                f"{who}: the device {device!r} has not enough memory for a single one, about "
+                f"{int(costs[start]):,} bytes; free some of it, or give device='cpu'"
+            )
+        most = max(1, int(costs[start])) * (tried // 2)
+
+
+def fits(work: Callable[[], Any]) -> bool:
+    """Do work and return True; False if the device's memory ran out, once it is free again."""
+    import torch
+
+    try:
+        work()
+    except torch.cuda.OutOfMemoryError:
+        pass  # the frames that hold the memory go with the exception
+    else:
+        return True
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return False
+
+
+class _ExactProducts:
+    """Counts who needs exact products: workers overlap, the last one restores."""
+
+    def __init__(self) -> None:
+        self.lock, self.running, self.before = Lock(), 0, ""
+
+    def enter(self, products: Any) -> None:
+        with self.lock:
+            if self.running == 0:
+                self.before = _precision(products)
+                if self.before == "tf32":
+                    _set_precision(products, "ieee")
+            self.running += 1
+
+    def leave(self, products: Any) -> None:
+        with self.lock:
+            self.running -= 1
+            if self.running == 0 and self.before == "tf32":
+                _set_precision(products, "tf32")
+
+
+_EXACT = _ExactProducts()
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Keep TF32, which rounds the factors of float32 products to 10 bits, off for a while."""
+    import torch
+
+    products = torch.backends.cuda.matmul
+    _EXACT.enter(products)
+    try:
+        yield
+    finally:
+        _EXACT.leave(products)
+
+
+def _precision(products: Any) -> str:
+    """Read the setting by its new name, which torch wants from 2.9 on, or by its old one."""
+    if hasattr(products, "fp32_precision"):
+        return str(products.fp32_precision)
+    return "tf32" if products.allow_tf32 else "ieee"
+
+
+def _set_precision(products: Any, precision: str) -> None:
+    if hasattr(products, "fp32_precision"):
+        products.fp32_precision = precision
+    else:
+        products.allow_tf32 = precision == "tf32"
