@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import InputError, StoreError
 from crossrank_hosa.bases import factorise
-from crossrank_hosa.folding import to_fourier
+from crossrank_hosa.folding import Floats, to_fourier
 from crossrank_hosa.parameters import HosaParameters
 from crossrank_hosa.vectors import VectorSource
 
@@ -34,19 +34,26 @@ class HosaState:
         and, unless β is 0, its filters.
     place
         Per row of the gallery its place among these.
+    device
+        The device of torch that scores, None for the processor.
     """
 
     tables: cr.Ragged
     place: Integers
+    device: str | None = None
 
 
 def prepared(
-    context: cr.Context, items: Integers, source: VectorSource, params: HosaParameters
+    context: cr.Context,
+    items: Integers,
+    source: VectorSource,
+    params: HosaParameters,
+    device: str | None,
 ) -> HosaState:
     """Factorise the candidates that occur, or find them in the cache folder.
 
-    Without a cache folder the tables lie in memory, or in a temporary file if they take more than a
-    quarter of the budget.
+    On a device of torch, if one is given.  Without a cache folder the tables lie in memory, or in a
+    temporary file if they take more than a quarter of the budget.
     """
     gallery = context.gallery
     lengths = gallery[source.token_feature(gallery.modality)].lengths[items] + source.extra()
@@ -58,18 +65,20 @@ def prepared(
     most = context.memory_budget // SHARE_OF_BUDGET
     if context.cache_folder is None or 0 in shape:
         table = _scratch(shape, most)
-        _fill(table, context, items, lengths, source, params)
-        return HosaState(cr.Ragged(table, lengths), place)
+        _fill(table, context, items, lengths, source, params, device)
+        return HosaState(cr.Ragged(table, lengths), place, device)
     settings = [params.n3, params.ridge, parts, source.digest]
+    if device is not None:  # it rounds in its own way, and the processor's bits should stay
+        settings.append(device)
     key = cr.fingerprint([gallery.fingerprint(), gallery.modality, items, settings])
     path = context.cache_folder / f"hosa-{key}.npy"
     found = _cached(path, shape)
     if found is None:
-        _write(path, shape, context, items, lengths, source, params)
+        _write(path, shape, context, items, lengths, source, params, device)
         found = _cached(path, shape)
     if found is None:
         raise StoreError(f"hosa: {path} cannot be read back; check the cache folder")
-    return HosaState(cr.Ragged(found, lengths), place)
+    return HosaState(cr.Ragged(found, lengths), place, device)
 
 
 def _fill(
@@ -79,6 +88,7 @@ def _fill(
     lengths: Integers,
     source: VectorSource,
     params: HosaParameters,
+    device: str | None,
 ) -> None:
     row_bytes = 8 * 8 * table.shape[2]
     at = 0
@@ -87,17 +97,31 @@ def _fill(
         rows = to_fourier(vectors.flat, params.n3)
         table[at : at + len(rows), 0] = rows
         if table.shape[1] > 1:
-            for item, own in zip(items[part], cr.Ragged(rows, vectors.lengths), strict=True):
-                try:
-                    table[at : at + len(own), 1] = factorise(own, params.n3, params.ridge)
-                except InputError as error:
-                    raise InputError(
-                        f"hosa: candidate {context.gallery.ids[item]!r}: {error}"
-                    ) from error
-                at += len(own)
-        else:
-            at += len(rows)
+            ids = [context.gallery.ids[item] for item in items[part]]
+            table[at : at + len(rows), 1] = _filters(
+                cr.Ragged(rows, vectors.lengths), ids, params, device
+            )
+        at += len(rows)
         context.progress("hosa: factorise", part.stop, len(items))
+
+
+def _filters(
+    vectors: cr.Ragged, ids: Sequence[str], params: HosaParameters, device: str | None
+) -> Floats:
+    """Factorise some candidates; what a device finds singular is tried again here."""
+    if device is None:
+        filters, left = np.empty_like(vectors.flat), np.ones(len(ids), np.bool_)
+    else:
+        from crossrank_hosa.device_kernel import factorise_on
+
+        filters, left = factorise_on(device, vectors, params.n3, params.ridge)
+    for item in np.flatnonzero(left).tolist():
+        own = slice(int(vectors.offsets[item]), int(vectors.offsets[item + 1]))
+        try:
+            filters[own] = factorise(vectors.flat[own], params.n3, params.ridge)
+        except InputError as error:
+            raise InputError(f"hosa: candidate {ids[item]!r}: {error}") from error
+    return filters
 
 
 def _runs(lengths: Integers, most: int) -> Iterator[slice]:

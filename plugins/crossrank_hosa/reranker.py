@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.devices import device_of
 from crossrank.errors import FeatureMismatchError
 from crossrank_hosa.explaining import Parts, links
 from crossrank_hosa.folding import check_fold, to_fourier
 from crossrank_hosa.gallery import HosaState, prepared
 from crossrank_hosa.parameters import HosaParameters
-from crossrank_hosa.scoring import score_pairs
+from crossrank_hosa.scoring import LocalScores, score_pairs
 from crossrank_hosa.vectors import VectorSource
 
 
@@ -62,6 +63,7 @@ class HosaReranker(cr.Reranker):
 
     def prepare(self, context: cr.Context) -> HosaState:
         """Refuse what cannot be scored, then factorise the candidates that occur."""
+        device = device_of("hosa", context.device, "hosa", "float64")
         queries, gallery, lists = context.queries, context.gallery, context.candidates
         items = np.unique(lists.index[lists.mask])
         asked = np.array([queries.row(id) for id in lists.query_ids], np.int64)
@@ -77,7 +79,7 @@ class HosaReranker(cr.Reranker):
         if self.params.beta != 0:
             most = int(lengths.max(initial=0)) + self.source.extra()
             check_fold(self.params.n3, sizes[1], most, f"a candidate {gallery.modality}")
-        return prepared(context, items, self.source, self.params)
+        return prepared(context, items, self.source, self.params, device)
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return ``s_local + β · reconstruction + γ · global``."""
@@ -89,7 +91,7 @@ class HosaReranker(cr.Reranker):
         )
         of_queries = np.unique(rows, return_inverse=True)[1]
         of_gallery = state.place[block.candidate_rows[candidates]]
-        local = score_pairs(queries, state.tables, of_queries, of_gallery, self.params.n3)
+        local = _local_scores(state, queries, of_queries, of_gallery, self.params.n3)
         total = local.alignment + self.params.beta * local.rebuilt
         if self.params.reduction == "sum":
             total += local.alignment * (queries.lengths[of_queries] - 1)
@@ -118,6 +120,20 @@ class HosaReranker(cr.Reranker):
     def _parts(self, collection: cr.Collection, row: int) -> Parts:
         vectors = self.source.vectors(collection, np.array([row])).flat
         return Parts.of(collection, row, vectors, len(vectors) - self.source.extra())
+
+
+def _local_scores(
+    state: HosaState,
+    queries: cr.Ragged,
+    of_queries: NDArray[np.int64],
+    of_gallery: NDArray[np.int64],
+    fold: int,
+) -> LocalScores:
+    if state.device is None:
+        return score_pairs(queries, state.tables, of_queries, of_gallery, fold)
+    from crossrank_hosa.device_kernel import score_pairs_on
+
+    return score_pairs_on(state.device, queries, state.tables, of_queries, of_gallery, fold)
 
 
 def _products(
