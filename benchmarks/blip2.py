@@ -1,6 +1,6 @@
 """Reranking by a perturbed BLIP-2: crossrank against the pattern of the published evaluation.
 
-    python benchmarks/blip2.py [--model out/tiny_blip2/seed0] [--batch 128] [--rounds 5] [--json]
+    python benchmarks/blip2.py [--model out/tiny_blip2/seed0] [--batch 256] [--rounds 5] [--json]
 
 200 texts with 32 pictures each of 200 are scored by ITM + ITC with Q-Perturbation.  The published
 evaluation goes picture by picture through the texts that list it, 20 at a time, each padded to 35
@@ -202,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="", help="the folder of a trained model")
     parser.add_argument(
-        "--batch", type=int, default=128, help="pairs that crossrank scores at once"
+        "--batch", type=int, default=256, help="pairs that crossrank scores at once"
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")

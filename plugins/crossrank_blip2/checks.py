@@ -64,7 +64,10 @@ def check_tokens(tokens: Tokens, vocabulary: Any) -> Tokens:
 
 def is_compiled(model: Any) -> bool:
     """Tell whether torch has compiled a model or a part of it: hooks have no effect there."""
-    return isinstance(model, nn.Module) and any(
-        "_orig_mod" in module._modules or module._compiled_call_impl is not None
-        for module in model.modules()
-    )
+    waiting = [model] if isinstance(model, nn.Module) else []
+    while waiting:  # asked before every pass, and much quicker than `modules()`
+        module = waiting.pop()
+        if "_orig_mod" in module._modules or module._compiled_call_impl is not None:
+            return True
+        waiting += [part for part in module._modules.values() if part is not None]
+    return False

@@ -59,7 +59,7 @@ class Blip2Parameters:
     local_files_only: bool = False
     device: str | None = None
     dtype: str | None = None
-    batch_size: int = 128
+    batch_size: int = 256
     cache_budget: int | str = "10GB"
     cache_dtype: str = "auto"
 
