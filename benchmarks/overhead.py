@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
+
+os.environ["OMP_NUM_THREADS"] = "1"  # for both calls; libraries read it when they are loaded
 
 import numpy as np
 from numpy.typing import NDArray
