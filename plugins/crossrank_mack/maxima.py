@@ -20,7 +20,12 @@ from crossrank_knowledge import KnowledgeBank
 from crossrank_knowledge.vectors import region_vectors
 from crossrank_mack.parameters import MackParameters
 from crossrank_mack.pooling import runs
-from crossrank_mack.similarity import best_of_groups, concept_vectors, similarities
+from crossrank_mack.similarity import (
+    ConceptVectors,
+    best_of_groups,
+    concept_vectors,
+    similarities,
+)
 
 SHARE_OF_BUDGET = 4
 
@@ -32,6 +37,7 @@ def maxima(
     images: cr.Collection,
     rows: NDArray[np.int64],
     params: MackParameters,
+    device: str | None = None,
 ) -> NDArray[np.float32]:
     """Return ``[N, C]``: per image and concept the mean of the `k_max` best regions.
 
@@ -45,6 +51,8 @@ def maxima(
         ``[N]`` rows of the collection; images without a region get zeros.
     params
         See `MackParameters`.
+    device
+        The device of torch that computes it, None for numpy.
 
     Returns
     -------
@@ -55,9 +63,11 @@ def maxima(
     shape = (len(rows), len(concepts))
     if context.cache_folder is None:
         table = _scratch(shape, context.memory_budget // SHARE_OF_BUDGET)
-        _fill(table, bank, concepts, context, images["regions"], rows, params)
+        _fill(table, bank, concepts, context, images["regions"], rows, params, device)
         return table
     settings = [params.k_max, params.center, params.adjective, params.prototypes]
+    if device is not None:  # other roundings
+        settings.append(device)
     key = cr.fingerprint([bank, images.fingerprint(), rows, concepts, settings])
     path = context.cache_folder / f"mack-{key}.npy"
     found = _cached(path, shape)
@@ -70,7 +80,7 @@ def maxima(
         partial = Path(name)
         try:
             table = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-            _fill(table, bank, concepts, context, images["regions"], rows, params)
+            _fill(table, bank, concepts, context, images["regions"], rows, params, device)
             table.flush()
             del table
             partial.replace(path)
@@ -92,6 +102,7 @@ def _fill(
     regions: cr.Ragged,
     rows: NDArray[np.int64],
     params: MackParameters,
+    device: str | None,
 ) -> None:
     share = context.memory_budget // SHARE_OF_BUDGET
     most_concepts = max(1, share // (8 * bank.size))
@@ -110,9 +121,24 @@ def _fill(
         for chunk in runs(regions.lengths[rows[with_regions]], share // row_bytes):
             places = with_regions[chunk]
             taken = regions.take(rows[places])
-            cosines = similarities(region_vectors(bank, taken.flat, params.center), vectors)
-            table[places, part] = best_of_groups(cosines, taken.lengths, params.k_max)
+            unit = region_vectors(bank, taken.flat, params.center)
+            table[places, part] = best_of_images(unit, taken.lengths, vectors, params.k_max, device)
             context.progress("mack: maxima", chunk.stop, len(with_regions))
+
+
+def best_of_images(
+    regions: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    concepts: ConceptVectors,
+    k: int,
+    device: str | None,
+) -> NDArray[np.float32]:
+    """Return ``[G, C]``: for each image and concept the mean of the k best regions."""
+    if device is None:
+        return best_of_groups(similarities(regions, concepts), lengths, k)
+    from crossrank_mack.device_kernel import best_of_images_on
+
+    return best_of_images_on(device, regions, lengths, concepts, k)
 
 
 def _scratch(shape: tuple[int, int], most_bytes: int) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.devices import device_of
 from crossrank_knowledge import KnowledgeBank
 from crossrank_knowledge.checks import same_space
 from crossrank_knowledge.vectors import region_vectors
@@ -19,6 +20,8 @@ from crossrank_mack.parameters import MackParameters
 from crossrank_mack.pooling import mean_over_regions, mean_over_words
 from crossrank_mack.similarity import (
     ConceptVectors,
+    Floats,
+    Integers,
     concept_vectors,
     similarities,
 )
@@ -66,6 +69,7 @@ class MackReranker(cr.Reranker):
 
     def prepare(self, context: cr.Context) -> MackState:
         """Find the concepts of all texts and, for the pooling of ``t2i``, the table of maxima."""
+        device = device_of("mack", context.device, "knowledge")
         candidates = context.candidates
         query_rows = np.array([context.queries.row(id) for id in candidates.query_ids], np.int64)
         gallery_rows = np.unique(candidates.index[candidates.mask])
@@ -77,13 +81,16 @@ class MackReranker(cr.Reranker):
         found = known_concepts(phrases, self.bank, self.params.no_noun)
         table = None
         if self._pooling(context.direction) == "t2i":
-            table = maxima(self.bank, found.concepts, context, images, image_rows, self.params)
+            table = maxima(
+                self.bank, found.concepts, context, images, image_rows, self.params, device
+            )
         return MackState(
             texts=found,
             text_place=places(text_rows, len(texts)),
             image_place=places(image_rows, len(images)),
             has_regions=images["regions"].lengths[image_rows] > 0,
             maxima=table,
+            device=device,
         )
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
@@ -140,14 +147,25 @@ class MackReranker(cr.Reranker):
         used, local = np.unique(words.flat, return_inverse=True)
         of_pair = cr.Ragged(local, words.lengths)
         vectors = self._vectors(state.texts.concepts[used])
+        pool = self._pool_regions(vectors, of_pair, state.device)
         order = np.argsort(pairs.image_rows[known], kind="stable")
         starts = np.flatnonzero(np.diff(pairs.image_rows[known][order], prepend=-1))
         for group in np.split(order, starts[1:]):
             image = int(pairs.image_rows[known[group[0]]])
             regions = region_vectors(self.bank, images["regions"][image], self.params.center)
-            values[pairs.rows[known[group]], pairs.columns[known[group]]] = mean_over_regions(
-                regions, vectors, of_pair, group, self.params.k_max
+            values[pairs.rows[known[group]], pairs.columns[known[group]]] = pool(regions, group)
+
+    def _pool_regions(
+        self, concepts: ConceptVectors, of_text: cr.Ragged, device: str | None
+    ) -> Callable[[Floats, Integers], Floats]:
+        """Return what scores the texts ``[T]`` for one image's regions ``[R, D]``."""
+        if device is None:
+            return lambda regions, texts: mean_over_regions(
+                regions, concepts, of_text, texts, self.params.k_max
             )
+        from crossrank_mack.device_kernel import TextsOnDevice
+
+        return TextsOnDevice(device, concepts, of_text, self.params.k_max).mean_over_regions
 
     def _vectors(self, concepts: NDArray[np.int64]) -> ConceptVectors:
         return concept_vectors(

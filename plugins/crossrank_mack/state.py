@@ -27,6 +27,8 @@ class MackState:
         Per image that occurs, whether it has any.
     maxima
         ``[N, C]`` for the pooling of ``t2i``, else None.
+    device
+        The device of torch that scores, None for numpy.
     """
 
     texts: TextConcepts
@@ -34,6 +36,7 @@ class MackState:
     image_place: Integers
     has_regions: NDArray[np.bool_]
     maxima: NDArray[np.float32] | None
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
