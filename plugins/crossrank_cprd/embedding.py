@@ -23,7 +23,7 @@ def embed(
     Parameters
     ----------
     student
-        See `crossrank_cprd.saving.load_student`.
+        See `crossrank_cprd.saving.load_student`; on any device of torch.
     items
         Images or texts with ``embedding`` and ``tokens``; read in chunks.
     rows
@@ -35,7 +35,7 @@ def embed(
         If a feature has another size than the student was trained on.
     """
     tower = student.image if items.modality == "image" else student.text
-    anchors = student.anchors.numpy()
+    device, anchors = student.anchors.device, student.anchors.cpu().numpy()
     chosen = np.arange(len(items)) if rows is None else rows
     made = np.zeros((len(chosen), student.sizes.embedding), np.float32)
     if len(chosen):
@@ -43,9 +43,9 @@ def embed(
     for start in range(0, len(chosen), CHUNK):
         part = chosen[start : start + CHUNK]
         embedding = torch.from_numpy(np.asarray(items["embedding"][part], np.float32))
-        summary = torch.from_numpy(summaries(items, anchors, part))
-        found = tower(embedding, tower.standardise(summary))
-        made[start : start + len(part)] = found.numpy()
+        summary = torch.from_numpy(summaries(items, anchors, part)).to(device)
+        found = tower(embedding.to(device), tower.standardise(summary))
+        made[start : start + len(part)] = found.cpu().numpy()
     return made
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.contract import Needs
+from crossrank.devices import device_of
 from crossrank.errors import FeatureMismatchError
 from crossrank_cprd.parameters import CprdParameters
 from crossrank_cprd.saving import Card, load_card, load_student
@@ -83,7 +84,8 @@ class CprdReranker(cr.Reranker):
         listed = np.unique(lists.index[lists.mask])
         from crossrank_cprd.embedding import embed
 
-        student = load_student(self.params.student)
+        device = device_of("cprd", context.device, "cprd")
+        student = load_student(self.params.student).to(device)
         queries = embed(student, context.queries, asked)
         candidates = embed(student, context.gallery, listed)
         return CprdState(

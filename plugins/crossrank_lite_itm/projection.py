@@ -65,6 +65,7 @@ def project(
     head: Callable[..., Tensor],
     context: cr.Context,
     what: str,
+    device: str | None = None,
 ) -> Projected:
     """Project the vectors of the items that occur.
 
@@ -83,6 +84,8 @@ def project(
         file instead of memory.
     what
         For progress.
+    device
+        Where the head lies, None for the processor.
     """
     lengths = features[0].lengths[rows]
     place = np.zeros(len(features[0]), np.int64)
@@ -92,7 +95,7 @@ def project(
     for start in range(0, len(sources), ROWS):
         part = sources[start : start + ROWS]
         read = [torch.from_numpy(np.asarray(each.flat[part], np.float32)) for each in features]
-        flat[start : start + ROWS] = head(*read).numpy()
+        flat[start : start + ROWS] = head(*(each.to(device) for each in read)).cpu().numpy()
         context.progress(f"lite_itm: {what}", min(start + ROWS, len(sources)), len(sources))
     return Projected(cr.Ragged(flat, lengths), place)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import crossrank as cr
+from crossrank.devices import device_of
 from crossrank.errors import FeatureMismatchError, InputError, StoreError, missing_package
 from crossrank_lite_itm.parameters import LiteItmParameters
 
@@ -53,6 +55,18 @@ class LiteItmReranker(cr.Reranker):
             raise missing_package("torch", "lite-itm", "lite_itm") from error
         return load_network(self.params.path, self.params.members)
 
+    def network_on(self, device: str | None) -> LiteItm:
+        """Return the network on a device of torch, None for the processor."""
+        if device is None:
+            return self.network
+        if device not in self._elsewhere:
+            self._elsewhere[device] = copy.deepcopy(self.network).to(device)
+        return self._elsewhere[device]
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, LiteItm]:
+        return {}
+
     def fingerprint(self) -> str:
         """Return a digest of what decides the scores: the content of the weights' file."""
         path = self.params.path
@@ -75,7 +89,8 @@ class LiteItmReranker(cr.Reranker):
         from crossrank_lite_itm.projection import project
         from crossrank_lite_itm.scoring import ItmState
 
-        network, lists = self.network, context.candidates
+        device = device_of("lite_itm", context.device, "lite-itm")
+        network, lists = self.network_on(device), context.candidates
         asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
         query_side = (context.queries, np.unique(asked[lists.mask.any(axis=1)]))
         gallery_side = (context.gallery, np.unique(lists.index[lists.mask]))
@@ -94,8 +109,13 @@ class LiteItmReranker(cr.Reranker):
             )
         shape = (network.sizes.members, network.sizes.dim)
         return ItmState(
-            project([regions], picture_rows, shape, network.project_cells, context, "cells"),
-            project([words, tokens], text_rows, shape, network.project_words, context, "words"),
+            project(
+                [regions], picture_rows, shape, network.project_cells, context, "cells", device
+            ),
+            project(
+                [words, tokens], text_rows, shape, network.project_words, context, "words", device
+            ),
+            device,
         )
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
@@ -106,7 +126,7 @@ class LiteItmReranker(cr.Reranker):
         known = pairs.known
         values = np.zeros(block.mask.shape, np.float32)
         values[pairs.rows[known], pairs.columns[known]] = score_pairs(
-            self.network, state, pairs.pictures[known], pairs.texts[known]
+            self.network_on(state.device), state, pairs.pictures[known], pairs.texts[known]
         )
         if known.all():
             return cr.Scores(values)

@@ -25,10 +25,13 @@ class ItmState:
     ----------
     pictures, texts
         The projected cells and words.
+    device
+        The device of torch that scores, None for the processor.
     """
 
     pictures: Projected
     texts: Projected
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,10 @@ def score_pairs(network: LiteItm, state: ItmState, pictures: Integers, texts: In
 
     Parameters
     ----------
+    network
+        On the device of the state.
+    state
+        What `prepare` made.
     pictures, texts
         ``[P]`` rows of the run's collections.
     """
@@ -97,7 +104,9 @@ def _against(
     pictures, texts = (own, others) if by_picture else (others, own)
     cells, cell_mask = state.pictures.padded(pictures)
     words, word_mask = state.texts.padded(texts)
-    found: Floats = network(cells, words, cell_mask, word_mask).numpy().ravel()
+    sides = (cells, words, cell_mask, word_mask)
+    moved = (None if each is None else each.to(state.device) for each in sides)
+    found: Floats = network(*moved).cpu().numpy().ravel()
     return found
 
 

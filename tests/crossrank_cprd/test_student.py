@@ -29,6 +29,7 @@ from crossrank_cprd.reranker import CprdReranker
 from crossrank_cprd.saving import load_card, load_student, save_student
 from crossrank_cprd.student import Student, StudentSizes
 from crossrank_cprd.summary import find_anchors, summaries
+from device_toys import DEVICES
 
 
 def taught(seed: int = 0) -> Student:
@@ -128,6 +129,20 @@ def test_it_reranks_by_the_inner_product_of_its_embeddings() -> None:
     # as a base matcher it finds what reranking everything would put first
     best = cr.search(as_base(pupil, texts), as_base(pupil, images), 1, engine="numpy")
     assert best.index[:, 0].tolist() == expected.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_run_on_a_device_scores_as_one_without(device: str) -> None:
+    pictures, texts, _ = split()
+    lists = cr.search(texts, pictures, depth=4)
+    pipeline = cr.Pipeline(cr.Stage("cprd", fusion=cr.Replace(), params={"student": shared()}))
+    here, found = (
+        pipeline.rerank(lists, texts, pictures, device=each).to_similarity()
+        for each in ("cpu", device)
+    )
+    np.testing.assert_allclose(found, here, atol=1e-6)
+    with pytest.raises(ParameterError, match="cprd: torch cannot use the device 'nonsense'"):
+        pipeline.rerank(lists, texts, pictures, device="nonsense")
 
 
 def test_saved_and_loaded_it_is_the_same_to_half_precision(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from crossrank.errors import (
     ParameterError,
     StoreError,
 )
-from crossrank_lite_itm.network import Sizes, load_network
+from crossrank_lite_itm.network import LiteItm, Sizes, load_network
 from crossrank_lite_itm.reranker import LiteItmReranker
+from device_toys import DEVICES
 from lite_itm_toys import SIZES, collection, naive_score, saved
 
 PICTURES, TEXTS = collection("image", 9), collection("text", 7)
@@ -54,6 +55,35 @@ def test_scores_are_those_of_naive_loops_in_both_directions(weights: Path) -> No
     t2i = rerank(TEXTS, PICTURES, weights).to_similarity()
     np.testing.assert_allclose(i2t, expected, rtol=2e-5, atol=2e-5)
     np.testing.assert_allclose(t2i, np.transpose(expected), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_run_on_a_device_scores_as_one_without(
+    device: str, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[str | None] = []
+    network_on = LiteItmReranker.network_on
+
+    def recorded(self: LiteItmReranker, device: str | None) -> LiteItm:
+        moved.append(device)
+        return network_on(self, device)
+
+    monkeypatch.setattr(LiteItmReranker, "network_on", recorded)
+    for sides in ((PICTURES, TEXTS), (TEXTS, PICTURES)):
+        here = rerank(*sides, weights).to_similarity()
+        assert set(moved) == {None}
+        moved.clear()
+        found = rerank(*sides, weights, device=device).to_similarity()
+        np.testing.assert_allclose(found, here, rtol=1e-5, atol=1e-5)
+        assert len(moved) > 1 and {str(each).partition(":")[0] for each in moved} == {
+            device.partition(":")[0]
+        }
+        moved.clear()
+
+
+def test_a_device_that_is_not_there_is_not_ignored(weights: Path) -> None:
+    with pytest.raises(ParameterError, match="lite_itm: torch cannot use the device 'nonsense'"):
+        rerank(PICTURES, TEXTS, weights, device="nonsense")
 
 
 def test_a_small_budget_changes_nothing(weights: Path) -> None:
