@@ -33,7 +33,8 @@ class Run:
 
 def sorted_pairs(anchors: Integers, partners: Integers) -> Integers:
     """Return the order of pairs by anchor, then by partner, whatever the order of lists."""
-    return np.lexsort((partners, anchors))
+    key = anchors * (int(partners.max(initial=0)) + 1) + partners
+    return np.argsort(key, kind="stable")
 
 
 def runs(

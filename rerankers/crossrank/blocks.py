@@ -19,6 +19,8 @@ SHARE_OF_BUDGET = 8
 MOST_BYTES = 256 << 20
 """Larger blocks gain nothing, and a budget that follows the machine would change their layout."""
 JSON_BYTES = 200
+SHARED_LITTLE = 1.25
+"""Candidates that are listed less often than this, on average, lie in the order of the lists."""
 
 Result = TypeVar("Result")
 Scalar = TypeVar("Scalar", bound=np.generic)
@@ -59,8 +61,12 @@ def make_block(
     """
     listed = index[mask]
     candidate_rows = distinct(listed)
+    places = np.searchsorted(candidate_rows, listed)
+    if len(listed) < SHARED_LITTLE * len(candidate_rows):
+        order = by_first_use(places, mask)
+        candidate_rows, places = candidate_rows[order], np.argsort(order)[places]
     local = np.zeros(index.shape, np.int64)
-    local[mask] = np.searchsorted(candidate_rows, listed)
+    local[mask] = places
     return Block(
         queries=_part(queries, rows, needs.queries),
         candidates=_part(gallery, candidate_rows, needs.candidates),
@@ -155,6 +161,25 @@ def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
     first = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return ordered[first]
+
+
+def by_first_use(places: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the order in which distinct items are first listed, ascending within a list.
+
+    A list's candidates then lie side by side, and a scorer need not gather them.
+
+    Parameters
+    ----------
+    places
+        Which item stands at each True place of `mask`.
+    mask
+        ``[B, K]`` the places of the lists that count.
+    """
+    count = int(places.max(initial=-1)) + 1
+    ordered = np.sort(np.nonzero(mask)[0] * count + places) % max(1, count)
+    first = np.empty(count, np.int64)
+    first[ordered[::-1]] = np.arange(len(ordered))[::-1]  # of several, the last one stays
+    return np.argsort(first)
 
 
 def _part(collection: Collection, rows: NDArray[np.int64], features: Sequence[str]) -> Collection:

@@ -15,7 +15,7 @@ from crossrank.blocks import block_bytes, distinct
 from crossrank.errors import BudgetError
 
 MOST_QUERIES = 512
-PORTION_BYTES = 16 << 20
+PORTION_BYTES = 32 << 20
 """Small enough to be still in a cache when it is scored, and to be allocated without new pages."""
 SHARED = 2
 """A portion may be larger if cutting it up would have to read this many times as much."""

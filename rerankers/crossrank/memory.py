@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 STATM = Path("/proc/self/statm")
 GROUPS = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
+SECONDS = 0.02
+"""More often than this nobody looks: it costs a file that is opened."""
 
 
 class PeakMemory:
@@ -15,9 +18,14 @@ class PeakMemory:
 
     def __init__(self) -> None:
         self.anonymous = self.mapped = 0
+        self._next = 0.0
 
     def sample(self) -> None:
-        """Look at what is held now."""
+        """Look at what is held now, unless that was seen a moment ago."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + SECONDS
         found = resident()
         if found is not None:
             self.anonymous = max(self.anonymous, found[0])

@@ -46,6 +46,26 @@ def test_a_block_holds_only_what_was_asked_for() -> None:
     assert mask.flags.writeable and index.flags.writeable
 
 
+def test_candidates_that_are_hardly_shared_lie_in_the_order_of_the_lists() -> None:
+    gallery, queries = collection(40, "image"), collection(4, "text")
+    rng = np.random.default_rng(0)
+    index = rng.permutation(40)[:36].reshape(4, 9)
+    index[2, 4] = index[0, 0]  # one is shared
+    mask = np.ones(index.shape, np.bool_)
+    mask[1, 3:] = False
+    rows = np.arange(4)
+    needs = Needs((), ("embedding",))
+    block = make_block(rows, index, mask, None, queries, gallery, needs, "t2i")
+    np.testing.assert_array_equal(block.candidate_rows[block.index][mask], index[mask])
+    assert len(set(block.candidate_rows.tolist())) == len(block.candidate_rows) == mask.sum() - 1
+    listed = [np.sort(index[row][mask[row]]).tolist() for row in range(4)]
+    listed[2].remove(index[0, 0])
+    assert block.candidate_rows.tolist() == [*listed[0], *listed[1], *listed[2], *listed[3]]
+    np.testing.assert_array_equal(
+        block.candidates["embedding"], gallery["embedding"][block.candidate_rows]
+    )
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_results_come_in_order_and_no_more_blocks_run_than_workers(workers: int) -> None:
     running, most, lock = 0, 0, threading.Lock()

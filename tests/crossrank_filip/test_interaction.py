@@ -104,6 +104,24 @@ def test_larger_shapes_equal_float64(
                 assert found[row, place] == pytest.approx(best.mean(), abs=1e-5)
 
 
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_partners_in_a_few_pieces_equal_float64(side: Side, name: str, dtype: type) -> None:
+    """Most partners of a query lie side by side, but not all."""
+    rng = np.random.default_rng(4)
+    lengths = rng.integers(1, 12, size=80)
+    flat: NDArray[Any] = unit(rng.normal(size=(int(lengths.sum()), 24))).astype(dtype)
+    candidates = cr.Ragged(flat, lengths)
+    queries = cr.Ragged(unit(rng.normal(size=(10, 24))), [7, 3])
+    index = np.array([[3, *range(20, 55), 79], [0, *range(5, 40), 44]])
+    mask = np.ones(index.shape, bool)
+    found = late_interaction(queries, candidates, index, mask, mean_over=side, backend=name)
+    for row, place in np.argwhere(mask):
+        expected = naive(queries, candidates, (row, index[row, place]), side)
+        assert found[row, place] == pytest.approx(expected, abs=1e-5)
+
+
 @given(problems(), st.sampled_from(SIDES), st.randoms(use_true_random=False))
 @settings(max_examples=40, deadline=None)
 def test_order_and_company_change_nothing(
