@@ -44,6 +44,7 @@ benchmark: install
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/mack.py
 	$(BIN)/python benchmarks/hosa.py
+	$(BIN)/python benchmarks/scale.py --folder out/stores --items 10000 100000
 
 test-lavis: install $(LAVIS)/.ready
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LAVIS)/bin/python -m lavis_parity.lavis_side out/lavis

@@ -48,18 +48,21 @@ def main() -> None:
     for name in ("train_cprd", "crossrank_cprd"):
         logging.getLogger(name).setLevel(logging.INFO)
     given.out.mkdir(parents=True, exist_ok=True)
-    teacher = cr.Pipeline([read_stage(each) for each in given.teacher])
+    teachers = {
+        direction: cr.Pipeline([read_stage(each) for each in given.stages[direction]])
+        for direction in DIRECTIONS
+    }
     val = Split.open(given.features, "val")
     train_split = Split.open(given.features, "train")
     anchors = find_anchors(train_split.texts, given.anchors)
-    lesson = taught(train_split, teacher, anchors, given)
+    lesson = taught(train_split, teachers, anchors, given)
     dev = val.pairs(anchors)
     runs = [
         one(objective, seed, lesson, anchors, dev, val, given)
         for objective in given.objectives
         for seed in given.seeds
     ]
-    figures = {"teacher": repr(teacher), "stages": given.teacher, "runs": runs}
+    figures = {"teacher": given.stages, "runs": runs}
     if given.test:
         test = Split.open(given.features, "test")
         for run in runs:
@@ -80,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--teacher", nargs="+", default=["filip:weight=1.25"], help="stages as for crossrank rerank"
     )
+    parser.add_argument("--teacher-i2t", nargs="+", help="of texts for pictures, if it is another")
     parser.add_argument("--objectives", nargs="+", default=list(OBJECTIVES), choices=OBJECTIVES)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--depth", type=int, default=64, help="negatives mined per query")
@@ -89,18 +93,21 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--set", nargs="*", default=[], metavar="[OBJECTIVE.]NAME=VALUE")
     parser.add_argument("--test", action="store_true", help="measure the test split too")
-    return parser.parse_args()
+    given = parser.parse_args()
+    given.stages = {"t2i": given.teacher, "i2t": given.teacher_i2t or given.teacher}
+    return given
 
 
 def taught(
-    train: Split, teacher: cr.Pipeline, anchors: Anchors, given: argparse.Namespace
+    train: Split, teachers: dict[str, cr.Pipeline], anchors: Anchors, given: argparse.Namespace
 ) -> Lesson:
-    """Mine the train split, and let the teacher score what was found."""
+    """Mine the train split, and let the teachers score what was found."""
     lists = {}
     for direction in DIRECTIONS:
         name = f"{direction}-{given.depth}"
         candidates = mined(train, direction, given.depth, given.captions, given.out / f"{name}.npz")
         queries, gallery = train.sides(direction)
+        teacher = teachers[direction]
         scores = teacher_scores(
             teacher,
             candidates,
@@ -114,7 +121,8 @@ def taught(
         lists[direction] = TaughtLists.of(candidates, scores, own[rows], others).spread(
             rows, len(queries)
         )
-    mark = [train.images.fingerprint(), train.texts.fingerprint(), teacher_fingerprint(teacher)]
+    mark = [train.images.fingerprint(), train.texts.fingerprint()]
+    mark += [teacher_fingerprint(teachers[direction]) for direction in DIRECTIONS]
     mark += [cr.fingerprint(anchors), given.depth, given.captions]
     return Lesson(train.pairs(anchors), lists["t2i"], lists["i2t"], cr.fingerprint(mark))
 
@@ -153,7 +161,7 @@ def one(
     checkpoint = given.out / f"{name}.checkpoint.safetensors"
     history = train(student, lesson, recipe, measure, checkpoint)
     best = max(history, key=lambda record: record["t2i R@1"])
-    about = {"recipe": asdict(recipe), "teacher": given.teacher, "history": history}
+    about = {"recipe": asdict(recipe), "teacher": given.stages, "history": history}
     save_student(
         student,
         given.out / f"{name}.safetensors",

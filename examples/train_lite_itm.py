@@ -6,8 +6,8 @@
     CROSSRANK_DATA=… python examples/train_lite_itm.py speed  -o out/lite_itm
 
 `encode` writes the splits as the encoder ``lite`` sees them, and crops of the train pictures.
-`train` trains teachers, then networks that learn from the teachers' mean as well, and writes the
-latter as ``lite_itm.safetensors``.  `report` chooses the weights on the val split, measures the
+`train` trains three generations of networks, each taught by the mean of the one before, and writes
+the last as ``lite_itm.safetensors``.  `report` chooses the weights on the val split, measures the
 test split once, and writes ``figures.json``; raw scores are kept.  `speed` counts pairs per second
 on one thread.  Training, encoding and reporting go on where they were when the same command is
 given again after a kill.
@@ -67,7 +67,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, help="where the encoded splits lie; OUT by default")
     parser.add_argument("--mack", type=Path, help="where mack_flickr8k.py left choice and banks")
     parser.add_argument("--teachers", type=int, default=3, help="trained first, without a teacher")
-    parser.add_argument("--members", type=int, default=3, help="taught by them, and averaged")
+    parser.add_argument("--members", type=int, default=3, help="taught by them")
+    parser.add_argument("--last", type=int, default=2, help="taught by these, and averaged")
+    parser.add_argument("--last-epochs", type=int, default=36, help="of those")
     parser.add_argument("--views", type=int, default=5, help="the whole picture and crops of it")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--batch", type=int, default=Recipe().batch)
@@ -94,7 +96,7 @@ def encode(split: Split, work: Path) -> None:
 
 
 def train(given: argparse.Namespace) -> None:
-    """Train the teachers, then the members that learn from them, and write these as one network."""
+    """Train three generations, each taught by the mean of the one before; write the last."""
     pictures = cr.Collection.open(given.work / "images_train")
     split = read_split(given.data, "train", given.limit)
     data = open_train(given.work, pictures, crop_shards(split, given.views, given.out / "crops"))
@@ -113,21 +115,31 @@ def train(given: argparse.Namespace) -> None:
     common = {name: getattr(given, name) for name in ("teachers", "views", "limit")}
     history: dict[str, Any] = {}
 
-    def trained(name: str, seed: int, teacher: LiteItm | None) -> LiteItm:
+    def trained(name: str, seed: int, epochs: int, teacher: LiteItm | None) -> LiteItm:
         torch.manual_seed(seed)
         network = LiteItm(sizes, recipe.dropout)
         network.regions, network.words = start.regions, start.words
         settings = {"name": name, "seed": seed, **common, **asdict(sizes)}
         path = given.out / f"{name}.checkpoint.safetensors"
-        network, history[name] = fit(network, recipe, data, settings, path, teacher)
+        own = replace(recipe, epochs=epochs)
+        network, history[name] = fit(network, own, data, settings, path, teacher)
         return network
 
-    teachers = [trained(f"teacher{seed}", seed, None) for seed in range(given.teachers)]
-    taught = range(given.teachers, given.teachers + given.members)
-    teacher = joined(teachers).eval() if teachers else None
-    members = [trained(f"member{place}", seed, teacher) for place, seed in enumerate(taught)]
-    save_network(joined(members), given.out / "lite_itm.safetensors")
-    settings = {**common, "members": given.members, **asdict(recipe), "history": history}
+    seed = 0
+    networks: list[LiteItm] = []
+    for generation, count, epochs in (
+        ("teacher", given.teachers, given.epochs),
+        ("member", given.members, given.epochs),
+        ("last", given.last, given.last_epochs),
+    ):
+        teacher = joined(networks).eval() if networks else None
+        taught = [
+            trained(f"{generation}{place}", seed + place, epochs, teacher) for place in range(count)
+        ]
+        seed, networks = seed + count, taught or networks
+    save_network(joined(networks), given.out / "lite_itm.safetensors")
+    counts = {name: getattr(given, name) for name in ("members", "last", "last_epochs")}
+    settings = {**common, **counts, **asdict(recipe), "history": history}
     write_json(given.out / "training.json", settings)
 
 
