@@ -1,6 +1,7 @@
 """The command line, in this process and in others, with a toy distribution installed."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -54,9 +55,15 @@ def child(tmp_path: Path) -> Child:
             capture_output=True,
             text=True,
             timeout=timeout,
+            preexec_fn=heed_interrupts,
         )
 
     return run
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to what it runs in the background: it ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
