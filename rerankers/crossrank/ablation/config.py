@@ -127,6 +127,14 @@ def _data(tables: Tables) -> dict[str, dict[str, Any]]:
         for key in ("queries", "gallery", "qrels"):
             if key not in table:
                 tables.fail(("data", name), f"[data.{name}] has no {key!r}")
+        for key in ("queries", "gallery"):
+            given = table[key]
+            parts = given if isinstance(given, list | tuple) else [given]
+            if not parts or not all(isinstance(each, str | Path | Collection) for each in parts):
+                tables.fail(
+                    ("data", name, key),
+                    f"{key} is {given!r}; give a collection or its folder, or a list of several",
+                )
         tables.count(("data", name, "depth"), table.get("depth", 100), 1)
         found[name] = table
     return found

@@ -123,6 +123,11 @@ GRID = "[grid]\nstages = ['one']\n"
             "give a number",
         ),
         ("[data.report]\nqueries='x'\n" + STAGES + GRID, "[data", "has no 'gallery'"),
+        (
+            "[data.report]\nqueries = 7\ngallery = 'x'\nqrels = 'y'\n" + STAGES + GRID,
+            "queries",
+            "queries is 7; give a collection or its folder",
+        ),
         ("data = 3\n" + STAGES + GRID, "data", "data is 3; it must be a table"),
         ("x = [", None, "is no TOML"),
     ],
