@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import time
 from dataclasses import asdict, replace
@@ -70,6 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--members", type=int, default=3, help="taught by them")
     parser.add_argument("--last", type=int, default=2, help="taught by these, and averaged")
     parser.add_argument("--last-epochs", type=int, default=36, help="of those")
+    parser.add_argument("--sharper", type=float, default=2.0, help="factor of their μ, by val")
     parser.add_argument("--views", type=int, default=5, help="the whole picture and crops of it")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--batch", type=int, default=Recipe().batch)
@@ -137,8 +139,8 @@ def train(given: argparse.Namespace) -> None:
             trained(f"{generation}{place}", seed + place, epochs, teacher) for place in range(count)
         ]
         seed, networks = seed + count, taught or networks
-    save_network(joined(networks), given.out / "lite_itm.safetensors")
-    counts = {name: getattr(given, name) for name in ("members", "last", "last_epochs")}
+    save_network(sharpened(joined(networks), given.sharper), given.out / "lite_itm.safetensors")
+    counts = {name: getattr(given, name) for name in ("members", "last", "last_epochs", "sharper")}
     settings = {**common, **counts, **asdict(recipe), "history": history}
     write_json(given.out / "training.json", settings)
 
@@ -152,6 +154,18 @@ def joined(members: list[LiteItm]) -> LiteItm:
     for own, each in zip(whole.members, members, strict=True):
         own.load_state_dict(each.members[0].state_dict())
     return whole
+
+
+def sharpened(network: LiteItm, factor: float) -> LiteItm:
+    """Multiply μ, by which cells choose the words that they look at.
+
+    A step of training shows them nine words at most, a caption has up to thirty: they must look
+    more closely than they have learned to.
+    """
+    for each in network.attentions:
+        with torch.no_grad():
+            each.log_cell_sharpness.add_(math.log(factor))
+    return network
 
 
 def measure(given: argparse.Namespace) -> None:

@@ -144,6 +144,10 @@ def test_it_learns_and_reports(start: Callable[..., subprocess.Popen[str]], whol
     network = load_network(whole / "lite_itm.safetensors")
     assert network.sizes.members == 2
     assert network.sizes.encoder == "toy:1"
+    with safe_open(whole / "last0.checkpoint.safetensors", "pt") as file:
+        learned = file.get_tensor("stage.averaged.members.0.log_cell_sharpness").exp()
+    sharper = network.attentions[0].log_cell_sharpness.exp()
+    assert float(sharper / learned) == pytest.approx(2, rel=2e-3)  # the file is float16
     for direction in ("t2i", "i2t"):
         for system in ("base", "lite_itm@32", "base+lite_itm@32", "base+filip+lite_itm@100"):
             assert f"{direction} {system} R@1" in figures["test"]
