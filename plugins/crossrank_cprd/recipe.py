@@ -50,7 +50,7 @@ class Recipe:
 
     objective: str = "cprd"
     seed: int = 0
-    epochs: int = 2
+    epochs: int = 8
     batch: int = 250
     rate: float = 3e-4
     decay: float = 0.05
