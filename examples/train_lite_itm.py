@@ -122,6 +122,9 @@ def train(given: argparse.Namespace) -> None:
         network = LiteItm(sizes, recipe.dropout)
         network.regions, network.words = start.regions, start.words
         settings = {"name": name, "seed": seed, **common, **asdict(sizes)}
+        if teacher is not None:
+            weights = teacher.state_dict().items()
+            settings["teacher"] = cr.fingerprint({key: each.numpy() for key, each in weights})
         path = given.out / f"{name}.checkpoint.safetensors"
         own = replace(recipe, epochs=epochs)
         network, history[name] = fit(network, own, data, settings, path, teacher)

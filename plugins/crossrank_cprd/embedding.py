@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.devices import exact_products
 from crossrank.errors import FeatureMismatchError
 from crossrank_cprd.student import Student
 from crossrank_cprd.summary import summaries
@@ -44,7 +45,8 @@ def embed(
         part = chosen[start : start + CHUNK]
         embedding = torch.from_numpy(np.asarray(items["embedding"][part], np.float32))
         summary = torch.from_numpy(summaries(items, anchors, part)).to(device)
-        found = tower(embedding.to(device), tower.standardise(summary))
+        with exact_products():
+            found = tower(embedding.to(device), tower.standardise(summary))
         made[start : start + len(part)] = found.cpu().numpy()
     return made
 

@@ -33,7 +33,7 @@ class Run:
 
 def sorted_pairs(anchors: Integers, partners: Integers) -> Integers:
     """Return the order of pairs by anchor, then by partner, whatever the order of lists."""
-    key = anchors * (int(partners.max(initial=0)) + 1) + partners
+    key = anchors.astype(np.int64, copy=False) * (int(partners.max(initial=0)) + 1) + partners
     return np.argsort(key, kind="stable")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
+from crossrank.devices import exact_products
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -95,7 +96,8 @@ def project(
     for start in range(0, len(sources), ROWS):
         part = sources[start : start + ROWS]
         read = [torch.from_numpy(np.asarray(each.flat[part], np.float32)) for each in features]
-        flat[start : start + ROWS] = head(*(each.to(device) for each in read)).cpu().numpy()
+        with exact_products():
+            flat[start : start + ROWS] = head(*(each.to(device) for each in read)).cpu().numpy()
         context.progress(f"lite_itm: {what}", min(start + ROWS, len(sources)), len(sources))
     return Projected(cr.Ragged(flat, lengths), place)
 

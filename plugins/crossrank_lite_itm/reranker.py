@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import crossrank as cr
-from crossrank.devices import device_of
+from crossrank.devices import device_of, exact_products
 from crossrank.errors import FeatureMismatchError, InputError, StoreError, missing_package
 from crossrank_lite_itm.parameters import LiteItmParameters
 
@@ -125,9 +125,10 @@ class LiteItmReranker(cr.Reranker):
         pairs = pairs_of(block, state)
         known = pairs.known
         values = np.zeros(block.mask.shape, np.float32)
-        values[pairs.rows[known], pairs.columns[known]] = score_pairs(
-            self.network_on(state.device), state, pairs.pictures[known], pairs.texts[known]
-        )
+        with exact_products():
+            values[pairs.rows[known], pairs.columns[known]] = score_pairs(
+                self.network_on(state.device), state, pairs.pictures[known], pairs.texts[known]
+            )
         if known.all():
             return cr.Scores(values)
         abstained = np.zeros(block.mask.shape, np.bool_)

@@ -34,7 +34,8 @@ def best_of_images_on(
     Raises
     ------
     BudgetError
-        If the device has not enough memory for a single image.
+        If the device has not enough memory for the products of a single image; what the regions
+        and the table take is within the run's memory budget.
     """
     vectors, owners = _concepts_on(device, concepts)
     items = Items(cr.Ragged(regions, lengths), device)
@@ -84,7 +85,7 @@ class TextsOnDevice:
         Raises
         ------
         BudgetError
-            If the device has not enough memory for a single text.
+            If the device has not enough memory for the words of a single text.
         """
         lengths = self.words.lengths[texts]
         longest_first = np.argsort(-lengths, kind="stable")
