@@ -85,10 +85,8 @@ def crossrank(work: Work) -> tuple[Run, Run]:
     return whole, kernel
 
 
-def with_torch(work: Work) -> tuple[Run, Run]:
-    def score(query: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
-        table = torch.einsum("ntd,ld->ntl", rows.float(), query)
-        return table.masked_fill(~mask[:, :, None], -torch.inf).amax(dim=1).mean(dim=1)
+def on_padded(work: Work, score: Callable[[Tensor, Tensor, Tensor], Tensor]) -> tuple[Run, Run]:
+    """Return what scores padded tokens: query ``[L, D]``, ``[N, T, D]`` and the mask ``[N, T]``."""
 
     def whole() -> Tensor:
         query, flat = work.moved()
@@ -97,6 +95,14 @@ def with_torch(work: Work) -> tuple[Run, Run]:
     query, flat = work.moved()
     rows, mask = work.padded(flat)
     return whole, lambda: score(query, rows, mask)
+
+
+def with_torch(work: Work) -> tuple[Run, Run]:
+    def score(query: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
+        table = torch.einsum("ntd,ld->ntl", rows.float(), query)
+        return table.masked_fill(~mask[:, :, None], -torch.inf).amax(dim=1).mean(dim=1)
+
+    return on_padded(work, score)
 
 
 def late_interaction_kernels(work: Work) -> tuple[Run, Run]:
@@ -106,13 +112,7 @@ def late_interaction_kernels(work: Work) -> tuple[Run, Run]:
         found: Tensor = maxsim(query.half()[None], rows[None], d_mask=mask[None])[0]
         return found / len(query)
 
-    def whole() -> Tensor:
-        query, flat = work.moved()
-        return score(query, *work.padded(flat))
-
-    query, flat = work.moved()
-    rows, mask = work.padded(flat)
-    return whole, lambda: score(query, rows, mask)
+    return on_padded(work, score)
 
 
 def flash_maxsim(work: Work) -> tuple[Run, Run]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,32 @@ def random_images(
     lengths = rng.integers(0 if empty else 1, 7, count)
     regions = cr.Ragged(rng.normal(size=(lengths.sum(), size)).astype(np.float32) + 0.5, lengths)
     return cr.Collection([f"i{n}" for n in range(count)], "image", regions=regions)
+
+
+def raw(
+    candidates: cr.Candidates,
+    queries: cr.Collection,
+    gallery: cr.Collection,
+    device: str = "cpu",
+    cache_folder: Path | None = None,
+    memory_budget: int | str = "1GB",
+    **params: Any,
+) -> np.ndarray[Any, Any]:
+    """``[queries, gallery]`` raw scores, NaN where the plugin abstained."""
+    rankings = cr.Pipeline(cr.Stage("mack", fusion=cr.Replace(), params=params)).rerank(
+        candidates,
+        queries,
+        gallery,
+        device=device,
+        cache_folder=cache_folder,
+        memory_budget=memory_budget,
+    )
+    scores = np.full((len(queries), len(gallery)), np.nan)
+    for row, id in enumerate(queries.ids):
+        for hit in rankings[id]:
+            if hit.trace[0].score is not None:
+                scores[row, hit.index] = hit.trace[0].score
+    return scores
 
 
 def naive(

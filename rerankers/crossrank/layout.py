@@ -16,7 +16,8 @@ from crossrank.errors import BudgetError
 
 MOST_QUERIES = 512
 PORTION_BYTES = 32 << 20
-"""Small enough to be still in a cache when it is scored, and to be allocated without new pages."""
+"""Large enough for what is done between two portions to count little, small enough to be allocated
+without new pages, which glibc does not do for more."""
 SHARED = 2
 """A portion may be larger if cutting it up would have to read this many times as much."""
 PLACE_BYTES = 64

@@ -114,7 +114,7 @@ def test_partners_in_a_few_pieces_equal_float64(side: Side, name: str, dtype: ty
     flat: NDArray[Any] = unit(rng.normal(size=(int(lengths.sum()), 24))).astype(dtype)
     candidates = cr.Ragged(flat, lengths)
     queries = cr.Ragged(unit(rng.normal(size=(10, 24))), [7, 3])
-    index = np.array([[3, *range(20, 55), 79], [0, *range(5, 40), 44]])
+    index = np.array([[3, *range(20, 75), 79], [0, *range(5, 60), 64]])
     mask = np.ones(index.shape, bool)
     found = late_interaction(queries, candidates, index, mask, mean_over=side, backend=name)
     for row, place in np.argwhere(mask):

@@ -19,7 +19,7 @@ from crossrank_mack.device_kernel import best_of_images_on
 from crossrank_mack.reranker import MackReranker
 from crossrank_mack.similarity import ConceptVectors, best_of_groups, similarities
 from device_toys import DEVICES, HERE, on_device
-from mack_toys import naive, random_bank, random_images, random_texts
+from mack_toys import naive, random_bank, random_images, random_texts, raw
 
 
 def lists_of(queries: cr.Collection, gallery: cr.Collection) -> cr.Candidates:
@@ -28,20 +28,11 @@ def lists_of(queries: cr.Collection, gallery: cr.Collection) -> cr.Candidates:
     )
 
 
-def raw(
-    queries: cr.Collection, gallery: cr.Collection, device: str, cache: Path | None, **params: Any
+def everything(
+    queries: cr.Collection, gallery: cr.Collection, device: str, **options: Any
 ) -> np.ndarray[Any, Any]:
-    """``[queries, gallery]`` raw scores, NaN where the plugin abstained."""
-    pipeline = cr.Pipeline(cr.Stage("mack", fusion=cr.Replace(), params=params))
-    rankings = pipeline.rerank(
-        lists_of(queries, gallery), queries, gallery, device=device, cache_folder=cache
-    )
-    scores = np.full((len(queries), len(gallery)), np.nan)
-    for row, id in enumerate(queries.ids):
-        for hit in rankings[id]:
-            if hit.trace[0].score is not None:
-                scores[row, hit.index] = hit.trace[0].score
-    return scores
+    """The raw scores of every pair."""
+    return raw(lists_of(queries, gallery), queries, gallery, device=device, **options)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -72,7 +63,7 @@ def test_every_pair_equals_the_naive_formula(
     chosen = {"mode": mode, "k_max": k_max, "center": center, "prototypes": prototypes or "max"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(devices, "CHUNK_BYTES", chunk)
-        found = raw(queries, gallery, device, None, knowledge=bank, **chosen)
+        found = everything(queries, gallery, device, knowledge=bank, **chosen)
     pooling = direction if mode == "auto" else mode
     for text in range(len(texts)):
         for image in range(len(images)):
@@ -119,11 +110,10 @@ def test_no_device_takes_what_does_not_fit(mode: str, monkeypatch: pytest.Monkey
     rng = np.random.default_rng(0)
     monkeypatch.setattr(devices, "fits", lambda work: False)
     with pytest.raises(BudgetError, match="mack: the device 'cpu:0' has not enough memory"):
-        raw(
+        everything(
             random_texts(rng, 3, empty=False),
             random_images(rng, 3, empty=False),
             HERE,
-            None,
             knowledge=bank(),
             mode=mode,
         )
@@ -132,9 +122,9 @@ def test_no_device_takes_what_does_not_fit(mode: str, monkeypatch: pytest.Monkey
 def test_the_tables_of_two_devices_are_kept_apart(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     texts, images = random_texts(rng, 4), random_images(rng, 5)
-    here = raw(texts, images, "cpu", tmp_path, knowledge=bank())
+    here = everything(texts, images, "cpu", cache_folder=tmp_path, knowledge=bank())
     for count in (2, 2):
-        found = raw(texts, images, HERE, tmp_path, knowledge=bank())
+        found = everything(texts, images, HERE, cache_folder=tmp_path, knowledge=bank())
         np.testing.assert_allclose(found, here, atol=1e-6)
         assert len(list(tmp_path.glob("mack-*.npy"))) == count
 
@@ -142,4 +132,4 @@ def test_the_tables_of_two_devices_are_kept_apart(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_is_not_ignored() -> None:
     rng = np.random.default_rng(2)
     with pytest.raises(ParameterError, match=r"mack: torch cannot use the device 'nonsense'"):
-        raw(random_texts(rng, 2), random_images(rng, 2), "nonsense", None, knowledge=bank())
+        everything(random_texts(rng, 2), random_images(rng, 2), "nonsense", knowledge=bank())

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossrank as cr
-from mack_toys import naive, random_bank, random_images, random_texts, vector_bank
+from mack_toys import naive, random_bank, random_images, random_texts, raw, vector_bank
 
 REGIONS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 5]], np.float32)
 CONCEPTS = [("dog", None), ("ball", "red")]
@@ -25,24 +25,6 @@ def one_pair(direction: str, **params: Any) -> tuple[cr.Candidates, cr.Collectio
         {queries.ids[0]: list(gallery.ids)}, query_ids=queries.ids, candidate_ids=gallery.ids
     )
     return lists, queries, gallery
-
-
-def raw(
-    candidates: cr.Candidates, queries: cr.Collection, gallery: cr.Collection, **params: Any
-) -> np.ndarray[Any, Any]:
-    """``[queries, gallery]`` raw scores, NaN where the plugin abstained."""
-    cache = params.pop("cache_folder", None)
-    budget = params.pop("memory_budget", "1GB")
-    stage = cr.Stage("mack", fusion=cr.Replace(), params=params)
-    rankings = cr.Pipeline([stage]).rerank(
-        candidates, queries, gallery, cache_folder=cache, memory_budget=budget
-    )
-    scores = np.full((len(queries), len(gallery)), np.nan)
-    for row, id in enumerate(queries.ids):
-        for hit in rankings[id]:
-            if hit.trace[0].score is not None:
-                scores[row, hit.index] = hit.trace[0].score
-    return scores
 
 
 @pytest.mark.parametrize(
