@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 import crossrank as cr
-from crossrank.trec import read_qrels
+from crossrank._files.trec import read_qrels
 
 WEIGHTS = (0.1, 0.25, 0.5, 1.0, 2.0)
 NORMALISATIONS = ("zscore", "minmax")

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
-from crossrank.device_pairs import Items
+from crossrank.plugin.torch_pairs import Items
 from crossrank_filip.device_kernel import late_interaction_on, mean_over_queries
 from filip import SHAPES, problem
 

@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.blocks import make_block
-from crossrank.registry import load_reranker
+from crossrank._engine.block import make_block
+from crossrank.plugin.registry import load_reranker
 
 TEXTS, IMAGES, DEPTH, REGIONS, SIZE, FOLD, RIDGE = 200, 500, 100, 81, 192, 2, 0.1
 SAMPLE = {"cached": TEXTS, "batched": 20, "factor": 20}

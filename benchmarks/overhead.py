@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.blocks import feature_bytes, make_block
-from crossrank.layout import Weights, layout, portions
-from crossrank.registry import load_reranker
+from crossrank._engine.block import feature_bytes, make_block
+from crossrank._engine.partition import Weights, layout, portions
+from crossrank.plugin.registry import load_reranker
 
 QUERIES, DEPTH, IMAGES, WORDS, CELLS, SIZE = 1000, 100, 1000, 12, 49, 256
 

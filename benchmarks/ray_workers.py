@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import crossrank as cr
-from crossrank.rankings import Rankings
+from crossrank._lists.rankings import Rankings
 
 IMAGES, TOKENS, SIZE, WORDS, DEPTH = 2000, 196, 512, 64, 100
 BUDGET = "4GB"

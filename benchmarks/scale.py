@@ -31,13 +31,13 @@ import numpy as np
 import torch
 
 import crossrank as cr
-from crossrank.atomic import atomic_folder
-from crossrank.blocks import feature_bytes, locality
-from crossrank.blockwork import BlockWork
-from crossrank.engines import score_here
-from crossrank.layout import Weights, layout, portions
-from crossrank.resources import Resources, parse_bytes
-from crossrank.store import write_ids, write_manifest
+from crossrank._engine.block import feature_bytes, locality
+from crossrank._engine.local import score_here
+from crossrank._engine.partition import Weights, layout, portions
+from crossrank._engine.resources import Resources, parse_bytes
+from crossrank._engine.work import BlockWork
+from crossrank._files.atomic import atomic_folder
+from crossrank._items.collection_folder import write_ids, write_manifest
 from crossrank_filip.kernel import widened
 
 QUERIES, WORDS, DEPTH, TOKENS, SIZE = 2000, 32, 100, 64, 128

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.compact import DTYPES
+from crossrank._items.compact import DTYPES
 
 DEPTH, WEIGHT, CAPTIONS = 100, 1.25, 5
 METRICS = ("R@1", "R@5", "R@10")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.fusion import NORMALISERS
+from crossrank._lists.fusion import NORMALISERS
 
 CAPTIONS = 5
 DEPTH = 100

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank import fingerprint
-from crossrank.atomic import refuse_existing
+from crossrank._files.atomic import refuse_existing
 from crossrank.errors import InputError, StoreError
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.store import MANIFEST, open_bank, read_manifest, save_bank

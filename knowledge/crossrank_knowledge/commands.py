@@ -10,14 +10,14 @@ from typing import Any
 import click
 
 import crossrank as cr
-from crossrank.atomic import atomic_file, refuse_existing
-from crossrank.cli.files import check_output
-from crossrank.cli.options import PATH, as_json, common_options, crossrank_command, force, progress
-from crossrank.cli.printing import table, write_json
-from crossrank.cli.values import read_parameters
-from crossrank.encoding import as_encoder
+from crossrank._encode import as_encoder
+from crossrank._files.atomic import atomic_file, refuse_existing
+from crossrank._progress import as_progress
+from crossrank.cli._files import check_output
+from crossrank.cli._options import PATH, as_json, common_options, crossrank_command, force, progress
+from crossrank.cli._printing import table, write_json
+from crossrank.cli._values import read_parameters
 from crossrank.errors import InputError
-from crossrank.progress import as_progress
 from crossrank_knowledge.annotations import Annotations, Coco, FolderPerClass, VisualGenome
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.build import build as build_bank

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank import Collection, fingerprint
-from crossrank.atomic import refuse_existing
+from crossrank._files.atomic import refuse_existing
 from crossrank.errors import StoreError
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.batches import Batches, RefineOptions

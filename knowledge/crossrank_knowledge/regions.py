@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import crossrank as cr
-from crossrank.encoding import as_encoder, maker_name
+from crossrank._encode import as_encoder, maker_name
 from crossrank.errors import InputError, MissingFeatureError
 from crossrank_knowledge.annotations import AnnotatedImage, Annotations, Box
 

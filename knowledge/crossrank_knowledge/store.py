@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from crossrank.atomic import atomic_folder
+from crossrank._files.atomic import atomic_folder
+from crossrank._files.json_lines import json_line, read_json_lines
 from crossrank.errors import InputError, StoreError
-from crossrank.jsonlines import json_line, read_json_lines
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.tensors import map_tensors, write_tensors
 

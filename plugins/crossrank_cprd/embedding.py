@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.devices import exact_products
 from crossrank.errors import FeatureMismatchError
+from crossrank.plugin.torch_device import exact_products
 from crossrank_cprd.student import Student
 from crossrank_cprd.summary import summaries
 

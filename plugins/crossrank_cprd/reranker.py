@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.contract import Needs
-from crossrank.devices import device_of
 from crossrank.errors import FeatureMismatchError
+from crossrank.plugin.contract import Needs
+from crossrank.plugin.torch_device import device_of
 from crossrank_cprd.parameters import CprdParameters
 from crossrank_cprd.saving import Card, load_card, load_student
 

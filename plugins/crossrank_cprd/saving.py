@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossrank.atomic import atomic_file
+from crossrank._files.atomic import atomic_file
 from crossrank.errors import MissingPackageError, StoreError, missing_package
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import crossrank as cr
-from crossrank.encoding import as_encoder
+from crossrank._encode import as_encoder
 from crossrank.errors import MissingFeatureError, ParameterError
 from crossrank_detect.detections import Detector
 from crossrank_knowledge.regions import pool_under_box

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
-from crossrank.device_pairs import Padded, score_pairs
+from crossrank.plugin.torch_pairs import Padded, score_pairs
 from crossrank_filip.interaction import MeanOver, check_tokens
 from crossrank_filip.kernel import Floats, Integers
 
@@ -30,7 +30,7 @@ def late_interaction_on(
     Parameters
     ----------
     device
-        What `crossrank.devices.device_of` returned.
+        What `crossrank.plugin.torch_device.device_of` returned.
     queries, candidates, index, mask, mean_over
         As there.
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 import crossrank as cr
-from crossrank.devices import device_of
 from crossrank.errors import FeatureMismatchError, InputError, ParameterError
+from crossrank.plugin.torch_device import device_of
 from crossrank_filip.explaining import Parts, links
 from crossrank_filip.interaction import MeanOver, late_interaction
 from crossrank_filip.kernel import Floats

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
-from crossrank.device_pairs import Padded, score_pairs
-from crossrank.devices import in_chunks
+from crossrank.plugin.torch_device import in_chunks
+from crossrank.plugin.torch_pairs import Padded, score_pairs
 from crossrank_hosa.bases import EPSILON
 from crossrank_hosa.folding import Floats, real_slices
 from crossrank_hosa.scoring import Integers, LocalScores
@@ -30,7 +30,7 @@ def factorise_on(
     Parameters
     ----------
     device
-        What `crossrank.devices.device_of` returned for float64.
+        What `crossrank.plugin.torch_device.device_of` returned for float64.
     vectors
         ``[R, D]`` each, in Fourier coordinates, float64.
     fold, ridge

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.devices import device_of
 from crossrank.errors import FeatureMismatchError
+from crossrank.plugin.torch_device import device_of
 from crossrank_hosa.explaining import Parts, links
 from crossrank_hosa.folding import check_fold, to_fourier
 from crossrank_hosa.gallery import HosaState, prepared

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
-from crossrank.devices import exact_products
+from crossrank.plugin.torch_device import exact_products
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]

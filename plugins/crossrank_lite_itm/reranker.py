@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import crossrank as cr
-from crossrank.devices import device_of, exact_products
 from crossrank.errors import FeatureMismatchError, InputError, StoreError, missing_package
+from crossrank.plugin.torch_device import device_of, exact_products
 from crossrank_lite_itm.parameters import LiteItmParameters
 
 if TYPE_CHECKING:

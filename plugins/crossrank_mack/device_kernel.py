@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 import crossrank as cr
-from crossrank.device_pairs import Items, moved
-from crossrank.devices import exact_products, in_chunks
+from crossrank.plugin.torch_device import exact_products, in_chunks
+from crossrank.plugin.torch_pairs import Items, moved
 from crossrank_mack.similarity import ConceptVectors, Floats, Integers
 
 
@@ -23,7 +23,7 @@ def best_of_images_on(
     Parameters
     ----------
     device
-        What `crossrank.devices.device_of` returned.
+        What `crossrank.plugin.torch_device.device_of` returned.
     regions
         ``[ΣL, D]`` unit rows, those of an image together.
     lengths
@@ -62,7 +62,7 @@ class TextsOnDevice:
     Parameters
     ----------
     device
-        What `crossrank.devices.device_of` returned.
+        What `crossrank.plugin.torch_device.device_of` returned.
     concepts
         What `of_text` counts in.
     of_text

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.devices import device_of
+from crossrank.plugin.torch_device import device_of
 from crossrank_knowledge import KnowledgeBank
 from crossrank_knowledge.checks import same_space
 from crossrank_knowledge.vectors import region_vectors

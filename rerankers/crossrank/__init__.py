@@ -1,10 +1,23 @@
 """A second look at image–text retrieval: rerank candidate lists through registered plugins."""
 
-from crossrank.ablation import AblationResult, Split, ablate
-from crossrank.candidates import Candidates
-from crossrank.captions import Captions, read_captions
-from crossrank.collection import Collection
-from crossrank.contract import (
+from crossrank._encode import encode
+from crossrank._items.captions import Captions, read_captions
+from crossrank._items.collection import Collection
+from crossrank._items.fingerprint import fingerprint
+from crossrank._items.images import open_image
+from crossrank._items.item import Item
+from crossrank._items.ragged import Ragged
+from crossrank._lists.candidates import Candidates
+from crossrank._lists.evidence import Evidence, Link
+from crossrank._lists.fusion import RRF, Fusion, Replace, WeightedSum
+from crossrank._lists.hits import Hit, Trace
+from crossrank._lists.rankings import Ranking, Rankings
+from crossrank._pipeline import Pipeline
+from crossrank._rerank import rerank, rerank_many
+from crossrank._search.search import search
+from crossrank._stage import Stage
+from crossrank.evaluation import BothDirections, Evaluation, evaluate, evaluate_matrix
+from crossrank.plugin.contract import (
     Block,
     Context,
     Encoder,
@@ -14,22 +27,9 @@ from crossrank.contract import (
     RerankerInfo,
     Scores,
 )
-from crossrank.dropin import rerank, rerank_many
-from crossrank.encoding import encode
-from crossrank.evaluation import BothDirections, Evaluation, evaluate, evaluate_matrix
-from crossrank.evidence import Evidence, Link
-from crossrank.fingerprint import fingerprint
-from crossrank.fusion import RRF, Fusion, Replace, WeightedSum
-from crossrank.hits import Hit, Trace
-from crossrank.hookspecs import hookimpl
-from crossrank.images import open_image
-from crossrank.item import Item
-from crossrank.pipeline import Pipeline
-from crossrank.ragged import Ragged
-from crossrank.rankings import Ranking, Rankings
-from crossrank.registry import register
-from crossrank.search import search
-from crossrank.stage import Stage
+from crossrank.plugin.hookspecs import hookimpl
+from crossrank.plugin.registry import register
+from crossrank_ablation import AblationResult, Split, ablate
 
 __version__ = "0.1.0"
 

@@ -9,7 +9,7 @@ import pytest
 
 import crossrank as cr
 from crossrank.errors import CrossrankError
-from toys import DotReranker, collection
+from toys.basic import DotReranker, collection
 
 QUERIES, GALLERY = collection(2, "text"), collection(3, "image")
 LISTS = cr.Candidates.from_lists([[id] for id in GALLERY.ids[:2]], query_ids=QUERIES.ids)

@@ -24,7 +24,7 @@ from crossrank.errors import (
     ScoreError,
     UnknownIdError,
 )
-from toys import DotReranker, collection
+from toys.basic import DotReranker, collection
 
 GALLERY = collection(12, "image", seed=1)
 QUERIES = collection(5, "text", seed=2)

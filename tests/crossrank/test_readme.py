@@ -73,7 +73,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_every_plugin_of_ours_is_listed() -> None:
-    from crossrank import registry
+    from crossrank.plugin import registry
 
     for kind in ("reranker", "encoder"):
         ours = [n for n in registry.names(kind) if "crossrank " in registry.origin(kind, n)]

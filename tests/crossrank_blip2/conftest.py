@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import crossrank as cr
-import tiny_blip2
-from blip2_toys import CountingBackend
 from crossrank.testing import make_collection
+from toys import tiny_blip2
+from toys.blip2 import CountingBackend
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-import tiny_blip2
-from blip2_toys import LavisShaped, noise
 from crossrank.errors import InputError
 from crossrank_blip2 import Backend, LavisBackend, Tokens, TransformersBackend, backend_of
-from tiny_tokenizers import transformers
+from toys import tiny_blip2
+from toys.blip2 import LavisShaped, noise
+from toys.tiny_tokenizers import transformers
 
 TEXTS = ("A dog.", "two red cats on the grass", "a man with an old hat in a boat", "wet")
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-import tiny_blip2
-from blip2_toys import lavis_state, noise, without_key_bias
 from crossrank.errors import InputError
 from crossrank_blip2 import backend_of, convert_lavis_state_dict
 from crossrank_blip2.pictures import MEAN, STD, to_pixels
 from crossrank_blip2.texts import MOST_TOKENS, prepare_text, tokenise
-from tiny_tokenizers import transformers
+from toys import tiny_blip2
+from toys.blip2 import lavis_state, noise, without_key_bias
+from toys.tiny_tokenizers import transformers
 
 
 @pytest.mark.parametrize(

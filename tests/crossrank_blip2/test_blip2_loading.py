@@ -16,8 +16,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import crossrank as cr
-import tiny_blip2
-from blip2_toys import run
 from crossrank.errors import (
     InputError,
     MissingPackageError,
@@ -26,7 +24,9 @@ from crossrank.errors import (
     StoreError,
 )
 from crossrank_blip2 import Blip2Reranker, backend_of
-from tiny_tokenizers import transformers
+from toys import tiny_blip2
+from toys.blip2 import run
+from toys.tiny_tokenizers import transformers
 
 
 @pytest.fixture

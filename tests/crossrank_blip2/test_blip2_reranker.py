@@ -15,11 +15,11 @@ import pytest
 import torch
 
 import crossrank as cr
-import tiny_blip2
-from blip2_toys import CountingBackend, TinyBlip2Reranker, oracle, run
 from crossrank.errors import InputError, ParameterError, PluginError
 from crossrank.testing import check_reranker
 from crossrank_blip2 import Blip2Reranker
+from toys import tiny_blip2
+from toys.blip2 import CountingBackend, TinyBlip2Reranker, oracle, run
 
 
 @pytest.mark.parametrize("check", check_reranker(TinyBlip2Reranker))

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import crossrank as cr
-import tiny_blip2
-from blip2_toys import CountingBackend, LavisShaped, run
 from crossrank_blip2 import Blip2Reranker, backend_of
 from crossrank_blip2.grouping import grouped
 from crossrank_qperturb import QPerturbReranker
+from toys import tiny_blip2
+from toys.blip2 import CountingBackend, LavisShaped, run
 
 
 class Unshared(CountingBackend):

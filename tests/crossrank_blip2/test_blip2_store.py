@@ -13,11 +13,11 @@ import torch
 from safetensors import safe_open
 
 import crossrank as cr
-from blip2_toys import CountingBackend, run
 from crossrank.errors import ParameterError, StoreError
 from crossrank_blip2 import Blip2Reranker
 from crossrank_blip2.features import FeatureStore
 from crossrank_blip2.sizes import parse_bytes
+from toys.blip2 import CountingBackend, run
 
 FILE = 4 * 100
 

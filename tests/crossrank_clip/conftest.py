@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 import crossrank as cr
-import tiny_clip
 from crossrank_clip.encoder import ClipEncoder
+from toys import tiny_clip
 
 TEXTS = [
     "a dog runs on the grass",

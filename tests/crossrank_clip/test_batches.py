@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import crossrank as cr
-from clip_oracle import FAMILIES, encode
 from crossrank_clip import checkpoint as loading
 from crossrank_clip.encoder import ClipEncoder
+from toys.clip_oracle import FAMILIES, encode
 
 Folder = Callable[[str], Path]
 Loaded = Callable[[str], ClipEncoder]

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import crossrank as cr
-import tiny_clip
-from clip_oracle import FAMILIES
 from crossrank_clip.boxes import WHOLE, grid_boxes, place, seen_window
 from crossrank_clip.encoder import ClipEncoder
 from crossrank_clip.pictures import shorten
-from tiny_tokenizers import transformers
+from toys import tiny_clip
+from toys.clip_oracle import FAMILIES
+from toys.tiny_tokenizers import transformers
 
 Folder = Callable[[str], Path]
 Loaded = Callable[[str], ClipEncoder]

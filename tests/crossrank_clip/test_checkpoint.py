@@ -22,7 +22,7 @@ from crossrank.errors import (
 from crossrank_clip.checkpoint import load_checkpoint
 from crossrank_clip.encoder import ClipEncoder
 from crossrank_clip.parameters import ClipParameters
-from tiny_tokenizers import transformers
+from toys.tiny_tokenizers import transformers
 
 Folder = Callable[[str], Path]
 

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import crossrank as cr
-from crossrank import registry
+from crossrank._search.search import search
 from crossrank.cli import main
-from crossrank.search import search
+from crossrank.plugin import registry
 from crossrank.testing import check_encoder
 from crossrank_clip.encoder import ClipEncoder
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 import crossrank as cr
-import tiny_clip
-from clip_oracle import (
+from crossrank_clip.encoder import ClipEncoder
+from toys import tiny_clip
+from toys.clip_oracle import (
     FAMILIES,
     LINEAR,
     SIGLIP,
@@ -26,8 +27,7 @@ from clip_oracle import (
     token_ids,
     unit,
 )
-from crossrank_clip.encoder import ClipEncoder
-from tiny_tokenizers import LONGEST_TEXT, save_sentencepiece_tokenizer, transformers
+from toys.tiny_tokenizers import LONGEST_TEXT, save_sentencepiece_tokenizer, transformers
 
 Folder = Callable[[str], Path]
 Loaded = Callable[[str], ClipEncoder]

@@ -20,7 +20,7 @@ SCRIPT = f"""
 import json, sys
 import crossrank as cr
 import crossrank_clip
-from crossrank.registry import load_encoder
+from crossrank.plugin.registry import load_encoder
 
 Encoder = load_encoder("clip")
 heavy = ("torch", "transformers", "huggingface_hub", "tokenizers")

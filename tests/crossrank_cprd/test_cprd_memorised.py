@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-import cprd_toys as toys
 import crossrank as cr
+import toys.cprd as toys
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossrank as cr
-from cprd_toys import CAPTIONS, PICTURES, Hidden, split
 from crossrank_cprd.mining import Queue, TaughtLists, hardest, in_batch
 from crossrank_cprd.teacher import teacher_scores
+from toys.cprd import CAPTIONS, PICTURES, Hidden, split
 
 
 @given(st.integers(0, 2**31), st.integers(1, 9), st.integers(1, 12))

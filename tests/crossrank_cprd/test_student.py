@@ -15,7 +15,6 @@ import pytest
 import torch
 
 import crossrank as cr
-from cprd_toys import ANCHORS, split, student
 from crossrank.errors import (
     FeatureMismatchError,
     InputError,
@@ -29,7 +28,8 @@ from crossrank_cprd.reranker import CprdReranker
 from crossrank_cprd.saving import load_card, load_student, save_student
 from crossrank_cprd.student import Student, StudentSizes
 from crossrank_cprd.summary import find_anchors, summaries
-from device_toys import DEVICES
+from toys.cprd import ANCHORS, split, student
+from toys.device import DEVICES
 
 
 def taught(seed: int = 0) -> Student:

@@ -12,9 +12,9 @@ import pytest
 
 import crossrank as cr
 import crossrank_cprd.teacher as module
-from cprd_toys import Broken, Hidden, split
 from crossrank.errors import CrossrankError, StoreError
 from crossrank_cprd.teacher import Teacher, teacher_fingerprint, teacher_scores
+from toys.cprd import Broken, Hidden, split
 
 
 @pytest.fixture(autouse=True)

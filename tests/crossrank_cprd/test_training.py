@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cprd_toys import lesson, student
 from crossrank.errors import InputError, ParameterError, StoreError
 from crossrank_cprd import checkpoint
 from crossrank_cprd.mining import TaughtLists
@@ -18,6 +17,7 @@ from crossrank_cprd.objective import above, distillation
 from crossrank_cprd.recipe import OBJECTIVES, Recipe
 from crossrank_cprd.student import Student
 from crossrank_cprd.trainer import Lesson, batches, train
+from toys.cprd import lesson, student
 
 RECIPE = Recipe(epochs=4, batch=6, rate=3e-3, hardest=5, weight=0.3)
 

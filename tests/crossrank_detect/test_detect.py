@@ -191,7 +191,7 @@ def test_a_detector_of_transformers(tmp_path: Path) -> None:
 
 
 def test_it_is_installed_by_name() -> None:
-    from crossrank.registry import load_encoder
+    from crossrank.plugin.registry import load_encoder
 
     assert load_encoder("detect") is DetectEncoder
 

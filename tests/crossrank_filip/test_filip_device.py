@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossrank as cr
-from crossrank import devices
-from crossrank.device_pairs import scores_on_device
 from crossrank.errors import FeatureMismatchError, InputError, ParameterError
+from crossrank.plugin import torch_device as devices
+from crossrank.plugin.torch_pairs import scores_on_device
 from crossrank.testing import check_reranker, make_collection
 from crossrank_filip.device_kernel import (
     late_interaction_on,
@@ -23,7 +23,7 @@ from crossrank_filip.device_kernel import (
 )
 from crossrank_filip.interaction import MeanOver
 from crossrank_filip.reranker import FilipReranker
-from device_toys import DEVICES, HERE, on_device
+from toys.device import DEVICES, HERE, on_device
 
 SIDES: tuple[MeanOver, ...] = ("queries", "candidates")
 Problem = tuple[cr.Ragged, cr.Ragged, Any, Any]

@@ -111,7 +111,7 @@ def test_the_scores_do_not_depend_on_how_many_portions_are_scored_at_once(
     candidates = cr.Candidates.from_similarity(
         rng.normal(size=(300, 40)), "t2i", 30, image_ids=gallery.ids, text_ids=queries.ids
     )
-    monkeypatch.setattr("crossrank.layout.PORTION_BYTES", 30_000)
+    monkeypatch.setattr("crossrank._engine.partition.PORTION_BYTES", 30_000)
     pipe = cr.Pipeline(cr.Stage("filip"))
     one = pipe.rerank(candidates, queries, gallery, threads=1)
     for threads, workers in ((2, 1), (4, 1), (1, 3), (2, 2)):

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossrank as cr
-from crossrank import devices
-from crossrank.device_pairs import scores_on_device
 from crossrank.errors import InputError, ParameterError
+from crossrank.plugin import torch_device as devices
+from crossrank.plugin.torch_pairs import scores_on_device
 from crossrank.testing import check_reranker, make_collection
 from crossrank_hosa.bases import factorise
 from crossrank_hosa.device_kernel import factorise_on, local_scores, score_pairs_on
 from crossrank_hosa.folding import to_fourier
 from crossrank_hosa.reranker import HosaReranker
-from device_toys import DEVICES, HERE, on_device
-from hosa_oracle import cosines, unit
+from toys.device import DEVICES, HERE, on_device
+from toys.hosa_oracle import cosines, unit
 
 SIZES = {"tokens": 48, "embedding": 48}
 

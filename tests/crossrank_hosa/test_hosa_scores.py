@@ -16,7 +16,7 @@ from crossrank.testing import make_collection
 from crossrank_hosa.bases import factorise, reconstruction
 from crossrank_hosa.folding import to_fourier
 from crossrank_hosa.scoring import score_pairs
-from hosa_oracle import cosines, score, unit
+from toys.hosa_oracle import cosines, score, unit
 
 SIZES = {"tokens": 48, "embedding": 48}
 IMAGES = make_collection("image", 6, dimensions=SIZES)

@@ -17,7 +17,7 @@ from crossrank.errors import FeatureMismatchError, InputError, StoreError
 from crossrank.testing import make_collection
 from crossrank_hosa.heads import HeadSizes, HosaHeads, load_heads, save_heads
 from crossrank_hosa.loss import HosaLoss, alignments, hardest_hinge, reconstructions
-from hosa_oracle import cosines
+from toys.hosa_oracle import cosines
 
 SIZES = {"tokens": 48, "embedding": 48}
 IMAGES = make_collection("image", 12, dimensions=SIZES)

@@ -12,7 +12,7 @@ from torch import Tensor
 import crossrank_hosa
 from crossrank.errors import InputError, ParameterError
 from crossrank_hosa import tidentity, tlstsq, tproduct, ttranspose
-from hosa_oracle import bcirc, coefficients, fold_back, unfold
+from toys.hosa_oracle import bcirc, coefficients, fold_back, unfold
 
 SIZES = st.integers(1, 4)
 TUBES = st.integers(1, 6)

@@ -15,7 +15,7 @@ from crossrank_knowledge import Coco, FolderPerClass, RegionSource, VisualGenome
 from crossrank_knowledge.jsonarray import BrokenArrayError, stream_array
 from crossrank_knowledge.regions import pool_under_box
 from crossrank_knowledge.sharpen import sharpened
-from knowledge_toys import ColourGrid, half_red
+from toys.knowledge import ColourGrid, half_red
 
 
 def vg_object(name: str, x: int, y: int, w: int, h: int) -> dict[str, Any]:

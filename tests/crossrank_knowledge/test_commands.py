@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 import crossrank as cr
-from crossrank import registry
 from crossrank.cli import main
 from crossrank.errors import FeatureMismatchError
+from crossrank.plugin import registry
 from crossrank_knowledge import CaptionWords, KnowledgeBank, RegionSource, build
 from crossrank_knowledge.show import nearest_pictures
-from knowledge_toys import ColourGrid, half_red
-from mack_toys import random_bank
+from toys.knowledge import ColourGrid, half_red
+from toys.mack import random_bank
 
 
 @pytest.fixture(autouse=True)

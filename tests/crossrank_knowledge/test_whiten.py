@@ -12,7 +12,7 @@ import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, ParameterError
 from crossrank_knowledge import KnowledgeBank, refine, sharpened, whitened
 from crossrank_knowledge.vectors import region_vectors
-from mack_toys import naive
+from toys.mack import naive
 
 
 def world(seed: int = 0, size: int = 6, pictures: int = 200) -> tuple[KnowledgeBank, cr.Collection]:

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import crossrank as cr
-from crossrank import registry
 from crossrank.errors import MissingPackageError, StoreError
+from crossrank.plugin import registry
 from crossrank.testing import check_encoder
 from crossrank_lite.encoder import LiteEncoder
 from crossrank_lite.picture_tower import CELLS, CHANNELS, cell_boxes

@@ -19,7 +19,7 @@ from crossrank_lite_itm.attention import (
     squared_lengths,
 )
 from crossrank_lite_itm.network import LiteItm, load_network, save_network
-from lite_itm_toys import SIZES, naive_score, random_network
+from toys.lite_itm import SIZES, naive_score, random_network
 
 
 @settings(max_examples=25, deadline=None)

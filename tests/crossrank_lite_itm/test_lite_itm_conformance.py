@@ -10,7 +10,7 @@ import pytest
 
 from crossrank.testing import Check, check_reranker
 from crossrank_lite_itm.reranker import LiteItmReranker
-from lite_itm_toys import collection, saved
+from toys.lite_itm import collection, saved
 
 WEIGHTS = saved(Path(tempfile.mkdtemp()) / "toy.safetensors")
 

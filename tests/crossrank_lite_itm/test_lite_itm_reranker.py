@@ -21,8 +21,8 @@ from crossrank.errors import (
 )
 from crossrank_lite_itm.network import LiteItm, Sizes, load_network
 from crossrank_lite_itm.reranker import LiteItmReranker
-from device_toys import DEVICES
-from lite_itm_toys import SIZES, collection, naive_score, saved
+from toys.device import DEVICES
+from toys.lite_itm import SIZES, collection, naive_score, saved
 
 PICTURES, TEXTS = collection("image", 9), collection("text", 7)
 

@@ -21,8 +21,8 @@ from crossrank.errors import (
 from crossrank.testing import check_reranker
 from crossrank_knowledge import KnowledgeBank, Phrase, with_concepts
 from crossrank_mack.reranker import MackReranker
-from knowledge_toys import ColourGrid
-from mack_toys import random_bank, random_images, random_texts, vector_bank
+from toys.knowledge import ColourGrid
+from toys.mack import random_bank, random_images, random_texts, vector_bank
 
 
 class Commas:

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossrank as cr
-from crossrank import devices
 from crossrank.errors import BudgetError, ParameterError
+from crossrank.plugin import torch_device as devices
 from crossrank.testing import check_reranker
 from crossrank_knowledge import KnowledgeBank
 from crossrank_mack.device_kernel import best_of_images_on
 from crossrank_mack.reranker import MackReranker
 from crossrank_mack.similarity import ConceptVectors, best_of_groups, similarities
-from device_toys import DEVICES, HERE, on_device
-from mack_toys import naive, random_bank, random_images, random_texts, raw
+from toys.device import DEVICES, HERE, on_device
+from toys.mack import naive, random_bank, random_images, random_texts, raw
 
 
 def lists_of(queries: cr.Collection, gallery: cr.Collection) -> cr.Candidates:

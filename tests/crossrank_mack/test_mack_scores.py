@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossrank as cr
-from mack_toys import naive, random_bank, random_images, random_texts, raw, vector_bank
+from toys.mack import naive, random_bank, random_images, random_texts, raw, vector_bank
 
 REGIONS = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 5]], np.float32)
 CONCEPTS = [("dog", None), ("ball", "red")]

@@ -13,14 +13,14 @@ from PIL import Image
 import crossrank_qperturb as qperturb
 from crossrank.errors import InputError
 from crossrank_qperturb.interventions import intervening
-from qperturb_toys import (
+from toys.qperturb import (
     HEADS,
     pooler,
     run_transformers,
     transformers_model,
     vision_output,
 )
-from tiny_blip2 import QUERIES
+from toys.tiny_blip2 import QUERIES
 
 BOXES = [[[0.1, 0.2, 0.6, 0.9]], [], [[0.0, 0.0, 0.5, 1.0], [0.2, 0.2, 0.4, 0.4]]]
 

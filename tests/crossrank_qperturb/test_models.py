@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import crossrank_qperturb as qperturb
 from crossrank.errors import InputError
 from crossrank_qperturb.models import patch_grid
-from qperturb_toys import (
+from toys.qperturb import (
     HEAD_SIZE,
     HEADS,
     HIDDEN,

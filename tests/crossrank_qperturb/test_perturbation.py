@@ -15,7 +15,7 @@ from torch import Tensor
 import crossrank_qperturb as qperturb
 from crossrank.errors import InputError, ParameterError
 from crossrank_qperturb.coverage import Grid, patch_coverage
-from qperturb_toys import (
+from toys.qperturb import (
     HEAD_SIZE,
     HEADS,
     HIDDEN,
@@ -26,7 +26,7 @@ from qperturb_toys import (
     transformers_model,
     vision_output,
 )
-from tiny_blip2 import WIDTH
+from toys.tiny_blip2 import WIDTH
 
 BOXES = [[[0.1, 0.2, 0.6, 0.9], [0.5, 0.0, 1.0, 0.3]], [], [[0.0, 0.0, 1.0, 1.0]]]
 WEIGHTS: dict[str, Callable[[float], float]] = {

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import crossrank_qperturb as qperturb
 from crossrank.errors import InputError
-from qperturb_toys import (
+from toys.qperturb import (
     lavis_model,
     pooler,
     run_lavis,

@@ -23,7 +23,7 @@ from crossrank.testing import check_reranker, make_collection
 from crossrank_qperturb import QPerturbReranker, perturbing
 from crossrank_qperturb import reranker as module
 from crossrank_qperturb.remembering import Remembered
-from tiny_blip2 import make_model, make_tokenizer
+from toys.tiny_blip2 import make_model, make_tokenizer
 
 
 @cache

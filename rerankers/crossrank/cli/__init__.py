@@ -6,20 +6,41 @@ Asking for help imports none of them, nor any plugin.
 import click
 
 import crossrank
-from crossrank.cli.group import LazyGroup
-from crossrank.cli.options import common_options
+from crossrank.cli._group import LazyGroup
+from crossrank.cli._options import common_options
 
 COMMANDS = {
-    "demo": ("crossrank.cli.demo", "Run everything once on photographs that are installed here."),
-    "plugins": ("crossrank.cli.plugins", "List rerankers, encoders and commands."),
-    "encode": ("crossrank.cli.encode", "Turn pictures or texts into a collection."),
-    "search": ("crossrank.cli.search", "Find the candidates of every query: the base run."),
-    "rerank": ("crossrank.cli.rerank", "Rerank a run through one or more stages."),
-    "evaluate": ("crossrank.cli.evaluate", "Compare runs with relevance judgements, side by side."),
-    "ablate": ("crossrank.cli.ablate", "Run pipelines side by side, tested and shown."),
-    "compare": ("crossrank.cli.compare", "Hold two results of ablate against each other."),
-    "cache": ("crossrank.cli.cache", "Show or clear the raw scores that ablate keeps."),
-    "explain": ("crossrank.cli.explain", "Show what speaks for a candidate, word by word."),
+    "demo": (
+        "crossrank_demo.command",
+        "Run everything once on photographs that are installed here.",
+    ),
+    "plugins": ("crossrank.cli._commands.plugins", "List rerankers, encoders and commands."),
+    "encode": ("crossrank.cli._commands.encode", "Turn pictures or texts into a collection."),
+    "search": (
+        "crossrank.cli._commands.search",
+        "Find the candidates of every query: the base run.",
+    ),
+    "rerank": ("crossrank.cli._commands.rerank", "Rerank a run through one or more stages."),
+    "evaluate": (
+        "crossrank.cli._commands.evaluate",
+        "Compare runs with relevance judgements, side by side.",
+    ),
+    "ablate": (
+        "crossrank_ablation.commands.ablate",
+        "Run pipelines side by side, tested and shown.",
+    ),
+    "compare": (
+        "crossrank_ablation.commands.compare",
+        "Hold two results of ablate against each other.",
+    ),
+    "cache": (
+        "crossrank_ablation.commands.cache",
+        "Show or clear the raw scores that ablate keeps.",
+    ),
+    "explain": (
+        "crossrank.cli._commands.explain",
+        "Show what speaks for a candidate, word by word.",
+    ),
 }
 """Name, module and summary of each built-in command."""
 

@@ -1,13 +1,13 @@
 """Before and after, side by side: measures, matrices, significance."""
 
-from crossrank.evaluation.both import BothDirections
-from crossrank.evaluation.captionmap import CaptionMap
-from crossrank.evaluation.matrix import evaluate_matrix
-from crossrank.evaluation.protocol import evaluate
-from crossrank.evaluation.qrels import QrelsLike, as_qrels
-from crossrank.evaluation.result import Evaluation, Gain
-from crossrank.evaluation.runs import RunLike
-from crossrank.evaluation.significance import Significance, bootstrap_interval, randomisation_test
+from crossrank.evaluation._both import BothDirections
+from crossrank.evaluation._captionmap import CaptionMap
+from crossrank.evaluation._matrix import evaluate_matrix
+from crossrank.evaluation._protocol import evaluate
+from crossrank.evaluation._qrels import QrelsLike, as_qrels
+from crossrank.evaluation._result import Evaluation, Gain
+from crossrank.evaluation._runs import RunLike
+from crossrank.evaluation._significance import Significance, bootstrap_interval, randomisation_test
 
 __all__ = [
     "BothDirections",

@@ -14,9 +14,9 @@ pytest is not needed: a check is a callable without arguments that raises Assert
 message that says what is broken and how to mend it.
 """
 
-from crossrank.testing.check import Check
-from crossrank.testing.data import make_collection, make_items
-from crossrank.testing.encoder import check_encoder
-from crossrank.testing.reranker import check_reranker
+from crossrank.testing._check import Check
+from crossrank.testing._data import make_collection, make_items
+from crossrank.testing._encoder import check_encoder
+from crossrank.testing._reranker import check_reranker
 
 __all__ = ["Check", "check_encoder", "check_reranker", "make_collection", "make_items"]

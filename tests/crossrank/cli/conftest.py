@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from crossrank import Collection, registry
+from crossrank import Collection
+from crossrank._files.trec import write_run
 from crossrank.cli import main
-from crossrank.trec import write_run
+from crossrank.plugin import registry
 
 TOYS = Path(__file__).parent / "toy_distribution"
 

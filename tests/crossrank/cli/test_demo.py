@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import crossrank.demo
+import crossrank_demo
 from crossrank.errors import MissingPackageError
 from crossrank.evaluation import Evaluation, evaluate
 
@@ -30,7 +30,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         output.write_text("<html>")
         return Result(output, evaluate({"q": {"a": 1.0}}, {"q": "a"}, ["R@1"]))
 
-    monkeypatch.setattr(crossrank.demo, "run_demo", run_demo)
+    monkeypatch.setattr(crossrank_demo, "run_demo", run_demo)
     return made
 
 
@@ -52,7 +52,7 @@ def test_nothing_is_left_when_it_fails(cli: Cli, monkeypatch: pytest.MonkeyPatch
     def run_demo(output: Path, **options: Any) -> None:
         raise MissingPackageError("the demo needs Jinja2")
 
-    monkeypatch.setattr(crossrank.demo, "run_demo", run_demo)
+    monkeypatch.setattr(crossrank_demo, "run_demo", run_demo)
     assert "needs Jinja2" in cli("demo", "-o", "new", code=2).stderr
     assert not Path("new").exists()
     Path("file").write_text("x")
@@ -62,8 +62,8 @@ def test_nothing_is_left_when_it_fails(cli: Cli, monkeypatch: pytest.MonkeyPatch
 def test_the_demo_takes_what_the_command_gives() -> None:
     import inspect
 
-    inspect.signature(crossrank.demo.run_demo).bind(
+    inspect.signature(crossrank_demo.run_demo).bind(
         Path("page"), encoder="lite", reranker="filip", progress=False
     )
-    fields = set(crossrank.demo.DemoResult.__dataclass_fields__)
+    fields = set(crossrank_demo.DemoResult.__dataclass_fields__)
     assert {"page", "metrics", "table"} <= fields

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import crossrank as cr
-from crossrank.cli.evaluate import measure_names
+from crossrank._files.trec import read_run, write_qrels, write_run
+from crossrank.cli._commands.evaluate import measure_names
 from crossrank.evaluation import BothDirections, evaluate
-from crossrank.trec import read_run, write_qrels, write_run
 
 from .conftest import Cli
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 import crossrank
 from crossrank.cli import COMMANDS, main
-from crossrank.cli.outcome import outcome
+from crossrank.cli._outcome import outcome
 from crossrank.errors import InputError, StoreError
-from crossrank.hookspecs import hookimpl
+from crossrank.plugin.hookspecs import hookimpl
 
 from .conftest import TOYS, Child, Cli
 
@@ -160,7 +160,7 @@ def test_the_log_shows_on_request_and_logging_is_left_alone(cli: Cli, photos: Pa
     before = logging.getLogger().level, list(logging.getLogger().handlers)
     assert cli("encode", photos, "--encoder", "toy", "-o", "a").stderr == ""
     shown = cli("-v", "encode", photos, "--encoder", "toy", "-o", "b").stderr
-    assert shown.startswith("INFO crossrank.inputs:")
+    assert shown.startswith("INFO crossrank._items.read_items:")
     assert (logging.getLogger().level, list(logging.getLogger().handlers)) == before
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import crossrank as cr
-from crossrank.trec import read_run
+from crossrank._files.trec import read_run
 
 from .conftest import Cli
 
@@ -238,7 +238,7 @@ def test_an_interrupted_run_in_a_folder_says_how_to_go_on(
     cli: Cli, collections: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("crossrank.blockwork.checked_scores", _interrupt)
+        patch.setattr("crossrank._engine.work.checked_scores", _interrupt)
         error = cli(*RERANK, "--stage", "toy", "--out", "run", code=130).stderr
     assert "--out run --resume goes on" in error
     cli(*RERANK, "--stage", "toy", "--out", "run", "--resume")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import crossrank as cr
-from crossrank.trec import read_run
+from crossrank._files.trec import read_run
 
 from .conftest import Cli
 

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import crossrank as cr
-from crossrank import registry
-from crossrank.cli.stage_grammar import read_stage, split_stage
+from crossrank.cli._stage_grammar import read_stage, split_stage
 from crossrank.errors import CrossrankError, ParameterError, UnknownPluginError
+from crossrank.plugin import registry
 
 names = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True)
 keys = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)

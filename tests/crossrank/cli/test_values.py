@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from crossrank.cli.values import read_parameters, read_value
+from crossrank.cli._values import read_parameters, read_value
 from crossrank.errors import ParameterError
 
 texts = st.text(st.characters(min_codepoint=32, max_codepoint=0xD7FF, blacklist_categories=["Cc"]))

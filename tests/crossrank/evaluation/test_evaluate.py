@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import crossrank as cr
+from crossrank._files.trec import write_qrels, write_run
 from crossrank.errors import FormatError, InputError, OrientationError, UnknownIdError
 from crossrank.evaluation import CaptionMap, as_qrels, evaluate
-from crossrank.trec import write_qrels, write_run
-from toys import DotReranker, collection
+from toys.basic import DotReranker, collection
 
 QUERIES, GALLERY = collection(5, "text", seed=2), collection(12, "image", seed=1)
 QRELS = {query: {GALLERY.ids[row], GALLERY.ids[row + 5]} for row, query in enumerate(QUERIES.ids)}
@@ -203,7 +203,7 @@ def test_inputs_are_not_written_to() -> None:
 
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     code = (
-        "import sys, crossrank, crossrank.evaluation, crossrank.search, crossrank.captions\n"
+        "import sys, crossrank, crossrank.evaluation, crossrank.search, crossrank._items.captions\n"
         "from crossrank.evaluation import evaluate\n"
         "evaluate({'q': {'a': 1.0}}, {'q': 'a'})\n"
         "heavy = {'scipy.stats', 'ir_measures', 'faiss', 'torch'}\n"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crossrank._files.trec import write_qrels, write_run
 from crossrank.errors import InputError
 from crossrank.evaluation import evaluate
-from crossrank.trec import write_qrels, write_run
 
 irm: Any = ir_measures  # it has no types
 

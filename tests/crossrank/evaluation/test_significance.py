@@ -15,7 +15,7 @@ from crossrank.evaluation import (
     evaluate,
     randomisation_test,
 )
-from crossrank.evaluation.significance import cluster_sums
+from crossrank.evaluation._significance import cluster_sums
 
 whole = st.integers(-3, 3).map(float)
 
@@ -170,7 +170,7 @@ def test_memory_bounds_do_not_change_the_result(
 ) -> None:
     sums, sizes = np.random.default_rng(6).normal(size=(2, 20)), np.ones(20)
     expected = randomisation_test(sums, 199), bootstrap_interval(sums, sizes, 199)
-    monkeypatch.setattr("crossrank.evaluation.significance.BATCH_ENTRIES", batch)
+    monkeypatch.setattr("crossrank.evaluation._significance.BATCH_ENTRIES", batch)
     np.testing.assert_array_equal(randomisation_test(sums, 199), expected[0])
     np.testing.assert_allclose(bootstrap_interval(sums, sizes, 199), expected[1], rtol=1e-12)
 

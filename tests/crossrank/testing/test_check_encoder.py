@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import broken_encoders as broken
 import crossrank as cr
+import toys.broken_encoders as broken
 from crossrank.testing import Check, check_encoder
-from toys import ToyEncoder
+from toys.basic import ToyEncoder
 
 EVERYTHING = None
 """For a defect so gross that it does not matter what else fails."""

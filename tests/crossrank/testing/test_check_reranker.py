@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import broken_rerankers as broken
 import crossrank as cr
+import toys.broken_rerankers as broken
 from crossrank.errors import InputError
 from crossrank.testing import Check, check_reranker, make_collection
-from toys import DotReranker
+from toys.basic import DotReranker
 
 EVERYTHING = None
 """For a defect so gross that it does not matter what else fails."""
@@ -205,7 +205,7 @@ BROKEN: dict[type[cr.Reranker], tuple[str, str, str | None]] = {
 @pytest.fixture(autouse=True)
 def no_search_for_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the search for encoders that give a missing feature: it takes half of the time."""
-    monkeypatch.setattr("crossrank.checks.providers", lambda feature, modality: [])
+    monkeypatch.setattr("crossrank._engine.checks.providers", lambda feature, modality: [])
 
 
 def failures(checks: list[Check]) -> dict[str, str]:

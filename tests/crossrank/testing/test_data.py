@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import crossrank as cr
-from crossrank import collection
+from crossrank._items import collection
 from crossrank.testing import make_collection, make_items
-from crossrank.testing.standard import BOXES, PARTNERS, STANDARD
+from crossrank.testing._standard import BOXES, PARTNERS, STANDARD
 
 
 def test_every_standard_feature_is_documented_and_made() -> None:

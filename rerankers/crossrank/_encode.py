@@ -1,0 +1,331 @@
+"""Encoding: items in, a collection out, in batches, with progress, resumed after a kill."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from crossrank._files.atomic import refuse_existing
+from crossrank._items.collection import Collection, Feature
+from crossrank._items.compact import check_dtypes
+from crossrank._items.concatenate import assemble
+from crossrank._items.fingerprint import fingerprint
+from crossrank._items.images import check_image
+from crossrank._items.item import Item, ItemLike, as_item
+from crossrank._items.ragged import Ragged
+from crossrank._lists.base_lists import check_positive
+from crossrank._progress import as_progress
+from crossrank.errors import (
+    CrossrankError,
+    DuplicateIdError,
+    InputError,
+    MissingFeatureError,
+    PluginError,
+    StoreError,
+    nearest,
+)
+from crossrank.plugin.contract import Encoder, Progress
+from crossrank.plugin.registry import load_encoder
+
+SHARD_ITEMS = 256
+
+
+def encode(
+    encoder: str | type[Encoder] | Encoder,
+    items: Sequence[ItemLike],
+    modality: str | None = None,
+    features: Sequence[str] | None = None,
+    out: str | Path | None = None,
+    *,
+    batch_size: int | None = None,
+    store_dtype: Mapping[str, str] | None = None,
+    progress: Progress | bool | None = None,
+    **params: Any,
+) -> Collection:
+    """Turn texts or pictures into a collection.
+
+    Parameters
+    ----------
+    encoder
+        The name of an installed encoder, an `Encoder` class, or a ready object.
+    items
+        str, `Path`, PIL image or `Item`; an item without id is called by its place, from ``"0"``,
+        and a path by itself.
+    modality
+        ``"image"`` or ``"text"``; found from the items by default.
+    features
+        Which ones; the encoder's usual ones by default.  Those that every item brings along are
+        taken as they are.  ``text`` and ``path`` are always kept.
+    out
+        A new folder to write to.  It appears when it is complete; what is finished before lies in
+        ``<out>.partial``, and the same call goes on from there.
+    batch_size
+        Items per call of the encoder; the encoder's own wish by default.
+    store_dtype
+        As what to write some features to `out`, such as ``{"tokens": "int8"}``: see
+        `Collection.save`.
+    progress
+        True for a bar on standard error, or a callable ``(what, done, total)``.
+    **params
+        The encoder's parameters, where it is given by name or class.
+
+    Returns
+    -------
+    Collection
+        In memory, or memory-mapped from `out`.
+
+    Raises
+    ------
+    CrossrankError
+        `InputError` for items that cannot be encoded, `ImageError` for broken pictures,
+        `MissingFeatureError` for features the encoder does not give, `PluginError` for an encoder
+        that breaks its contract, `StoreError` where `out` cannot be written.
+    """
+    folder = None if out is None else Path(out)
+    if folder is not None:
+        refuse_existing(folder)
+    read = [as_item(item) for item in items]
+    kind = _modality(read, modality)
+    ids = _ids(read)
+    wanted = tuple(dict.fromkeys(features)) if features is not None else None
+    brought = [name for name in (wanted or ()) if read and all(name in i.features for i in read)]
+    maker = as_encoder(encoder, params)
+    asked = _asked(maker, kind, wanted, brought)
+    size = maker.batch_size if batch_size is None else batch_size
+    check_positive("encode", "batch_size", size)
+    _check_contents(read, kind, bool(asked))
+
+    dtypes = {} if store_dtype is None else store_dtype
+    _check_dtypes(dtypes, (*asked, *brought), folder)
+    run = _Run(maker, kind, asked, size, as_progress(progress), len(read))
+    given = {name: _gathered([item.features[name] for item in read]) for name in brought}
+    given |= _kept(read, kind)
+    if folder is None:
+        parts = [run.shard(read[rows], ids[rows], rows.start) for rows in _shards(len(read), size)]
+        return assemble(parts, kind, maker_name(maker), given, ids)
+    return run.to_folder(read, ids, given, folder, dtypes)
+
+
+def as_encoder(encoder: str | type[Encoder] | Encoder, params: Mapping[str, Any]) -> Encoder:
+    """Return a ready encoder for a name, class or object."""
+    if isinstance(encoder, Encoder):
+        if params:
+            raise InputError("encode: this encoder is built already; give it its parameters there")
+        return encoder
+    if isinstance(encoder, str):
+        return load_encoder(encoder)(**params)
+    if isinstance(encoder, type) and issubclass(encoder, Encoder):
+        return encoder(**params)
+    raise InputError(f"encode: {encoder!r} is neither an encoder's name nor an Encoder")
+
+
+def maker_name(encoder: Encoder) -> str:
+    """Return what a collection remembers of its encoder: name and fingerprint."""
+    return f"{encoder.info.name}:{encoder.fingerprint()[:16]}"
+
+
+class _Run:
+    """One call of `encode`."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        modality: str,
+        features: tuple[str, ...],
+        batch_size: int,
+        progress: Progress,
+        total: int,
+    ) -> None:
+        self.encoder = encoder
+        self.modality = modality
+        self.features = features
+        self.batch_size = batch_size
+        self.progress = progress
+        self.total = total
+
+    def shard(self, items: Sequence[Item], ids: tuple[str, ...], start: int) -> Collection:
+        """Encode some items, batch by batch."""
+        parts = []
+        for first in range(0, len(items), self.batch_size):
+            rows = slice(first, first + self.batch_size)
+            parts.append(self._batch(items[rows], ids[rows]))
+            self.progress(
+                f"encode {self.modality}s", min(start + rows.stop, start + len(items)), self.total
+            )
+        return assemble(parts, self.modality, maker_name(self.encoder), {}, ids)
+
+    def to_folder(
+        self,
+        items: Sequence[Item],
+        ids: tuple[str, ...],
+        given: Mapping[str, Feature],
+        out: Path,
+        dtypes: Mapping[str, str],
+    ) -> Collection:
+        """Encode shard by shard into ``<out>.partial``, then put them together."""
+        partial = out.with_name(out.name + ".partial")
+        try:
+            partial.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{partial} could not be made: {error}") from error
+        try:
+            parts = self._shards_in(partial, items, ids)
+        finally:
+            if not any(partial.iterdir()):
+                partial.rmdir()
+        assemble(parts, self.modality, maker_name(self.encoder), given, ids, out, dtypes)
+        shutil.rmtree(partial, ignore_errors=True)
+        return Collection.open(out)
+
+    def _shards_in(
+        self, partial: Path, items: Sequence[Item], ids: tuple[str, ...]
+    ) -> list[Collection]:
+        """Open the shards that are there already, encode the others."""
+        parts = []
+        for rows in _shards(len(items), self.batch_size):
+            key = fingerprint(
+                [self.encoder, self.modality, self.features, ids[rows], _contents(items[rows])]
+            )
+            folder = partial / key
+            if not folder.is_dir():
+                self.shard(items[rows], ids[rows], rows.start).save(folder)
+            parts.append(Collection.open(folder))
+        return parts
+
+    def _batch(self, items: Sequence[Item], ids: tuple[str, ...]) -> Collection:
+        if not self.features:
+            return Collection(ids, self.modality)
+        who = f"the encoder {self.encoder.info.name!r}"
+        where = f"items {ids[0]!r} to {ids[-1]!r}"
+        try:
+            made = self.encoder.encode_batch(items, self.modality, self.features)
+        except CrossrankError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"{who} failed on {where}: {type(error).__name__}: {error}"
+            ) from error
+        for name in self.features:
+            if name not in made:
+                raise PluginError(f"{who} was asked for {name!r} and did not return it")
+            if len(made[name]) != len(items):
+                raise PluginError(
+                    f"{who} returned {len(made[name])} entries of {name!r} for {len(items)} items"
+                )
+            _check_finite(made[name], name, ids, who)
+        kept = {name: made[name] for name in self.features}
+        return Collection(ids, self.modality, encoder=None, **kept)
+
+
+def _check_dtypes(dtypes: Mapping[str, str], names: Sequence[str], out: Path | None) -> None:
+    """Refuse before the work what could not be stored after it."""
+    if dtypes and out is None:
+        raise InputError("encode: store_dtype does nothing without out; give it, or leave it out")
+    check_dtypes(dtypes)
+    for name in dtypes:
+        if name not in names:
+            raise InputError(
+                f"encode: store_dtype names {name!r}, which is not encoded{nearest(name, names)}"
+            )
+
+
+def _check_finite(feature: Feature, name: str, ids: tuple[str, ...], who: str) -> None:
+    rows = feature.flat if isinstance(feature, Ragged) else feature
+    if not isinstance(rows, np.ndarray) or rows.dtype.kind != "f" or np.isfinite(rows).all():
+        return
+    bad = int(np.argmax(~np.isfinite(rows.reshape(len(rows), -1)).all(axis=1)))
+    item = bad
+    if isinstance(feature, Ragged):
+        item = int(np.searchsorted(feature.offsets, bad, side="right")) - 1
+    raise PluginError(f"{who} gave item {ids[item]!r} a {name!r} that is not finite")
+
+
+def _shards(count: int, batch_size: int) -> Iterator[slice]:
+    step = max(1, SHARD_ITEMS // batch_size) * batch_size
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+
+def _modality(items: Sequence[Item], wish: str | None) -> str:
+    if wish not in (None, "image", "text"):
+        raise InputError(f"encode: modality is {wish!r}; give 'image' or 'text'")
+    found = {item.modality for item in items}
+    if wish is None:
+        if len(found) == 1 and found <= {"image", "text"}:
+            return found.pop()
+        kinds = ", ".join(sorted(kind or "neither" for kind in found)) or "none"
+        raise InputError(
+            f"encode: the items are of modality {kinds}; say modality='image' or 'text'"
+        )
+    return wish
+
+
+def _ids(items: Sequence[Item]) -> tuple[str, ...]:
+    ids = tuple(str(n) if item.id is None else item.id for n, item in enumerate(items))
+    seen: set[str] = set()
+    for id in ids:
+        if id in seen:
+            raise DuplicateIdError(f"encode: the id {id!r} stands twice; ids must be unique")
+        seen.add(id)
+    return ids
+
+
+def _asked(
+    encoder: Encoder, modality: str, wanted: tuple[str, ...] | None, brought: Sequence[str]
+) -> tuple[str, ...]:
+    info = encoder.info
+    can = info.features.get(modality, ())
+    if wanted is None:
+        wanted = tuple(name for name in info.default_features if name in can)
+    kept = {"text": "text", "image": "path"}[modality]
+    asked = tuple(name for name in wanted if name not in brought and name != kept)
+    for name in asked:
+        if name not in can:
+            raise MissingFeatureError(
+                f"the encoder {info.name!r} gives no {name!r} of {modality}s{nearest(name, can)}"
+            )
+    return asked
+
+
+def _check_contents(items: Sequence[Item], modality: str, needed: bool) -> None:
+    for number, item in enumerate(items):
+        who = f"item {item.id or number!r}"
+        if modality == "text" and needed and (item.text is None or not item.text.strip()):
+            raise InputError(f"encode: {who} has no text or an empty one; leave it out")
+        if modality == "image" and needed:
+            if item.image is None:
+                raise InputError(f"encode: {who} has no image")
+            if isinstance(item.image, Path):
+                check_image(item.image)
+
+
+def _kept(items: Sequence[Item], modality: str) -> dict[str, Feature]:
+    if modality == "text" and all(item.text is not None for item in items):
+        return {"text": tuple(str(item.text) for item in items)}
+    if modality == "image" and all(isinstance(item.image, Path) for item in items):
+        return {"path": tuple(str(item.image) for item in items)}
+    return {}
+
+
+def _gathered(values: Sequence[Any]) -> Feature:
+    """Stack what items bring along: vectors to an array, matrices to a ragged one, else values."""
+    if all(isinstance(value, np.ndarray) for value in values):
+        if values[0].ndim == 2:
+            return Ragged.from_list(values)
+        return np.stack(values)
+    return tuple(values)
+
+
+def _contents(items: Sequence[Item]) -> list[Any]:
+    return [(item.text, _identity(item.image)) for item in items]
+
+
+def _identity(image: Path | Image.Image | None) -> Any:
+    if isinstance(image, Path):
+        stat = image.stat()
+        return str(image.resolve()), stat.st_size, stat.st_mtime_ns
+    return None if image is None else np.asarray(image)

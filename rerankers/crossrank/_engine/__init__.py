@@ -1,0 +1,1 @@
+"""How a stage is run: blocks, threads or Ray, resumable on disk."""

@@ -1,0 +1,1 @@
+"""What is compared: items, and collections of their features."""

@@ -1,0 +1,347 @@
+"""Collections: ids and their features, in memory or memory-mapped, always the same object.
+
+The standard features, by which encoders and rerankers understand each other:
+
+============== ============================ =====================================================
+``embedding``   ``[N, D]`` float             one unit row per item
+``tokens``      ragged ``[L_n, D]`` float    unit rows: patches of an image, words of a text
+``token_text``  per item a list of str       what each token of a text says
+``token_boxes`` ragged ``[L_n, 4]`` float    where each token of an image lies
+``regions``     ragged ``[R_n, D]`` float    raw region vectors
+``boxes``       ragged ``[R_n, 4]`` float    where the regions lie
+``labels``      per item a list of str       what a detector calls each box
+``box_scores``  ragged ``[R_n]`` float       how sure it is, in [0, 1]
+``words``       ragged ``[L_n, D]`` float    raw word vectors
+``concepts``    per item a list of pairs     ``(noun, adjective or None)``
+``size``        ``[N, 2]`` int               width and height of the original image, in pixels
+``text``        str                          the text itself
+``path``        str                          where the picture lies
+============== ============================ =====================================================
+
+Boxes are ``x0, y0, x1, y1`` in [0, 1] of the original image.  A plugin may name more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from crossrank._files.json_lines import JsonLines
+from crossrank._files.npy_rows import is_stored, take_rows
+from crossrank._items.compact import Compact
+from crossrank._items.fingerprint import fingerprint
+from crossrank._items.ragged import Ragged
+from crossrank.errors import (
+    DuplicateIdError,
+    InputError,
+    MissingFeatureError,
+    StoreError,
+    UnknownIdError,
+)
+
+Feature: TypeAlias = NDArray[Any] | Ragged | Sequence[Any]
+
+
+class Collection:
+    """Items of one modality under unique ids, with whatever features are known of them.
+
+    Parameters
+    ----------
+    ids
+        Unique, non-empty; anything but a str is turned into one.
+    modality
+        ``"image"``, ``"text"`` or ``"image+text"``.
+    encoder
+        What made the features (name and fingerprint), where known.
+    **features
+        Each one an array ``[N, ...]``, a `Ragged` of N items, or a sequence of N values that JSON
+        can hold.
+
+    Raises
+    ------
+    DuplicateIdError
+        If an id stands twice.
+    InputError
+        If a feature does not have one entry per id.
+
+    Examples
+    --------
+    >>> words = Collection(["q"], "text", embedding=[[1.0, 0.0]], text=["a dog"])
+    >>> words["embedding"].shape, words.features
+    ((1, 2), ('embedding', 'text'))
+    """
+
+    __slots__ = ("_digest", "_features", "_folder", "_rows", "encoder", "ids", "modality")
+
+    def __init__(
+        self,
+        ids: Iterable[Any],
+        modality: str,
+        *,
+        encoder: str | None = None,
+        **features: Feature | ArrayLike,
+    ) -> None:
+        self.ids = tuple(str(id) for id in ids)
+        self.modality = modality
+        self.encoder = encoder
+        self._rows: dict[str, int] | None = _unique_rows(self.ids)
+        self._features: Mapping[str, Feature] = {
+            name: _checked(name, value, len(self.ids)) for name, value in features.items()
+        }
+        self._digest: str | None = None
+        self._folder: Path | None = None
+        if modality not in ("image", "text", "image+text"):
+            raise InputError(
+                f"Collection: modality is {modality!r}; give 'image', 'text' or 'image+text'"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, feature: object) -> bool:
+        return feature in self._features
+
+    def __getitem__(self, feature: str) -> Any:
+        """Return a feature.
+
+        Raises
+        ------
+        MissingFeatureError
+            If the collection does not have it.
+        """
+        try:
+            return self._features[feature]
+        except KeyError:
+            raise MissingFeatureError(
+                f"this {self.modality} collection has no feature {feature!r}, only "
+                f"{', '.join(self._features) or 'ids'}; encode it again with that feature"
+            ) from None
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features, in the order they were given."""
+        return tuple(self._features)
+
+    def row(self, id: str) -> int:
+        """Return the row of an id.
+
+        Raises
+        ------
+        UnknownIdError
+            If no item has this id.
+        """
+        if self._rows is None:
+            self._rows = _unique_rows(self.ids)
+        try:
+            return self._rows[id]
+        except KeyError:
+            raise UnknownIdError(
+                f"no {self.modality} has the id {id!r} among {len(self)} items"
+            ) from None
+
+    def take(self, rows: ArrayLike, features: Sequence[str] | None = None) -> Collection:
+        """Return a copy in memory of some rows, with some features.
+
+        Parameters
+        ----------
+        rows
+            ``[M]`` distinct integers in [0, N).
+        features
+            Which ones; all of them by default.
+
+        Raises
+        ------
+        InputError
+            If `rows` are something else, such as a mask.
+        """
+        chosen = np.asarray(rows)
+        if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
+            raise InputError(
+                f"Collection.take: rows are {chosen.dtype} of shape {chosen.shape}; give the "
+                "numbers of the rows (numpy.flatnonzero of a mask)"
+            )
+        chosen = chosen.astype(np.int64, copy=False)
+        if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(self)):
+            wrong = chosen[(chosen < 0) | (chosen >= len(self))][0]
+            raise InputError(f"Collection.take: there is no row {wrong} among {len(self)}")
+        names = self.features if features is None else features
+        taken = {name: _take(self[name], chosen) for name in names}
+        return self._derived(tuple(map(self.ids.__getitem__, chosen.tolist())), taken)
+
+    def is_stored(self, features: Sequence[str]) -> bool:
+        """Return whether any of some features lies on disk, or has to be decoded."""
+        arrays: Iterable[Any] = (self[name] for name in features)
+        flat = [each.flat if isinstance(each, Ragged) else each for each in arrays]
+        return any(
+            isinstance(each, Compact) or (isinstance(each, np.ndarray) and is_stored(each))
+            for each in flat
+        )
+
+    def read_only(self, features: Sequence[str]) -> Collection:
+        """Return a view of some features whose arrays refuse to be written to."""
+        return self._derived(self.ids, {name: _locked(self[name]) for name in features})
+
+    def _derived(self, ids: tuple[str, ...], features: Mapping[str, Feature]) -> Collection:
+        """Return a part of this collection without checking again what holds already."""
+        part = object.__new__(Collection)
+        part.ids, part.modality, part.encoder = ids, self.modality, self.encoder
+        part._rows, part._features, part._digest, part._folder = None, features, None, None
+        return part
+
+    def with_features(self, **features: Feature | ArrayLike) -> Collection:
+        """Return a collection of the same items with more features, or others in their place."""
+        merged = {**self._features, **features}
+        return Collection(self.ids, self.modality, encoder=self.encoder, **merged)
+
+    def fingerprint(self) -> str:
+        """Return a digest of ids and features; read from the manifest where it is on disk."""
+        if self._digest is None:
+            self._digest = fingerprint([self.modality, self.ids, dict(self._features)])
+        return self._digest
+
+    def save(self, folder: str | Path, dtype: Mapping[str, str] | None = None) -> None:
+        """Write the collection to a new folder, which appears only when it is complete.
+
+        Parameters
+        ----------
+        folder
+            Where to.
+        dtype
+            As what to store some features of floats: ``"float32"``, ``"float16"``, and, for ragged
+            ones, ``"bfloat16"`` or ``"int8"``, which are float32 again where they are read, such as
+            ``{"tokens": "int8"}``; see `crossrank._items.compact` for what is lost.
+
+        Raises
+        ------
+        MissingFeatureError
+            If `dtype` names a feature that is not there.
+        InputError
+            If a feature cannot be stored so.
+        """
+        from crossrank._items.collection_folder import save_collection
+
+        save_collection(self, Path(folder), {} if dtype is None else dtype)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Collection:
+        """Open a saved collection; arrays are memory-mapped and read when used."""
+        from crossrank._items.collection_folder import open_collection
+
+        return open_collection(Path(folder))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process as a folder where it is one, with everything where it is not."""
+        if self._folder is not None:
+            return _reopened, (self._folder, self.fingerprint())
+        rest = self.ids, self.modality, self.encoder, dict(self._features)
+        return _rebuilt, rest
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Collection):
+            return NotImplemented
+        return (self.ids, self.modality, self.encoder, set(self.features)) == (
+            other.ids,
+            other.modality,
+            other.encoder,
+            set(other.features),
+        ) and all(_same(self[name], other[name]) for name in self.features)
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, like any container of arrays
+
+    def __repr__(self) -> str:
+        return f"Collection({len(self)} {self.modality}s: {', '.join(self.features) or 'ids only'})"
+
+
+def _reopened(folder: Path, digest: str) -> Collection:
+    collection = Collection.open(folder)
+    if collection.fingerprint() != digest:
+        raise StoreError(f"{folder} is not what it was on the machine that sent it")
+    return collection
+
+
+def _rebuilt(
+    ids: tuple[str, ...], modality: str, encoder: str | None, features: Mapping[str, Feature]
+) -> Collection:
+    return Collection(ids, modality, encoder=encoder, **features)
+
+
+def _unique_rows(ids: tuple[str, ...]) -> dict[str, int]:
+    rows = {id: row for row, id in enumerate(ids)}
+    if "" in rows:
+        raise InputError(f"Collection: the id of item {rows['']} is empty")
+    if len(rows) != len(ids):
+        second = next(id for row, id in enumerate(ids) if rows[id] != row)
+        raise DuplicateIdError(f"Collection: the id {second!r} stands twice; ids must be unique")
+    return rows
+
+
+def _checked(name: str, value: Any, count: int) -> Feature:
+    feature: Feature = value
+    if not isinstance(value, Ragged | np.ndarray | JsonLines):
+        feature = np.asarray(value) if _is_numeric(value) else tuple(value)
+    if isinstance(feature, np.ndarray) and feature.dtype.kind in "OUS":
+        feature = tuple(feature.tolist())
+    if isinstance(feature, np.ndarray) and feature.ndim == 0:
+        raise InputError(f"Collection: feature {name!r} is a scalar; give one entry per id")
+    if len(feature) != count:
+        raise InputError(
+            f"Collection: feature {name!r} has {len(feature)} entries for {count} ids; "
+            "give one per id, in the order of the ids"
+        )
+    return feature
+
+
+def _is_numeric(value: Any) -> bool:
+    """Tell rows of numbers, which become an array, from values such as str, lists and records."""
+    if not isinstance(value, Sequence):
+        return True
+    try:
+        first = np.asarray(value[:1])
+    except ValueError:
+        return False
+    return first.size > 0 and first.dtype.kind in "fiub"
+
+
+def _take(feature: Feature, rows: NDArray[np.int64]) -> Feature:
+    if isinstance(feature, Ragged):
+        return feature.take(rows)
+    if isinstance(feature, np.ndarray):
+        return take_rows(feature, rows)
+    return tuple(feature[row] for row in rows)
+
+
+def _locked(feature: Feature) -> Feature:
+    if isinstance(feature, Ragged):
+        locked = copy(feature)
+        object.__setattr__(locked, "flat", _locked(feature.flat))
+        object.__setattr__(locked, "lengths", _locked(feature.lengths))
+        return locked
+    if isinstance(feature, np.ndarray):
+        view = feature.view()
+        view.flags.writeable = False
+        return view
+    return feature
+
+
+def _same(left: Feature, right: Feature) -> bool:
+    if isinstance(left, Ragged) or isinstance(right, Ragged):
+        return isinstance(left, Ragged) and isinstance(right, Ragged) and left == right
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return np.array_equal(np.asarray(left), np.asarray(right))
+    return bool(json_like(left) == json_like(right))
+
+
+def json_like(value: Any) -> Any:
+    """Return a value as JSON would give it back: tuples as lists, numpy scalars as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): json_like(member) for key, member in value.items()}
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        return [json_like(member) for member in value]
+    return value

@@ -1,0 +1,253 @@
+"""Collections on disk: a folder of ``.npy`` and ``.jsonl`` files under one manifest.
+
+========================= ====================================================================
+``collection.json``       format version, modality, encoder, features, size and digest of files
+``ids.jsonl``             one id a line
+``<feature>.npy``         an array, or the flat part of a ragged one
+``<feature>.lengths.npy`` how many rows each item has, for a ragged one
+``<feature>.jsonl``       one JSON value a line, for everything else
+========================= ====================================================================
+
+The flat part of a feature that the manifest calls ``ragged bfloat16`` or ``ragged int8`` holds the
+codes of `crossrank._items.compact`.
+
+Opening checks names and sizes and maps the arrays; nothing is read before it is used, and nothing
+in the folder is ever executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._files.atomic import atomic_folder
+from crossrank._files.json_lines import JsonLines, json_line, read_json_lines
+from crossrank._files.npy_rows import StoredArray
+from crossrank._items.collection import Collection, Feature, json_like
+from crossrank._items.compact import COMPACT, Compact, write_rows
+from crossrank._items.ragged import Ragged
+from crossrank.errors import InputError, StoreError
+
+FORMAT = "crossrank collection"
+VERSION = 1
+MANIFEST = "collection.json"
+
+
+def save_collection(
+    collection: Collection, folder: Path, dtypes: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Write a collection to a new folder.
+
+    Parameters
+    ----------
+    collection, folder
+        What, and where to.
+    dtypes
+        See `Collection.save`.
+
+    Raises
+    ------
+    StoreError
+        If the folder exists or cannot be written.
+    MissingFeatureError, InputError
+        If a feature is not there, or cannot be stored so.
+    """
+    for name in dtypes:
+        collection[name]
+    with atomic_folder(folder) as partial:
+        write_ids(partial, collection.ids)
+        kinds = {
+            name: write_feature(partial, name, collection[name], dtypes.get(name))
+            for name in collection.features
+        }
+        write_manifest(partial, collection.modality, collection.encoder, len(collection), kinds)
+
+
+def write_ids(folder: Path, ids: tuple[str, ...]) -> None:
+    """Write the ids of a collection into its folder."""
+    with (folder / "ids.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
+        lines.writelines(json_line(id) for id in ids)
+
+
+def write_feature(folder: Path, name: str, feature: Feature, dtype: str | None = None) -> str:
+    """Write one feature into a folder and return its kind: ``array``, ``ragged`` or ``json``.
+
+    Parameters
+    ----------
+    folder, name, feature
+        Where to, and what.
+    dtype
+        As what to store floats; as they are by default.
+    """
+    if not name.isidentifier():
+        raise StoreError(f"a feature called {name!r} cannot be stored; use letters and digits")
+    if isinstance(feature, Ragged):
+        np.save(folder / f"{name}.lengths.npy", feature.lengths, allow_pickle=False)
+        path = folder / f"{name}.npy"
+        flat: Any = feature.flat
+        if dtype is not None:
+            write_rows(path, name, [flat], dtype)
+            return f"ragged {dtype}" if dtype in COMPACT else "ragged"
+        codes = flat.codes if isinstance(flat, Compact) else flat
+        np.save(path, np.ascontiguousarray(codes), allow_pickle=False)
+        return f"ragged {flat.stored_as}" if isinstance(flat, Compact) else "ragged"
+    if dtype is not None and (dtype in COMPACT or not isinstance(feature, np.ndarray)):
+        raise InputError(
+            f"{name!r} cannot be stored as {dtype!r}: it is no Ragged of floats; leave it out"
+        )
+    if isinstance(feature, np.ndarray):
+        if dtype is not None:
+            write_rows(folder / f"{name}.npy", name, [feature], dtype)
+            return "array"
+        # rows are read as bytes that follow each other, whatever the order in memory was
+        np.save(folder / f"{name}.npy", np.ascontiguousarray(feature), allow_pickle=False)
+        return "array"
+    with (folder / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
+        lines.writelines(json_line(json_like(value)) for value in feature)
+    return "json"
+
+
+def write_manifest(
+    folder: Path, modality: str, encoder: str | None, count: int, kinds: Mapping[str, str]
+) -> None:
+    """Write the manifest of a folder that holds everything else already."""
+    files = {
+        path.name: {"bytes": path.stat().st_size, "digest": _digest(path)}
+        for path in sorted(folder.iterdir())
+    }
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "modality": modality,
+        "encoder": encoder,
+        "count": count,
+        "features": dict(kinds),
+        "files": files,
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def open_collection(folder: Path) -> Collection:
+    """Open a folder that `save_collection` or `crossrank.encode` wrote.
+
+    Raises
+    ------
+    StoreError
+        If the folder or one of its files is missing, truncated, foreign, or of another version.
+    """
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest["files"])
+    count = int(manifest["count"])
+    ids = [id for _, id in read_json_lines(folder / "ids.jsonl")]
+    features = {
+        name: _open_feature(folder, name, kind, count)
+        for name, kind in manifest["features"].items()
+    }
+    if len(ids) != count:
+        raise StoreError(f"{folder / 'ids.jsonl'} holds {len(ids)} ids where {count} were written")
+    collection = Collection(ids, manifest["modality"], encoder=manifest["encoder"], **features)
+    digests = sorted((name, entry["digest"]) for name, entry in manifest["files"].items())
+    collection._digest = hashlib.blake2b(json.dumps(digests).encode(), digest_size=16).hexdigest()
+    collection._folder = folder.resolve()
+    collection._rows = None  # ids were unique; the table of a large gallery is made when asked for
+    return collection
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a collection folder.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or it is of another kind or version.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise StoreError(f"{folder} is not a folder; make it with 'crossrank encode … -o {folder}'")
+    if not path.is_file():
+        raise StoreError(f"{folder} is not a collection: it has no {MANIFEST}")
+    try:
+        manifest = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise StoreError(f"{path} cannot be read: {error}; encode the collection again") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise StoreError(f"{path} is not the manifest of a crossrank collection")
+    if manifest.get("version") != VERSION:
+        raise StoreError(
+            f"{folder} has format version {manifest.get('version')}, this crossrank reads "
+            f"{VERSION}; encode it again or use the crossrank that wrote it"
+        )
+    expected = {"modality": str, "count": int, "features": dict, "files": dict}
+    for key, kind in expected.items():
+        if not isinstance(manifest.get(key), kind):
+            raise StoreError(f"{path} lacks {key!r}; encode the collection again")
+    for name, entry in manifest["files"].items():
+        if not isinstance(entry, dict) or not {"bytes", "digest"} <= set(entry):
+            raise StoreError(
+                f"{path} does not say size and digest of {name}; encode the collection again"
+            )
+    return manifest
+
+
+def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+    present = {path.name: path for path in folder.iterdir() if not path.name.startswith(".")}
+    for name, entry in files.items():
+        if name not in present:
+            raise StoreError(f"{folder} lacks its file {name}; encode the collection again")
+        size = present[name].stat().st_size
+        if size != entry["bytes"]:
+            raise StoreError(
+                f"{folder / name} has {size} bytes where {entry['bytes']} were written; it is "
+                "truncated or was changed; encode the collection again"
+            )
+    for name in sorted(set(present) - set(files) - {MANIFEST}):
+        raise StoreError(f"{folder / name} does not belong to the collection; move it elsewhere")
+
+
+def _open_feature(folder: Path, name: str, kind: str, count: int) -> Feature:
+    if kind == "json":
+        return JsonLines(folder / f"{name}.jsonl", count)
+    array = _map(folder / f"{name}.npy")
+    if kind == "array":
+        return array
+    form, _, stored_as = kind.partition(" ")
+    if form == "ragged" and stored_as in ("", *COMPACT):
+        flat: Any = array
+        if stored_as:
+            try:
+                flat = Compact(array, stored_as)
+            except ValueError as error:
+                raise StoreError(f"{folder / name}.npy: {error}; encode it again") from error
+        return Ragged(flat, np.asarray(_map(folder / f"{name}.lengths.npy")))
+    raise StoreError(f"{folder}: the feature {name!r} is of an unknown kind {kind!r}")
+
+
+def _map(path: Path) -> NDArray[Any]:
+    if not path.is_file():
+        raise StoreError(f"{path.parent} lacks its file {path.name}; encode the collection again")
+    try:
+        array = StoredArray.open(path)
+    except (ValueError, OSError, EOFError) as error:
+        if "mmap" in str(error) or path.stat().st_size == 0:
+            raise StoreError(f"{path} is empty; encode the collection again") from error
+        # numpy goes on about unpickling, which is not what to do
+        what = str(error).partition(". ")[0]
+        raise StoreError(
+            f"{path} is not an array file: {what}; encode the collection again"
+        ) from error
+    return array
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

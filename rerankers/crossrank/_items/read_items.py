@@ -1,0 +1,162 @@
+"""What ``crossrank encode`` reads: a folder of pictures, a ``.jsonl``, or a ``.txt``.
+
+================== ================================================================================
+a folder           all pictures in it and below it; the id is the path within the folder, suffix
+                   included, with ``/`` between its parts and white space written as in a URL
+                   (``my photo.jpg`` becomes ``my%20photo.jpg``, since run files split at blanks)
+``.jsonl``         ``{"id": …, "text": …}`` or ``{"id": …, "image": …}`` a line; a picture's path is
+                   relative to the file; other keys are ignored
+``.txt``           one text a line; the id is the number of the line, from 1
+================== ================================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from crossrank._files.json_lines import read_json_lines
+from crossrank._items.item import IMAGE_SUFFIXES, Item
+from crossrank.errors import DuplicateIdError, FormatError, InputError
+
+logger = logging.getLogger(__name__)
+
+
+def read_items(source: Path) -> list[Item]:
+    """Read the items of a folder, ``.jsonl`` or ``.txt``.
+
+    Parameters
+    ----------
+    source
+        Where they are.
+
+    Returns
+    -------
+    list of Item
+        With ids; pictures as absolute paths, none of them opened yet.
+
+    Raises
+    ------
+    InputError
+        If `source` is missing, of another kind, or holds nothing.
+    FormatError
+        Naming file and line (or file) of what cannot be read.
+    DuplicateIdError
+        Naming both places where an id stands.
+    """
+    reader = READERS.get("" if source.is_dir() else source.suffix.lower())
+    if reader is None or not source.exists():
+        what = "is none of these" if source.exists() else "does not exist"
+        raise InputError(f"{source} {what}; give a folder of pictures, a .jsonl or a .txt file")
+    items: list[Item] = []
+    places: dict[str, str] = {}
+    for place, item in reader(source):
+        other = places.setdefault(str(item.id), place)
+        if other != place:
+            raise DuplicateIdError(f"{place} has the id {item.id!r}, which {other} has already")
+        items.append(item)
+    if not items:
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise InputError(
+            f"{source} holds no pictures ({suffixes})" if source.is_dir() else f"{source} is empty"
+        )
+    return items
+
+
+def read_folder(folder: Path) -> Iterator[tuple[str, Item]]:
+    """Yield path and item of every picture in a folder, in the order of their paths."""
+    others = 0
+    for path in sorted(_files(folder.absolute())):
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            others += 1
+            continue
+        id = path.relative_to(folder.absolute()).as_posix()
+        if not _is_unicode(id):
+            raise FormatError(f"{str(path)!r}: the file name is not valid UTF-8; rename the file")
+        yield str(path), Item(re.sub(r"\s", lambda blank: quote(blank[0]), id), image=path)
+    if others:
+        logger.info("%s: left out %d files that are no pictures", folder, others)
+
+
+def read_json_items(path: Path) -> Iterator[tuple[str, Item]]:
+    """Yield place and item of every line of a ``.jsonl`` file."""
+    for number, record in read_json_lines(path):
+        place = f"{path}:{number}"
+        if not isinstance(record, dict):
+            raise FormatError(f'{place} is no object; write {{"id": …, "text": …}}')
+        id, text, image = (record.get(key) for key in ("id", "text", "image"))
+        if text is None and image is None:
+            raise FormatError(f'{place} has neither "text" nor "image"')
+        yield place, Item(_id(place, id), _text(place, text), _image(path, place, image))
+
+
+def read_text_items(path: Path) -> Iterator[tuple[str, Item]]:
+    """Yield place and item of every line of a text file."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            place = f"{path}:{number}"
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise FormatError(f"{place} is not UTF-8: {error}; convert the file") from error
+            yield place, Item(str(number), _text(place, text.rstrip("\r\n")))
+
+
+READERS = {"": read_folder, ".jsonl": read_json_items, ".txt": read_text_items}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, hidden ones left out; raises what the system reports."""
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def _id(place: str, id: Any) -> str:
+    if isinstance(id, bool) or not isinstance(id, str | int):
+        raise FormatError(f'{place} needs an "id" that is a text or a whole number')
+    name = str(id)
+    if not name or re.search(r"\s", name) or not _is_unicode(name):
+        raise FormatError(
+            f"{place} has the id {name!r}; an id must be valid Unicode, not empty and without "
+            "white space, at which run files split"
+        )
+    return name
+
+
+def _text(place: str, text: Any) -> str | None:
+    if text is None:
+        return None
+    if not isinstance(text, str) or not text.strip():
+        raise FormatError(f"{place} has an empty text; leave it out or write one")
+    if not _is_unicode(text):
+        raise FormatError(f"{place} has a text that is not valid Unicode (a lone surrogate)")
+    return text
+
+
+def _image(path: Path, place: str, image: Any) -> Path | None:
+    if image is None:
+        return None
+    if not isinstance(image, str) or not image:
+        raise FormatError(f'{place} needs the path of a picture as its "image"')
+    found = path.absolute().parent / image
+    if "\0" in image or not found.is_file():
+        raise FormatError(f"{place} names the picture {found}, which is not there")
+    return found
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

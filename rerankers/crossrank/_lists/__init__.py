@@ -1,0 +1,1 @@
+"""Who is compared, and what came of it: candidate lists, fusion, rankings."""

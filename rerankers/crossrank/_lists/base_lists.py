@@ -1,0 +1,228 @@
+"""Candidates out of what base matchers give: matrices, runs, faiss results, plain lists."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from crossrank._lists.candidates import Candidates
+from crossrank._lists.topk import top_k
+from crossrank.errors import (
+    DuplicateIdError,
+    InputError,
+    OrientationError,
+    UnknownIdError,
+    nearest,
+)
+
+
+def similarity_candidates(
+    similarity: ArrayLike,
+    direction: str | None,
+    depth: int | None,
+    image_ids: Sequence[Any] | None,
+    text_ids: Sequence[Any] | None,
+) -> Candidates:
+    """See `Candidates.from_similarity`."""
+    matrix = _array("from_similarity", "similarities", similarity, None)
+    if matrix.dtype.kind not in "fiub" and matrix.ndim:
+        raise InputError(f"from_similarity: numbers are needed, got a matrix of {matrix.dtype}")
+    if matrix.dtype.kind != "f":
+        matrix = matrix.astype(np.float64)
+    if matrix.ndim != 2:
+        raise InputError(
+            f"from_similarity: a matrix [n_images, n_texts] is needed, got shape {matrix.shape}"
+        )
+    if direction not in ("t2i", "i2t"):
+        raise OrientationError(
+            f"from_similarity: direction is {direction!r}; say 't2i' (texts are the queries) or "
+            "'i2t' (images are), since the matrix [n_images, n_texts] serves both"
+        )
+    images = _names(image_ids, matrix.shape[0])
+    texts = _names(text_ids, matrix.shape[1])
+    if (len(images), len(texts)) != matrix.shape:
+        mend = (
+            "transpose it: images are the rows"
+            if (len(texts), len(images)) == matrix.shape
+            else "give one id per row and column"
+        )
+        raise OrientationError(
+            f"from_similarity: the matrix is {matrix.shape} for {len(images)} images and "
+            f"{len(texts)} texts; {mend}"
+        )
+    for side in (images, texts):
+        _check_distinct("from_similarity", side)
+    if depth is not None:
+        check_positive("from_similarity", "depth", depth)
+    scores = matrix.T if direction == "t2i" else matrix
+    queries, gallery = (texts, images) if direction == "t2i" else (images, texts)
+    wrong = ~np.isfinite(scores)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"from_similarity: the similarity of query {queries[row]!r} and candidate "
+            f"{gallery[column]!r} is {scores[row, column]}; similarities must be finite"
+        )
+    count = scores.shape[1] if depth is None else min(depth, scores.shape[1])
+    index = top_k(scores, count)
+    taken = np.take_along_axis(scores, index, axis=1).astype(np.float64)
+    return Candidates(index, taken, np.ones(index.shape, bool), queries, gallery, direction)
+
+
+def run_candidates(
+    run: Mapping[str, Mapping[str, float | None]],
+    query_ids: Sequence[str] | None,
+    candidate_ids: Sequence[str] | None,
+    direction: str | None,
+) -> Candidates:
+    """See `Candidates.from_run`."""
+    for query, members in run.items():
+        if not isinstance(members, Mapping):
+            raise InputError(
+                f"from_run: query {query!r} has {members!r:.60}; give {{candidate id: score}}, or "
+                "use from_lists"
+            )
+    lists = {query: list(members) for query, members in run.items()}
+    values = [list(members.values()) for members in run.values()]
+    absent = [score is None for members in values for score in members]
+    if any(absent) and not all(absent):
+        raise InputError("from_run: some scores are None and some are not; give all or none")
+    scores = None if absent and all(absent) else dict(zip(run, values, strict=True))
+    return list_candidates(lists, scores, query_ids, candidate_ids, direction)
+
+
+def faiss_candidates(
+    distances: ArrayLike,
+    labels: ArrayLike,
+    metric: str,
+    query_ids: Sequence[Any] | None,
+    candidate_ids: Sequence[Any] | None,
+    direction: str | None,
+) -> Candidates:
+    """See `Candidates.from_faiss`."""
+    values, given = _array("from_faiss", "distances", distances), np.asarray(labels)
+    if given.dtype.kind not in "iu" and given.size:
+        raise InputError(
+            f"from_faiss: labels are {given.dtype}, not whole numbers; pass distances first, then "
+            "labels, as index.search returned them"
+        )
+    index = given.astype(np.int64)
+    if metric not in ("ip", "l2"):
+        raise InputError(f"from_faiss: metric is {metric!r}; give 'ip' or 'l2'")
+    if index.ndim != 2 or values.shape != index.shape:
+        raise InputError(
+            f"from_faiss: distances {values.shape} and labels {index.shape} must both be [Q, K]; "
+            "pass them as index.search returned them: distances first"
+        )
+    gallery = _names(candidate_ids, int(index.max(initial=-1)) + 1)
+    _check_distinct("from_faiss", gallery)
+    scores = values if metric == "ip" else -values
+    return Candidates(index, scores, index >= 0, _names(query_ids, len(index)), gallery, direction)
+
+
+def list_candidates(
+    lists: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]],
+    scores: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]] | None,
+    query_ids: Sequence[Any] | None,
+    candidate_ids: Sequence[Any] | None,
+    direction: str | None,
+) -> Candidates:
+    """See `Candidates.from_lists`."""
+    members = _by_query(lists, query_ids)
+    given = None if scores is None else _by_query(scores, query_ids)
+    queries = tuple(members) if query_ids is None else _names(query_ids, len(query_ids))
+    _check_known(members, queries, "query")
+    for query, own in members.items():
+        if isinstance(own, str | bytes) or not isinstance(own, Iterable):
+            raise InputError(
+                f"from_lists: the candidates of query {query!r} are {own!r:.60}; give a list of ids"
+            )
+    rows = [[str(id) for id in members.get(query, ())] for query in queries]
+    gallery = _names(candidate_ids, 0) if candidate_ids is not None else _in_order(rows)
+    position = {id: row for row, id in enumerate(gallery)}
+    _check_distinct("from_lists", gallery)
+    index, mask = _padded(rows, position)
+    if given is None:
+        return Candidates(index, None, mask, queries, gallery, direction)
+    values = np.zeros(index.shape, np.float64)
+    for row, query in enumerate(queries):
+        found = list(given.get(query, ()))
+        if len(found) != len(rows[row]):
+            raise InputError(
+                f"from_lists: query {query!r} has {len(rows[row])} candidates and "
+                f"{len(found)} scores"
+            )
+        values[row, : len(found)] = _array("from_lists", f"the scores of query {query!r}", found)
+    return Candidates(index, values, mask, queries, gallery, direction)
+
+
+def check_positive(who: str, name: str, value: int) -> None:
+    """Refuse a count below 1, and anything that is not a whole number.
+
+    Raises
+    ------
+    InputError
+        Naming the parameter and its value.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{who}: {name} is {value!r}; give a whole number of at least 1")
+
+
+def _array(who: str, what: str, given: Any, dtype: DTypeLike | None = np.float64) -> NDArray[Any]:
+    try:
+        return np.asarray(given, dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{who}: {what} must be numbers in rows of one length: {error}") from error
+
+
+def _by_query(
+    lists: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]], query_ids: Sequence[Any] | None
+) -> dict[str, Iterable[Any]]:
+    if isinstance(lists, Mapping):
+        return {str(query): members for query, members in lists.items()}
+    if isinstance(lists, str | bytes) or not isinstance(lists, Sized):
+        raise InputError(f"from_lists: {lists!r:.60} is no list; give one list of ids per query")
+    names = _names(query_ids, len(lists))
+    if len(names) != len(lists):
+        raise InputError(f"from_lists: {len(names)} query ids for {len(lists)} lists")
+    return dict(zip(names, lists, strict=True))
+
+
+def _padded(
+    rows: list[list[str]], position: Mapping[str, int]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    width = max((len(row) for row in rows), default=0)
+    index = np.zeros((len(rows), width), np.int64)
+    mask = np.zeros((len(rows), width), np.bool_)
+    for number, row in enumerate(rows):
+        _check_known(row, position, "candidate")
+        index[number, : len(row)] = [position[id] for id in row]
+        mask[number, : len(row)] = True
+    return index, mask
+
+
+def _check_known(ids: Iterable[str], known: Iterable[str], what: str) -> None:
+    names = known if isinstance(known, Mapping) else set(known)
+    for id in ids:
+        if id not in names:
+            raise UnknownIdError(
+                f"the {what} id {id!r} is not among the given ones{nearest(id, list(names)[:1000])}"
+            )
+
+
+def _check_distinct(who: str, ids: Sequence[str]) -> None:
+    if len(set(ids)) != len(ids):
+        twice = next(id for id, count in Counter(ids).items() if count > 1)
+        raise DuplicateIdError(f"{who}: the id {twice!r} stands twice; ids must be unique")
+
+
+def _names(ids: Sequence[Any] | None, count: int) -> tuple[str, ...]:
+    return tuple(str(id) for id in (range(count) if ids is None else ids))
+
+
+def _in_order(rows: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(id for row in rows for id in row))

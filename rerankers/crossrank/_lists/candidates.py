@@ -1,0 +1,306 @@
+"""Candidate lists, as a base matcher hands them over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from crossrank._lists.ordering import order_rows
+from crossrank.errors import DuplicateIdError, InputError, OrientationError, UnknownIdError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """For each query a list of gallery rows, possibly with base scores; columnar.
+
+    Parameters
+    ----------
+    index
+        ``[Q, K]`` int64 rows of the gallery; ignored where `mask` is False.
+    scores
+        ``[Q, K]`` float64, higher is better; None where the base matcher gave none, and then the
+        order of a list is its base order.
+    mask
+        ``[Q, K]`` bool: which places of a list are taken.
+    query_ids, candidate_ids
+        The names of the Q queries and of the gallery's rows.
+    direction
+        ``"t2i"``, ``"i2t"``, …; None where only the collections will tell.
+
+    Raises
+    ------
+    InputError
+        On shapes that do not fit or scores that are NaN or infinite.
+    DuplicateIdError, UnknownIdError
+        On a candidate that stands twice in one list, or a row that the gallery does not have.
+
+    Notes
+    -----
+    Use one of the ``from_`` constructors.
+    """
+
+    index: NDArray[np.int64]
+    scores: NDArray[np.float64] | None
+    mask: NDArray[np.bool_]
+    query_ids: tuple[str, ...]
+    candidate_ids: tuple[str, ...]
+    direction: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.index.ndim != 2 or self.index.shape != self.mask.shape:
+            raise InputError(
+                f"Candidates: index {self.index.shape} and mask {self.mask.shape} must be the "
+                "same two-dimensional shape"
+            )
+        if self.scores is not None and self.scores.shape != self.index.shape:
+            raise InputError(
+                f"Candidates: scores {self.scores.shape} do not fit index {self.index.shape}"
+            )
+        if len(self.query_ids) != len(self.index):
+            raise InputError(
+                f"Candidates: {len(self.query_ids)} query ids for {len(self.index)} lists"
+            )
+        _check_unique(self.query_ids, "query")
+        self._check_rows()
+        if self.scores is not None:
+            wrong = self.mask & ~np.isfinite(self.scores)
+            if wrong.any():
+                row, place = np.argwhere(wrong)[0]
+                raise InputError(
+                    f"Candidates: the base score of query {self.query_ids[row]!r} and candidate "
+                    f"{self.candidate_ids[self.index[row, place]]!r} is "
+                    f"{self.scores[row, place]}; scores must be finite (leave the candidate out)"
+                )
+
+    def _check_rows(self) -> None:
+        size = len(self.candidate_ids)
+        wrong = self.mask & ((self.index < 0) | (self.index >= size))
+        if wrong.any():
+            row, place = np.argwhere(wrong)[0]
+            raise UnknownIdError(
+                f"Candidates: query {self.query_ids[row]!r} lists gallery row "
+                f"{self.index[row, place]}, but the gallery has {size} rows"
+            )
+        spread = np.where(self.mask, self.index, -1 - np.arange(self.index.shape[1]))
+        ordered = np.sort(spread, axis=1)
+        twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+        if twice.any():
+            row = int(np.argmax(twice))
+            rows, counts = np.unique(self.index[row][self.mask[row]], return_counts=True)
+            raise DuplicateIdError(
+                f"Candidates: query {self.query_ids[row]!r} lists candidate "
+                f"{self.candidate_ids[rows[np.argmax(counts)]]!r} twice"
+            )
+
+    def __len__(self) -> int:
+        return len(self.query_ids)
+
+    @property
+    def depth(self) -> int:
+        """The length of the longest list."""
+        return int(self.mask.sum(axis=1).max(initial=0))
+
+    def base_order(self) -> NDArray[np.int64]:
+        """Return ``[Q, K]`` places by base rank; places that are not taken come last.
+
+        By score, falling, and then by gallery row; without scores in the lists' own order.
+        """
+        if self.scores is None:
+            return np.argsort(~self.mask, axis=1, kind="stable")
+        return order_rows(self.mask, self.scores, self.index)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Candidates):
+            return NotImplemented
+        names = ("query_ids", "candidate_ids", "direction")
+        return all(getattr(self, name) == getattr(other, name) for name in names) and (
+            self.to_lists() == other.to_lists()
+        )
+
+    def to_lists(self) -> list[list[tuple[int, float | None]]]:
+        """Return per query the gallery rows and base scores, in base order."""
+        lists: list[list[tuple[int, float | None]]] = []
+        for row, order in enumerate(self.base_order()):
+            places = order[: int(self.mask[row].sum())]
+            lists.append(
+                [
+                    (
+                        int(self.index[row, place]),
+                        None if self.scores is None else float(self.scores[row, place]),
+                    )
+                    for place in places
+                ]
+            )
+        return lists
+
+    def to_run(self) -> dict[str, dict[str, float]]:
+        """Return ``{query id: {candidate id: base score}}``; without scores, minus the rank."""
+        return {
+            id: {
+                self.candidate_ids[row]: float(-rank) if score is None else score
+                for rank, (row, score) in enumerate(members, 1)
+            }
+            for id, members in zip(self.query_ids, self.to_lists(), strict=True)
+        }
+
+    @classmethod
+    def from_similarity(
+        cls,
+        similarity: ArrayLike,
+        direction: str | None = None,
+        depth: int | None = None,
+        *,
+        image_ids: Sequence[Any] | None = None,
+        text_ids: Sequence[Any] | None = None,
+    ) -> Candidates:
+        """Take the best candidates out of a matrix of similarities.
+
+        Parameters
+        ----------
+        similarity
+            ``[n_images, n_texts]``, higher is better; images are the rows in *both* directions.
+        direction
+            ``"t2i"`` or ``"i2t"``; never guessed, since a square matrix would not tell.
+        depth
+            How many candidates per query; all by default.
+        image_ids, text_ids
+            Names of rows and columns; ``"0"``, ``"1"``, … by default.
+
+        Raises
+        ------
+        OrientationError
+            Without a direction, or where ids and matrix suggest that it is transposed.
+        InputError
+            If the matrix is not two-dimensional or not finite, or depth is below 1.
+        """
+        from crossrank._lists.base_lists import similarity_candidates
+
+        return similarity_candidates(similarity, direction, depth, image_ids, text_ids)
+
+    @classmethod
+    def from_run(
+        cls,
+        run: Mapping[str, Mapping[str, float | None]],
+        *,
+        query_ids: Sequence[str] | None = None,
+        candidate_ids: Sequence[str] | None = None,
+        direction: str | None = None,
+    ) -> Candidates:
+        """Read a run: ``{query id: {candidate id: score}}``.
+
+        Parameters
+        ----------
+        run
+            Scores may all be None: then the order of each mapping is its base order.
+        query_ids
+            Which queries, in which order; a query without an entry has an empty list.
+        candidate_ids
+            The gallery; by default the candidates of the run, in order of appearance.
+        direction
+            See `Candidates`.
+        """
+        from crossrank._lists.base_lists import run_candidates
+
+        return run_candidates(run, query_ids, candidate_ids, direction)
+
+    @classmethod
+    def from_trec(
+        cls,
+        path: str | Path,
+        *,
+        query_ids: Sequence[str] | None = None,
+        candidate_ids: Sequence[str] | None = None,
+        direction: str | None = None,
+    ) -> Candidates:
+        """Read a run file in TREC format: ``query Q0 candidate rank score tag``."""
+        from crossrank._files.trec import read_run
+
+        run = read_run(Path(path))
+        return cls.from_run(
+            run, query_ids=query_ids, candidate_ids=candidate_ids, direction=direction
+        )
+
+    @classmethod
+    def from_faiss(
+        cls,
+        distances: ArrayLike,
+        labels: ArrayLike,
+        *,
+        metric: str = "ip",
+        query_ids: Sequence[Any] | None = None,
+        candidate_ids: Sequence[Any] | None = None,
+        direction: str | None = None,
+    ) -> Candidates:
+        """Read what ``index.search`` of faiss returns.
+
+        Parameters
+        ----------
+        distances, labels
+            ``[Q, K]``; the label −1 marks an empty place.
+        metric
+            ``"ip"`` (higher is better) or ``"l2"`` (lower is better: the base score is minus it).
+        query_ids, candidate_ids
+            Names; ``"0"``, ``"1"``, … by default, as many candidates as the labels need.
+        direction
+            See `Candidates`.
+        """
+        from crossrank._lists.base_lists import faiss_candidates
+
+        return faiss_candidates(distances, labels, metric, query_ids, candidate_ids, direction)
+
+    @classmethod
+    def from_lists(
+        cls,
+        lists: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]],
+        *,
+        scores: Mapping[str, Iterable[float]] | Sequence[Iterable[float]] | None = None,
+        query_ids: Sequence[Any] | None = None,
+        candidate_ids: Sequence[Any] | None = None,
+        direction: str | None = None,
+    ) -> Candidates:
+        """Read plain lists of candidate ids, best first, ragged if need be.
+
+        Parameters
+        ----------
+        lists
+            Per query the ids of its candidates: a mapping by query id, or a sequence.
+        scores
+            In the same form and lengths, or None.
+        query_ids, candidate_ids, direction
+            See `from_run`.
+        """
+        from crossrank._lists.base_lists import list_candidates
+
+        return list_candidates(lists, scores, query_ids, candidate_ids, direction)
+
+    def check_direction(self, queries: str, gallery: str) -> str:
+        """Return the direction that two modalities make.
+
+        Raises
+        ------
+        OrientationError
+            If the candidates say another one: queries and gallery are swapped.
+        """
+        made = f"{SHORT[queries]}2{SHORT[gallery]}"
+        if self.direction is not None and self.direction != made:
+            raise OrientationError(
+                f"the candidates are {self.direction}, but the queries are {queries}s and the "
+                f"gallery holds {gallery}s, which is {made}; swap queries and gallery"
+            )
+        return made
+
+
+SHORT = {"text": "t", "image": "i", "image+text": "it"}
+
+
+def _check_unique(ids: Sequence[str], what: str) -> None:
+    seen: set[str] = set()
+    for id in ids:
+        if id in seen:
+            raise DuplicateIdError(f"Candidates: the {what} id {id!r} stands twice")
+        seen.add(id)

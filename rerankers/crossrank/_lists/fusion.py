@@ -1,0 +1,252 @@
+"""Fusion: how a stage's raw scores and the scores before it become one.
+
+Each rule works on the pairs of a row that the stage *scored* (saw and did not abstain on).  A row
+in which nothing was scored keeps its scores.  What was not seen is moved below, in its old order.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._lists.normalise import minmax, none, rank, softmax, zscore
+from crossrank.errors import ParameterError, nearest
+
+Normaliser = Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]]
+NORMALISERS: dict[str, Normaliser] = {
+    "none": none,
+    "zscore": zscore,
+    "minmax": minmax,
+    "softmax": softmax,
+    "rank": rank,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """The result of a fusion.
+
+    Parameters
+    ----------
+    scores
+        ``[Q, K]`` float64, the new scores.
+    normalised
+        ``[Q, K]`` float64, what the raw scores were turned into before weighting.
+    """
+
+    scores: NDArray[np.float64]
+    normalised: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion(ABC):
+    """A rule that joins old and new scores."""
+
+    @property
+    def weight(self) -> float:
+        """The factor of the new score, for the trace."""
+        return 1.0
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether the rule cannot do without previous scores."""
+        return False
+
+    @abstractmethod
+    def join(
+        self,
+        previous: NDArray[np.float64],
+        previous_ranks: NDArray[np.int64],
+        raw: NDArray[np.float64],
+        seen: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+    ) -> Fused:
+        """Return the fused scores of the seen pairs; what it returns elsewhere is not used."""
+
+    def fuse(
+        self,
+        previous: NDArray[np.float64],
+        previous_ranks: NDArray[np.int64],
+        raw: NDArray[np.float64],
+        valid: NDArray[np.bool_],
+        seen: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+    ) -> Fused:
+        """Fuse the seen pairs and move the others below them.
+
+        Parameters
+        ----------
+        previous, previous_ranks
+            ``[Q, K]`` scores and 1-based ranks before this stage.
+        raw
+            ``[Q, K]`` the stage's own scores, used where `scored`.
+        valid, seen, scored
+            ``[Q, K]``: taken places; those the stage saw; those it has an opinion on.
+        """
+        joined = self.join(previous, previous_ranks, np.where(scored, raw, 0.0), seen, scored)
+        scores = shift_below(joined.scores, seen, previous, valid & ~seen)
+        opinion = scored.any(axis=1, keepdims=True)
+        return Fused(np.where(opinion, scores, previous), joined.normalised)
+
+
+@dataclass(frozen=True, slots=True)
+class Replace(Fusion):
+    """The raw score alone; pairs the stage abstains on follow the scored ones, in old order."""
+
+    def join(
+        self,
+        previous: NDArray[np.float64],
+        previous_ranks: NDArray[np.int64],
+        raw: NDArray[np.float64],
+        seen: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+    ) -> Fused:
+        """See `Fusion.join`."""
+        return Fused(shift_below(raw, scored, previous, seen & ~scored), raw)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedSum(Fusion):
+    """``norm(previous) + weight · norm(score)``, both normalised over the row's scored pairs.
+
+    A pair the stage abstains on takes the mean normalised score of its row.
+
+    Parameters
+    ----------
+    weight
+        The factor of the new score; a paper's α.
+    normalise
+        ``"none"``, ``"zscore"`` (ddof 0), ``"minmax"``, ``"softmax"`` or ``"rank"``; a constant row
+        gives 0 under zscore, minmax and rank.
+
+    Raises
+    ------
+    ParameterError
+        On an unknown normalisation or a weight that is not finite.
+    """
+
+    factor: float = 1.0
+    normalise: str = "zscore"
+
+    def __init__(self, weight: float = 1.0, normalise: str = "zscore") -> None:
+        object.__setattr__(self, "factor", check_finite("WeightedSum", "weight", weight))
+        object.__setattr__(self, "normalise", normalise)
+        if normalise not in NORMALISERS:
+            raise ParameterError(
+                f"WeightedSum: no normalisation {normalise!r}{nearest(normalise, NORMALISERS)}"
+            )
+
+    @property
+    def weight(self) -> float:
+        """The factor of the new score."""
+        return self.factor
+
+    @property
+    def needs_scores(self) -> bool:
+        """A sum needs two numbers."""
+        return True
+
+    def join(
+        self,
+        previous: NDArray[np.float64],
+        previous_ranks: NDArray[np.int64],
+        raw: NDArray[np.float64],
+        seen: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+    ) -> Fused:
+        """See `Fusion.join`."""
+        normaliser = NORMALISERS[self.normalise]
+        normalised = _abstaining_take_the_mean(normaliser(raw, scored), scored)
+        return Fused(normaliser(previous, scored) + self.factor * normalised, normalised)
+
+    def __repr__(self) -> str:
+        return f"WeightedSum(weight={self.factor}, normalise={self.normalise!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class RRF(Fusion):
+    """Reciprocal rank fusion: ``1/(k + previous rank) + 1/(k + rank by score)``.
+
+    Cormack, Clarke and Büttcher, SIGIR 2009.  A pair the stage abstains on takes the mean of its
+    row's second term.
+
+    Parameters
+    ----------
+    k
+        Positive; the larger, the less the first ranks count.
+    """
+
+    k: float = 60.0
+
+    def __post_init__(self) -> None:
+        if check_finite("RRF", "k", self.k) <= 0:
+            raise ParameterError(f"RRF: k is {self.k!r}; give a positive number")
+
+    def join(
+        self,
+        previous: NDArray[np.float64],
+        previous_ranks: NDArray[np.int64],
+        raw: NDArray[np.float64],
+        seen: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+    ) -> Fused:
+        """See `Fusion.join`."""
+        before = np.where(seen, previous_ranks, np.iinfo(np.int64).max)
+        places = np.argsort(before, axis=1, kind="stable")
+        among_seen = np.argsort(places, axis=1, kind="stable") + 1
+        falling = np.where(scored, -raw, np.inf)
+        order = np.lexsort((previous_ranks, falling, ~scored), axis=1)
+        by_score = np.argsort(order, axis=1, kind="stable") + 1
+        normalised = _abstaining_take_the_mean(_reciprocal(self.k + by_score), scored)
+        return Fused(_reciprocal(self.k + among_seen) + normalised, normalised)
+
+
+def shift_below(
+    values: NDArray[np.float64],
+    above: NDArray[np.bool_],
+    previous: NDArray[np.float64],
+    below: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return `values` where `above`, and `previous` where `below`, moved under the worst of them.
+
+    The distances within `previous` stay.  Rows without anything above keep `previous`.
+    """
+    worst = np.min(np.where(above, values, np.inf), axis=1, keepdims=True, initial=np.inf)
+    best = np.max(np.where(below, previous, -np.inf), axis=1, keepdims=True, initial=-np.inf)
+    moves = np.isfinite(worst) & np.isfinite(best)
+    floor = np.where(moves, worst, 0.0)
+    gap = 1e-6 * np.maximum(np.abs(floor), 1.0)
+    moved = previous - np.where(moves, best, 0.0) + np.where(moves, floor - gap, 0.0)
+    return np.where(above, values, np.where(moves & below, moved, previous))
+
+
+def check_finite(who: str, name: str, value: float) -> float:
+    """Return a number as float, or refuse it.
+
+    Raises
+    ------
+    ParameterError
+        If it is no number, NaN or infinite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise ParameterError(f"{who}: {name} is {value!r}; give a number")
+    if not np.isfinite(value):
+        raise ParameterError(f"{who}: {name} is {value!r}; give a finite number")
+    return float(value)
+
+
+def _reciprocal(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    return np.reciprocal(values.astype(np.float64))
+
+
+def _abstaining_take_the_mean(
+    values: NDArray[np.float64], scored: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    count = np.maximum(scored.sum(axis=1, keepdims=True), 1)
+    mean = np.where(scored, values, 0.0).sum(axis=1, keepdims=True) / count
+    return np.where(scored, values, mean)

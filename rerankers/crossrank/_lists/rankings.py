@@ -1,0 +1,276 @@
+"""Rankings: the better lists, columnar, with the base score kept and a trace for every hit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._lists.hits import Hit, Trace
+from crossrank._lists.stage_scores import StageScores
+from crossrank.errors import UnknownIdError, nearest
+
+__all__ = ["Hit", "Ranking", "Rankings", "StageScores", "Trace"]
+
+
+class Ranking(Sequence[Hit]):
+    """The hits of one query, best first; each `Hit` is made when it is looked at."""
+
+    __slots__ = ("_rankings", "_row")
+
+    def __init__(self, rankings: Rankings, row: int) -> None:
+        self._rankings = rankings
+        self._row = row
+
+    @property
+    def query_id(self) -> str:
+        """Whose ranking this is."""
+        return self._rankings.query_ids[self._row]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The candidates' ids, best first."""
+        rows = self._rankings.index[self._row, : len(self)]
+        return tuple(self._rankings.candidate_ids[row] for row in rows)
+
+    def __len__(self) -> int:
+        return int(self._rankings.mask[self._row].sum())
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
+        if isinstance(place, slice):
+            return tuple(self[each] for each in range(*place.indices(len(self))))
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"hit {place} of {len(self)}")
+        return self._rankings.hit(self._row, place % len(self))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ranking):
+            return NotImplemented
+        return self.query_id == other.query_id and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ranking, (self._rankings.take([self._row]), 0)
+
+    def __repr__(self) -> str:
+        best = ", ".join(f"{hit.id} {hit.score:.4g}" for hit in self[:3])
+        return f"Ranking({self.query_id!r}, {len(self)} hits: {best})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rankings(Mapping[str, Ranking]):
+    """The result of a run: a mapping from query id to `Ranking`, held in columns.
+
+    Parameters
+    ----------
+    query_ids, candidate_ids
+        Names of the Q queries and of the gallery's rows.
+    index
+        ``[Q, K]`` int64 gallery rows, best first; 0 where the mask is False.
+    final
+        ``[Q, K]`` float64 scores after the last stage.
+    mask
+        ``[Q, K]`` bool, a prefix of every row.
+    base_scores
+        ``[Q, K]`` float64 or None.
+    base_ranks
+        ``[Q, K]`` int64, from 1.
+    stages
+        Each stage's own scores, in the same places.
+    direction
+        ``"t2i"``, ``"i2t"``, …
+    """
+
+    query_ids: tuple[str, ...]
+    candidate_ids: tuple[str, ...]
+    index: NDArray[np.int64]
+    final: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+    base_scores: NDArray[np.float64] | None
+    base_ranks: NDArray[np.int64]
+    stages: tuple[StageScores, ...] = ()
+    direction: str | None = None
+    _rows: dict[str, int] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rows.update((id, row) for row, id in enumerate(self.query_ids))
+
+    def __len__(self) -> int:
+        return len(self.query_ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.query_ids)
+
+    def __contains__(self, query_id: object) -> bool:
+        return query_id in self._rows
+
+    def __getitem__(self, query_id: str) -> Ranking:
+        """Return a query's ranking.
+
+        Raises
+        ------
+        UnknownIdError
+            If there is no such query.
+        """
+        try:
+            return Ranking(self, self._rows[query_id])
+        except KeyError:
+            raise UnknownIdError(
+                f"no query has the id {query_id!r}{nearest(query_id, self.query_ids[:1000])}"
+            ) from None
+
+    def values(self) -> Any:
+        """Return the rankings in the order of the queries."""
+        return [Ranking(self, row) for row in range(len(self))]
+
+    def items(self) -> Any:
+        """Return pairs of query id and ranking."""
+        return list(zip(self.query_ids, self.values(), strict=True))
+
+    def hit(self, row: int, place: int) -> Hit:
+        """Return one hit of the query in a row."""
+        base = None if self.base_scores is None else float(self.base_scores[row, place])
+        index = int(self.index[row, place])
+        return Hit(
+            id=self.candidate_ids[index],
+            score=float(self.final[row, place]),
+            rank=place + 1,
+            index=index,
+            base_score=base,
+            base_rank=int(self.base_ranks[row, place]),
+            trace=tuple(stage.trace(row, place) for stage in self.stages),
+        )
+
+    def take(self, rows: Sequence[int]) -> Rankings:
+        """Return the rankings of some queries, by their rows."""
+        chosen = np.asarray(rows, np.int64)
+        order = np.broadcast_to(np.arange(self.index.shape[1]), (len(chosen), self.index.shape[1]))
+        return replace(
+            self,
+            query_ids=tuple(self.query_ids[row] for row in chosen),
+            index=self.index[chosen],
+            final=self.final[chosen],
+            mask=self.mask[chosen],
+            base_scores=None if self.base_scores is None else self.base_scores[chosen],
+            base_ranks=self.base_ranks[chosen],
+            stages=tuple(stage.arranged(chosen, order) for stage in self.stages),
+        )
+
+    def scores(self, stage: str | None = None) -> NDArray[Any]:
+        """Return ``[Q, K]`` scores in the places of `index`, NaN where there is none.
+
+        Parameters
+        ----------
+        stage
+            A stage's name for its raw scores (float32); None for the final ones (float64).
+
+        Raises
+        ------
+        UnknownIdError
+            If no stage has this name.
+        """
+        if stage is None:
+            return np.where(self.mask, self.final, np.nan)
+        for each in self.stages:
+            if each.name == stage:
+                return each.raw
+        names = [each.name for each in self.stages]
+        raise UnknownIdError(f"no stage is called {stage!r}{nearest(stage, names)}")
+
+    def to_run(self) -> dict[str, dict[str, float]]:
+        """Return ``{query id: {candidate id: score}}``, best first, in Python floats."""
+        return {
+            query: dict(zip(ranking.ids, scores[: len(ranking)].tolist(), strict=True))
+            for (query, ranking), scores in zip(self.items(), self.final, strict=True)
+        }
+
+    def base_run(self) -> dict[str, dict[str, float]]:
+        """Return the same candidates with their base scores; without scores, minus the rank."""
+        values = -self.base_ranks.astype(np.float64)
+        if self.base_scores is not None:
+            values = self.base_scores
+        run: dict[str, dict[str, float]] = {}
+        for row, (query, ranking) in enumerate(self.items()):
+            order = np.argsort(self.base_ranks[row, : len(ranking)], kind="stable")
+            run[query] = {ranking.ids[place]: float(values[row, place]) for place in order}
+        return run
+
+    def to_trec(self, path: str | Path, tag: str = "crossrank") -> None:
+        """Write a run file whose scores fall strictly even when read as float32.
+
+        Raises
+        ------
+        FormatError
+            If an id has white space in it, which the format cannot hold.
+        """
+        from crossrank._files.trec import write_run
+
+        write_run(Path(path), self.to_run(), tag)
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write one row per hit, with every stage's raw score; needs pyarrow."""
+        from crossrank._lists.rankings_file import write_parquet
+
+        write_parquet(self, Path(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to a safetensors file, which appears when it is complete."""
+        from crossrank._lists.rankings_file import save_rankings
+
+        save_rankings(self, Path(path))
+
+    @classmethod
+    def open(cls, path: str | Path) -> Rankings:
+        """Read what `save` wrote, equal to what it was.
+
+        Raises
+        ------
+        StoreError
+            If the file is missing, truncated or foreign.
+        """
+        from crossrank._lists.rankings_file import open_rankings
+
+        return open_rankings(Path(path))
+
+    def to_similarity(self) -> NDArray[np.float64]:
+        """Return ``[queries, gallery]`` the final scores, −inf for what was not ranked."""
+        matrix = np.full((len(self), len(self.candidate_ids)), -np.inf)
+        rows, places = np.nonzero(self.mask)
+        matrix[rows, self.index[rows, places]] = self.final[rows, places]
+        return matrix
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Rankings):
+            return NotImplemented
+        return all(
+            _equal(getattr(self, each.name), getattr(other, each.name)) for each in fields(self)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content
+
+    def __repr__(self) -> str:
+        stages = " → ".join(stage.name for stage in self.stages) or "no stage"
+        return f"Rankings({len(self)} queries, {int(self.mask.sum())} hits, {stages})"
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return (
+            isinstance(left, np.ndarray)
+            and isinstance(right, np.ndarray)
+            and np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
+        )
+    if isinstance(left, StageScores) and isinstance(right, StageScores):
+        return all(_equal(getattr(left, f.name), getattr(right, f.name)) for f in fields(left))
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        return len(left) == len(right) and all(map(_equal, left, right))
+    return bool(left == right)

@@ -1,0 +1,1 @@
+"""Base matching: exact inner products, by numpy or faiss."""

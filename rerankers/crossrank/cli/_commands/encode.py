@@ -1,0 +1,89 @@
+"""``crossrank encode``: pictures or texts in, a collection folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+import crossrank as cr
+from crossrank._encode import as_encoder
+from crossrank._files.atomic import refuse_existing
+from crossrank._items.read_items import read_items
+from crossrank.cli._options import PATH, as_json, crossrank_command, progress
+from crossrank.cli._printing import write_json
+from crossrank.cli._values import read_parameters
+
+EXAMPLE = """crossrank encode photos --encoder lite -o gallery
+crossrank encode captions.jsonl --encoder lite --features embedding,tokens -o queries"""
+
+
+@crossrank_command("encode", EXAMPLE)
+@click.argument("source", metavar="INPUT", type=PATH)
+@click.option("--encoder", default="lite", show_default=True, help="See 'crossrank plugins'.")
+@click.option("-o", "--output", required=True, type=PATH, help="A new folder for the collection.")
+@click.option("--features", help="Names with commas between; by default the encoder's usual ones.")
+@click.option(
+    "--modality", type=click.Choice(["image", "text"]), help="Which side of items that have both."
+)
+@click.option("--batch-size", type=int, help="Items at a time; by default as the encoder wishes.")
+@click.option(
+    "--store-dtype",
+    "dtypes",
+    multiple=True,
+    metavar="FEATURE=DTYPE",
+    help="Store as float32, float16, bfloat16 or int8, such as tokens=int8.",
+)
+@click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="For the encoder.")
+@progress
+@as_json
+def command(
+    source: Path,
+    encoder: str,
+    output: Path,
+    features: str | None,
+    modality: str | None,
+    batch_size: int | None,
+    dtypes: tuple[str, ...],
+    params: tuple[str, ...],
+    progress: bool,
+    as_json: bool,
+) -> None:
+    """Turn INPUT into a collection: a folder that appears when it is complete.
+
+    INPUT is a folder of pictures (searched through; the id is the path within it, suffix included,
+    white space written as %20), a .jsonl of {"id", "text"} or {"id", "image"} (relative to the
+    file), or a .txt of one text a line (the id is the line's number, from 1).
+
+    The same command goes on after a kill: what is finished lies in OUTPUT.partial.
+    """
+    refuse_existing(output)
+    maker = as_encoder(encoder, read_parameters(params, "--param"))
+    wanted = None if features is None else [name.strip() for name in features.split(",")]
+    stored_as = read_parameters(dtypes, "--store-dtype")
+    items = read_items(source)
+    try:
+        made = cr.encode(
+            maker,
+            items,
+            modality,
+            wanted,
+            output,
+            batch_size=batch_size,
+            store_dtype={name: str(dtype) for name, dtype in stored_as.items()},
+            progress=progress,
+        )
+    except KeyboardInterrupt:
+        raise click.Abort("run the same command again to go on from what is finished") from None
+    if as_json:
+        write_json(
+            {
+                "output": str(output),
+                "count": len(made),
+                "modality": made.modality,
+                "encoder": made.encoder,
+                "features": list(made.features),
+            }
+        )
+    else:
+        click.echo(f"{output}: {len(made)} {made.modality}s with {', '.join(made.features)}")

@@ -1,0 +1,125 @@
+"""``crossrank explain``: what speaks for a candidate, word by word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from crossrank._items.collection import Collection
+from crossrank._lists.base_lists import check_positive
+from crossrank._lists.candidates import Candidates
+from crossrank._lists.evidence import Evidence, Link
+from crossrank._pipeline import Pipeline
+from crossrank.cli._options import (
+    PATH,
+    as_json,
+    crossrank_command,
+    queries_and_gallery,
+    resources,
+    stages,
+)
+from crossrank.cli._printing import table, write_json
+from crossrank.cli._stage_grammar import read_stage
+from crossrank.errors import InputError, UnknownIdError, nearest
+
+EXAMPLE = """crossrank explain --queries queries --gallery gallery --query 17 --stage filip \\
+    --run filip.trec --top 3"""
+
+
+@crossrank_command("explain", EXAMPLE)
+@queries_and_gallery
+@click.option("--query", required=True, help="The query's id.")
+@click.option("--candidate", "candidates", multiple=True, help="A candidate's id; may be repeated.")
+@click.option("--run", type=PATH, help="Take the candidates from the top of this run.")
+@click.option("--top", type=int, default=3, show_default=True, help="How many, with --run.")
+@stages
+@resources
+@as_json
+def command(
+    queries: Path,
+    gallery: Path,
+    query: str,
+    candidates: tuple[str, ...],
+    run: Path | None,
+    top: int,
+    stages: tuple[str, ...],
+    device: str,
+    threads: int | None,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Show, per candidate of one query, which of its parts speak for which part of the query.
+
+    Boxes are x0 y0 x1 y1 in [0, 1] of the original picture; the weight is in the reranker's own
+    units.
+    """
+    if bool(candidates) == (run is not None):
+        raise click.UsageError(
+            "Give either --candidate or --run, to say which candidates.",
+            click.get_current_context(),
+        )
+    pipeline = Pipeline([read_stage(text) for text in stages])
+    asked, searched = Collection.open(queries), Collection.open(gallery)
+    row = asked.row(query)
+    chosen = candidates if run is None else top_of_run(run, query, top)
+    found = pipeline.explain(
+        asked,
+        searched,
+        query,
+        chosen,
+        threads=threads,
+        device=device,
+        cache_folder=cache,
+    )
+    if not any(found.values()):
+        raise InputError(f"{', '.join(found)} explains nothing: it gives scores without evidence")
+    if as_json:
+        write_json(
+            {
+                "query": query,
+                "stages": {
+                    name: [each.to_dict() for each in evidence] for name, evidence in found.items()
+                },
+            }
+        )
+    else:
+        text = asked["text"][row] if "text" in asked else None
+        click.echo(f"query {query}" + ("" if text is None else f": {text}"))
+        click.echo(report(found))
+
+
+def top_of_run(run: Path, query: str, top: int) -> list[str]:
+    """Return the ids of a query's first candidates in a run.
+
+    Raises
+    ------
+    UnknownIdError
+        If the run does not have the query.
+    """
+    check_positive("explain", "top", top)
+    candidates = Candidates.from_trec(run)
+    if query not in candidates.query_ids:
+        hint = nearest(query, candidates.query_ids[:1000])
+        raise UnknownIdError(f"{run} has no query {query!r}{hint}")
+    row = candidates.query_ids.index(query)
+    return [candidates.candidate_ids[index] for index, _ in candidates.to_lists()[row][:top]]
+
+
+def report(found: Mapping[str, Sequence[Evidence]]) -> str:
+    """Return the evidence as text: one table per stage and candidate."""
+    parts = []
+    for stage, evidence in found.items():
+        for each in evidence:
+            title = f"\n{each.candidate_id}  {stage} {each.score:.4f}"
+            rows = [_row(link) for link in each.links]
+            header = ("query part", "candidate part", "box", "weight")
+            parts.append(title + "\n" + (table(header, rows, right=[3]) if rows else "no links"))
+    return "\n".join(parts)
+
+
+def _row(link: Link) -> tuple[str, str, str, str]:
+    box = link.candidate_box if link.candidate_box is not None else link.query_box
+    corners = "" if box is None else " ".join(f"{side:.2f}" for side in box)
+    return link.query, link.candidate, corners, f"{link.weight:.4f}"

@@ -1,0 +1,163 @@
+"""``crossrank rerank``: a run in, a better run out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from crossrank._items.collection import Collection
+from crossrank._lists.candidates import Candidates
+from crossrank._lists.rankings import Hit, Rankings, Trace
+from crossrank._pipeline import Pipeline
+from crossrank.cli._files import check_output
+from crossrank.cli._options import (
+    PATH,
+    as_json,
+    crossrank_command,
+    force,
+    progress,
+    queries_and_gallery,
+    resources,
+    stages,
+)
+from crossrank.cli._outcome import muted
+from crossrank.cli._stage_grammar import read_stage
+
+EXAMPLE = """crossrank rerank --run base.trec --queries queries --gallery gallery \\
+    --stage filip:depth=100,weight=0.5 -o filip.trec"""
+
+
+@crossrank_command("rerank", EXAMPLE)
+@click.option("--run", required=True, type=PATH, help="The run to rerank, in TREC format.")
+@queries_and_gallery
+@stages
+@click.option("-o", "--output", type=PATH, help="The new run file; may be left out with --json.")
+@click.option(
+    "--out",
+    "folder",
+    type=PATH,
+    help="A folder instead of a run file: finished blocks are kept there, so that a run that was "
+    "stopped goes on with --resume; at the end it holds run.trec and rankings.safetensors.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder of --out.")
+@click.option("--top-k", type=int, help="How many to keep per query; all by default.")
+@click.option("--score-threshold", type=float, help="The lowest final score to keep, inclusive.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Blocks scored at once.")
+@click.option("--memory-budget", help="What the run may hold; a quarter of memory by default.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["raise", "base_order"]),
+    default="raise",
+    show_default=True,
+    help="When a scorer fails on a block: stop, or leave its queries in the order they had.",
+)
+@resources
+@force
+@progress
+@as_json
+def command(
+    run: Path,
+    queries: Path,
+    gallery: Path,
+    stages: tuple[str, ...],
+    output: Path | None,
+    folder: Path | None,
+    resume: bool,
+    top_k: int | None,
+    score_threshold: float | None,
+    workers: int,
+    memory_budget: str | None,
+    on_error: str,
+    device: str,
+    threads: int | None,
+    cache: Path | None,
+    force: bool,
+    progress: bool,
+    as_json: bool,
+) -> None:
+    """Rerank every list of a run through one or more stages.
+
+    A stage is NAME:KEY=VALUE,… with depth (how many of each list it sees), fusion (weighted, the
+    default, replace or rrf), weight and normalise (for weighted: none, zscore, minmax, softmax,
+    rank), k (for rrf), and whatever else as a parameter of the reranker. Values are typed as in
+    TOML; words need no quotes.
+
+    OUTPUT appears when it is complete; an existing file needs --force. With --json the hits go to
+    standard output with base score, base rank and every stage's score, one query a line.
+    """
+    context = click.get_current_context()
+    if output is None and folder is None and not as_json:
+        raise click.UsageError(
+            "Missing option '-o' / '--output' (or '--out'); only --json does without.", context
+        )
+    if resume and folder is None:
+        raise click.UsageError("--resume goes on with a folder; name it with --out.", context)
+    if output is not None:
+        check_output(output, force=force)
+    pipeline = Pipeline([read_stage(text) for text in stages])
+    candidates = Candidates.from_trec(run)
+    sides = Collection.open(queries), Collection.open(gallery)
+    options: dict[str, Any] = {
+        "top_k": top_k,
+        "score_threshold": score_threshold,
+        "progress": progress,
+        "memory_budget": memory_budget,
+        "workers": workers,
+        "threads": threads,
+        "device": device,
+        "cache_folder": cache,
+        "on_error": on_error,
+    }
+    if folder is None:
+        rankings = pipeline.rerank(candidates, *sides, **options)
+    else:
+        with muted("crossrank._pipeline"):
+            try:
+                rankings = pipeline.rerank_to(folder, candidates, *sides, resume=resume, **options)
+            except KeyboardInterrupt as error:
+                again = f"the same command with --out {folder} --resume goes on"
+                raise click.Abort(again) from error
+        rankings.to_trec(folder / "run.trec")
+    if output is not None:
+        rankings.to_trec(output)
+    if as_json:
+        for line in json_document(rankings):
+            click.echo(line)
+    else:
+        click.echo(f"{folder or output}: {summary(rankings)}")
+
+
+def summary(rankings: Rankings) -> str:
+    """Say in a line what came of a run."""
+    first = [int(rank) for rank, taken in _first_places(rankings) if taken]
+    moved = sum(rank != 1 for rank in first)
+    stages = " → ".join(stage.name for stage in rankings.stages)
+    return (
+        f"{len(rankings)} lists reranked by {stages} ({rankings.direction}); "
+        f"{moved} of {len(first)} have another candidate in first place"
+    )
+
+
+def json_document(rankings: Rankings) -> Iterator[str]:
+    """Yield the lines of one JSON document: a head, then one query a line."""
+    head = {"direction": rankings.direction, "stages": [stage.name for stage in rankings.stages]}
+    yield json.dumps(head, ensure_ascii=False)[:-1] + ', "queries": ['
+    for number, (query, ranking) in enumerate(rankings.items(), 1):
+        record = {"id": query, "hits": list(ranking)}
+        comma = "," if number < len(rankings) else ""
+        yield json.dumps(record, default=_fields, ensure_ascii=False, allow_nan=False) + comma
+    yield "]}"
+
+
+def _fields(record: Hit | Trace) -> dict[str, Any]:
+    """Return a hit or trace as a dict; ``asdict`` would copy everything and take thrice as long."""
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _first_places(rankings: Rankings) -> Iterator[tuple[int, bool]]:
+    if rankings.mask.shape[1]:
+        yield from zip(rankings.base_ranks[:, 0], rankings.mask[:, 0], strict=True)

@@ -1,0 +1,113 @@
+"""From numbers per query to an `Evaluation`: summing up, gains, significance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.errors import InputError, nearest
+from crossrank.evaluation._measures import Measure
+from crossrank.evaluation._result import Evaluation, Gain
+from crossrank.evaluation._significance import (
+    Significance,
+    bootstrap_interval,
+    cluster_sums,
+    randomisation_test,
+)
+
+Floats = NDArray[np.float64]
+
+
+def compare(
+    values: Mapping[str, Floats],
+    measures: Sequence[Measure],
+    query_ids: Sequence[str],
+    clusters: NDArray[np.int64],
+    baseline: str | None,
+    significance: Significance,
+    direction: str | None = None,
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """Hold systems against the baseline.
+
+    Parameters
+    ----------
+    values
+        System → ``[M, Q]`` measures per query.
+    measures
+        The M columns.
+    query_ids, clusters
+        The Q queries and the cluster of each.
+    baseline
+        One of the systems; the first by default.
+    significance, direction, notes
+        See `Evaluation`.
+
+    Raises
+    ------
+    InputError
+        On an unknown baseline.
+    """
+    first = next(iter(values)) if baseline is None else baseline
+    if first not in values:
+        raise InputError(f"evaluate: no system {first!r} as baseline{nearest(first, values)}")
+    summed = {
+        name: [each.summed_up(row) for each, row in zip(measures, array, strict=True)]
+        for name, array in values.items()
+    }
+    names = tuple(each.name for each in measures)
+    return Evaluation(
+        metrics=names,
+        rows={name: dict(zip(names, row, strict=True)) for name, row in summed.items()},
+        gains={
+            name: dict(
+                zip(
+                    names,
+                    _gains(
+                        np.subtract(summed[name], summed[first]),
+                        array - values[first],
+                        [each.summary == "mean" for each in measures],
+                        clusters,
+                        significance,
+                    ),
+                    strict=True,
+                )
+            )
+            for name, array in values.items()
+            if name != first
+        },
+        baseline=first,
+        query_ids=tuple(query_ids),
+        per_query={name: dict(zip(names, array, strict=True)) for name, array in values.items()},
+        clusters=clusters,
+        significance=significance,
+        direction=direction,
+        notes=tuple(notes),
+    )
+
+
+def _gains(
+    summed: Floats,
+    differences: Floats,
+    averaged: Sequence[bool],
+    clusters: NDArray[np.int64],
+    significance: Significance,
+) -> list[Gain]:
+    """Test the measures that are means; a median of whole numbers hardly ever moves."""
+    gains = [Gain(float(each)) for each in summed]
+    tested = np.flatnonzero(averaged)
+    if not significance.resamples or not len(tested) or len(np.unique(clusters)) < 2:
+        return gains
+    sums, sizes = cluster_sums(differences[tested], clusters)
+    how = significance
+    p_values = randomisation_test(sums, how.resamples, how.seed)
+    lows, highs = bootstrap_interval(
+        sums, sizes, how.resamples, how.confidence, how.method, how.seed
+    )
+    for row, place in enumerate(tested):
+        gains[place] = Gain(
+            gains[place].difference, float(lows[row]), float(highs[row]), float(p_values[row])
+        )
+    return gains

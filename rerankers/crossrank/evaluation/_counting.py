@@ -1,0 +1,80 @@
+"""Ranks counted in a similarity matrix, without sorting it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.errors import InputError
+from crossrank.evaluation._captionmap import CaptionMap
+
+BLOCK_ENTRIES = 1 << 22
+
+
+def first_ranks(
+    matrix: NDArray[np.generic], pairs: CaptionMap, name: str = "similarity"
+) -> dict[str, NDArray[np.float64]]:
+    """Return for both directions ``[Q]`` ranks of the first relevant item, infinite without one.
+
+    Parameters
+    ----------
+    matrix
+        ``[n_images, n_texts]``, read once, in blocks of rows.
+    pairs
+        What belongs together.
+    name
+        The matrix's name, for errors.
+
+    Raises
+    ------
+    InputError
+        If a similarity is not finite.
+    """
+    own = matrix[pairs.images, pairs.texts]
+    image, image_score = _best(pairs.texts, own, pairs.images, pairs.n_texts)
+    text, text_score = _best(pairs.images, own, pairs.texts, pairs.n_images)
+    columns = np.arange(pairs.n_texts)
+    above_image = np.zeros(pairs.n_texts, np.int64)
+    above_text = np.zeros(pairs.n_images, np.int64)
+    step = max(1, BLOCK_ENTRIES // max(1, pairs.n_texts))
+    for start in range(0, pairs.n_images, step):
+        block = np.asarray(matrix[start : start + step])
+        _check_finite(name, block, start)
+        rows = np.arange(start, start + len(block))
+        tied = (block == image_score) & (rows[:, None] < image)
+        above_image += ((block > image_score) | tied).sum(axis=0)
+        best = text_score[rows, None]
+        tied = (block == best) & (columns < text[rows, None])
+        above_text[rows] = ((block > best) | tied).sum(axis=1)
+    return {
+        "t2i": np.where(image >= 0, above_image + 1.0, np.inf),
+        "i2t": np.where(text >= 0, above_text + 1.0, np.inf),
+    }
+
+
+def _best(
+    queries: NDArray[np.int64],
+    scores: NDArray[Any],
+    candidates: NDArray[np.int64],
+    count: int,
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return ``[Q]`` the best candidate that belongs to each query (−1 for none), and its score."""
+    order = np.lexsort((candidates, -scores, queries))
+    found, first = np.unique(queries[order], return_index=True)
+    best = np.full(count, -1, np.int64)
+    best[found] = candidates[order][first]
+    values = np.zeros(count, scores.dtype)
+    values[found] = scores[order][first]
+    return best, values
+
+
+def _check_finite(name: str, block: NDArray[np.generic], start: int) -> None:
+    wrong = ~np.isfinite(block)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"evaluate_matrix: {name!r} has {block[row, column]} for image {start + row} and text "
+            f"{column}; similarities must be finite (use evaluate for lists that are cut)"
+        )

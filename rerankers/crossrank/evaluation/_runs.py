@@ -1,0 +1,181 @@
+"""What can be evaluated, read as ranked lists of ids under names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from crossrank._files.trec import read_run
+from crossrank._lists.candidates import Candidates
+from crossrank._lists.rankings import Rankings
+from crossrank.errors import InputError
+
+RunLike: TypeAlias = Rankings | Candidates | Mapping[str, Mapping[str, float | None]] | str | Path
+"""Rankings, candidates, a run ``{query: {candidate: score}}``, or the path of a TREC run file."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankedLists:
+    """Ranked lists of ids, each made when it is read.
+
+    Parameters
+    ----------
+    rows
+        Where each query stands.
+    read
+        Returns the ids of the list in a row, best first.
+    depth
+        The length of the longest list.
+    direction
+        Where it is known.
+    """
+
+    rows: Mapping[str, int]
+    read: Callable[[int], Sequence[str]]
+    depth: int
+    direction: str | None = None
+
+    def of(self, query: str) -> Sequence[str]:
+        """Return the list of a query; empty where it has none."""
+        row = self.rows.get(query)
+        return () if row is None else self.read(row)
+
+
+def named_lists(rankings: RunLike | Mapping[str, Any]) -> tuple[dict[str, RankedLists], str]:
+    """Return what is to be compared under names, and what has to be said about it (or "").
+
+    Rankings that come alone bring their base order as ``"base"``.
+
+    Raises
+    ------
+    InputError
+        On what is no run, and where no list holds anything.
+    """
+    named, note = _named(rankings)
+    if not any(each.depth for each in named.values()):
+        raise InputError("evaluate: there is nothing to evaluate, every list is empty")
+    return named, note
+
+
+def _named(rankings: Any) -> tuple[dict[str, RankedLists], str]:
+    if isinstance(rankings, Rankings):
+        return _before_and_after("reranked", rankings)
+    if isinstance(rankings, Candidates):
+        return {"base": _from_candidates(rankings)}, ""
+    if isinstance(rankings, str | Path):
+        return {Path(rankings).stem: _read("", rankings)}, ""
+    if _is_run(rankings):
+        return {"run": _from_run(rankings)}, ""
+    if not isinstance(rankings, Mapping):
+        raise InputError(
+            f"evaluate: cannot read a {type(rankings).__name__}; give Rankings, Candidates, a run "
+            "{query: {candidate: score}}, or a mapping from name to any of these"
+        )
+    if len(rankings) == 1:
+        [(name, only)] = rankings.items()
+        if isinstance(only, Rankings) and name != "base":
+            return _before_and_after(str(name), only)
+    return {str(name): _read(str(name), each) for name, each in rankings.items()}, ""
+
+
+def _is_run(value: Any) -> bool:
+    """Tell a run from a mapping of runs by what the inner mappings hold."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(
+            isinstance(each, Mapping)
+            and not any(isinstance(score, Mapping | Sequence) for score in each.values())
+            for each in value.values()
+        )
+    )
+
+
+def _read(name: str, run: Any) -> RankedLists:
+    if isinstance(run, Rankings):
+        return _from_rankings(run)
+    if isinstance(run, Candidates):
+        return _from_candidates(run)
+    if isinstance(run, str | Path):
+        return _from_run(read_run(Path(run)))
+    if _is_run(run):
+        return _from_run(run)
+    raise InputError(
+        f"evaluate: {name!r} is a {type(run).__name__}; give Rankings, Candidates, a run "
+        "{query: {candidate: score}} or the path of a run file"
+    )
+
+
+def _before_and_after(name: str, rankings: Rankings) -> tuple[dict[str, RankedLists], str]:
+    after = {name: _from_rankings(rankings)}
+    taken = rankings.mask.sum(axis=1)
+    if (np.where(rankings.mask, rankings.base_ranks, 0).max(axis=1, initial=0) > taken).any():
+        return after, (
+            "the rankings were cut (top_k, score_threshold), so their base order is incomplete "
+            "and is left out; compare with the candidates: "
+            'evaluate({"base": candidates, "reranked": rankings}, qrels)'
+        )
+    return {"base": _from_base(rankings), **after}, ""
+
+
+def _from_rankings(rankings: Rankings) -> RankedLists:
+    taken = rankings.mask.sum(axis=1)
+
+    def read(row: int) -> list[str]:
+        return [rankings.candidate_ids[place] for place in rankings.index[row, : taken[row]]]
+
+    return _lists(rankings.query_ids, read, int(taken.max(initial=0)), rankings.direction)
+
+
+def _from_base(rankings: Rankings) -> RankedLists:
+    taken = rankings.mask.sum(axis=1)
+
+    def read(row: int) -> list[str]:
+        part = slice(0, taken[row])
+        order = np.argsort(rankings.base_ranks[row, part], kind="stable")
+        return [rankings.candidate_ids[place] for place in rankings.index[row, part][order]]
+
+    return _lists(rankings.query_ids, read, int(taken.max(initial=0)), rankings.direction)
+
+
+def _from_candidates(candidates: Candidates) -> RankedLists:
+    order = candidates.base_order()
+    taken = candidates.mask.sum(axis=1)
+
+    def read(row: int) -> list[str]:
+        places = order[row, : taken[row]]
+        return [candidates.candidate_ids[place] for place in candidates.index[row, places]]
+
+    return _lists(candidates.query_ids, read, candidates.depth, candidates.direction)
+
+
+def _from_run(run: Mapping[str, Mapping[str, float | None]]) -> RankedLists:
+    lists = [_ordered(str(query), members) for query, members in run.items()]
+    depth = max(map(len, lists), default=0)
+    return _lists([str(query) for query in run], lists.__getitem__, depth, None)
+
+
+def _ordered(query: str, members: Mapping[str, float | None]) -> list[str]:
+    """Sort by score, falling; equal and absent scores keep the order of the mapping."""
+    ids = [str(id) for id in members]
+    scores = list(members.values())
+    if all(score is None for score in scores):
+        return ids
+    for id, score in zip(ids, scores, strict=True):
+        if not isinstance(score, int | float | np.number) or not np.isfinite(score):
+            raise InputError(
+                f"evaluate: the score of candidate {id!r} for query {query!r} is {score!r}; "
+                "give finite numbers, or None for all"
+            )
+    falling = -np.asarray(scores, np.float64)
+    return [ids[place] for place in np.argsort(falling, kind="stable")]
+
+
+def _lists(
+    queries: Sequence[str], read: Callable[[int], Sequence[str]], depth: int, direction: str | None
+) -> RankedLists:
+    return RankedLists({id: row for row, id in enumerate(queries)}, read, depth, direction)

@@ -1,0 +1,109 @@
+"""Writable copies of what a plugin is given, and digests that tell whether it changed them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crossrank._items.collection import Collection
+from crossrank._items.fingerprint import fingerprint
+from crossrank._items.item import Item
+from crossrank._lists.candidates import Candidates
+from crossrank.plugin.contract import Block, Context
+from crossrank.testing._check import require
+
+
+def writable_collection(collection: Collection) -> Collection:
+    """Return a copy whose arrays can be written to."""
+    copies = {name: deepcopy(collection[name]) for name in collection.features}
+    return Collection(collection.ids, collection.modality, encoder=collection.encoder, **copies)
+
+
+def writable_candidates(candidates: Candidates) -> Candidates:
+    """Return a copy whose arrays can be written to."""
+    return replace(
+        candidates,
+        index=candidates.index.copy(),
+        mask=candidates.mask.copy(),
+        scores=deepcopy(candidates.scores),
+    )
+
+
+def writable_context(context: Context) -> Context:
+    """Return a copy whose arrays can be written to."""
+    return replace(
+        context,
+        queries=writable_collection(context.queries),
+        gallery=writable_collection(context.gallery),
+        candidates=writable_candidates(context.candidates),
+    )
+
+
+def writable_block(block: Block) -> Block:
+    """Return a copy whose arrays can be written to."""
+    return replace(
+        block,
+        queries=writable_collection(block.queries),
+        candidates=writable_collection(block.candidates),
+        index=block.index.copy(),
+        mask=block.mask.copy(),
+        base_scores=deepcopy(block.base_scores),
+        query_rows=block.query_rows.copy(),
+        candidate_rows=block.candidate_rows.copy(),
+    )
+
+
+@contextmanager
+def unchanged(what: str, **given: Any) -> Iterator[None]:
+    """Refuse changes to what a plugin is given.
+
+    Parameters
+    ----------
+    what
+        Who is given it, such as ``"score()"``.
+    **given
+        Collections, candidates, contexts, blocks or items, by the name a message gives them.
+
+    Raises
+    ------
+    AssertionError
+        Naming what was mutated.
+    """
+    before = dict(_digests(given))
+    yield
+    for name, digest in _digests(given):
+        require(
+            before[name] == digest,
+            f"{what} mutated {name}; its input belongs to the caller: copy before changing it",
+        )
+
+
+def _digests(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in given.items():
+        for part, content in _parts(value):
+            yield f"{name}{part}", fingerprint(content)
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield how each part of something is reached, and what it holds."""
+    if isinstance(value, Collection):
+        yield from ((f"[{name!r}]", value[name]) for name in value.features)
+    elif isinstance(value, Block | Context | Candidates):
+        for name in type(value).__dataclass_fields__:
+            part = getattr(value, name)
+            if isinstance(part, Collection | Candidates | np.ndarray):
+                yield from ((f".{name}{rest}", content) for rest, content in _parts(part))
+    elif isinstance(value, Item):
+        yield ".text", value.text
+        if value.image is not None and not hasattr(value.image, "is_file"):
+            yield ".image", np.asarray(value.image)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for number, member in enumerate(value):
+            yield from ((f"[{number}]{rest}", content) for rest, content in _parts(member))
+    else:
+        yield "", value

@@ -1,0 +1,324 @@
+"""What is measured on: a split's collections, judgements and base run, made ready as a `Task`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._engine.checks import align
+from crossrank._engine.identity import Digests
+from crossrank._files.trec import Qrels
+from crossrank._items.collection import Collection
+from crossrank._lists.candidates import SHORT, Candidates
+from crossrank._lists.ordering import ranks
+from crossrank._search.search import search
+from crossrank.errors import InputError, OrientationError, UnknownIdError
+from crossrank.evaluation._qrels import (
+    QrelsLike,
+    as_qrels,
+    clusters_by_relevance,
+    relevant_sets,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """One part of the data, for `crossrank.ablate`.
+
+    Parameters
+    ----------
+    queries, gallery
+        The features of both sides.
+    qrels
+        Judgements of the queries over the gallery; see `crossrank.evaluate`.
+    candidates
+        The base run, or one per direction; without one `crossrank.search` makes it.
+    depth
+        How many candidates that search gives each query.
+    """
+
+    queries: Collection
+    gallery: Collection
+    qrels: QrelsLike
+    candidates: Candidates | Mapping[str, Candidates] | None = None
+    depth: int = 100
+
+    @property
+    def direction(self) -> str:
+        """What queries and gallery make."""
+        return f"{SHORT[self.queries.modality]}2{SHORT[self.gallery.modality]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """A split in one direction, ready to be scored and measured.
+
+    Parameters
+    ----------
+    split
+        ``"report"`` or ``"tune"``.
+    encoder
+        Which value of ``{encoder}`` this is.
+    direction
+        Such as ``"t2i"``.
+    queries, gallery
+        Of this direction.
+    candidates
+        The base run, ``index`` in rows of the gallery, only of queries that are judged.
+    query_rows
+        ``[Q]`` rows of `queries`.
+    qrels, query_ids
+        Every query that counts, and their order N.
+    places
+        ``[N]`` the row of each in the candidates; −1 for a query without a list, a miss.
+    relevant
+        ``[Q, K]`` bool.
+    clusters
+        ``[N]`` numbers; queries with the same relevant items share one.
+    base_ranks
+        ``[Q, K]``, from 1.
+    digests
+        Of features and ids.
+    notes
+        What a reader has to know.
+    """
+
+    split: str
+    encoder: str | None
+    direction: str
+    queries: Collection
+    gallery: Collection
+    candidates: Candidates
+    query_rows: NDArray[np.int64]
+    qrels: Qrels
+    query_ids: tuple[str, ...]
+    places: NDArray[np.int64]
+    relevant: NDArray[np.bool_]
+    clusters: NDArray[np.int64]
+    base_ranks: NDArray[np.int64]
+    digests: Digests
+    notes: tuple[str, ...] = ()
+
+    @property
+    def base_scores(self) -> NDArray[np.float64]:
+        """``[Q, K]``: minus the rank where the base run has no scores."""
+        if self.candidates.scores is None:
+            return -self.base_ranks.astype(np.float64)
+        return self.candidates.scores
+
+    def first_ranks(
+        self, places_ranks: NDArray[np.int64], top_k: int | None = None
+    ) -> NDArray[np.float64]:
+        """Return ``[N]`` the rank of each query's first relevant item, infinite for a miss.
+
+        Parameters
+        ----------
+        places_ranks
+            ``[Q, K]`` the rank of each candidate.
+        top_k
+            Where the lists are cut.
+        """
+        found = self.relevant & self.candidates.mask
+        if top_k is not None:
+            found = found & (places_ranks <= top_k)
+        best = np.min(np.where(found, places_ranks, np.inf), axis=1, initial=np.inf)
+        return np.where(self.places >= 0, np.append(best, np.inf)[self.places], np.inf)
+
+    def lists(
+        self, places_ranks: NDArray[np.int64], top_k: int | None = None
+    ) -> dict[str, list[str]]:
+        """Return the ranked ids of every query that has a list."""
+        order = np.argsort(np.where(self.candidates.mask, places_ranks, np.iinfo(np.int64).max), 1)
+        lengths = self.candidates.mask.sum(axis=1)
+        if top_k is not None:
+            lengths = np.minimum(lengths, top_k)
+        ids = self.candidates.candidate_ids
+        index = np.take_along_axis(self.candidates.index, order, axis=1)
+        return {
+            query: [ids[row] for row in index[number, : lengths[number]]]
+            for number, query in enumerate(self.candidates.query_ids)
+        }
+
+
+def make_task(
+    split: str, data: Split, direction: str | None = None, encoder: str | None = None
+) -> Task:
+    """Make a split ready in one direction.
+
+    Raises
+    ------
+    OrientationError
+        For a direction that queries and gallery make neither way.
+    UnknownIdError
+        If no query is judged, or a collection lacks an id.
+    """
+    wanted = data.direction if direction is None else direction
+    queries, gallery = data.queries, data.gallery
+    qrels = as_qrels(data.qrels)
+    if wanted != data.direction:
+        queries, gallery, qrels = gallery, queries, inverted(qrels)
+        made = f"{SHORT[queries.modality]}2{SHORT[gallery.modality]}"
+        if wanted != made:
+            raise OrientationError(
+                f"ablate: data.{split} makes {data.direction} or {made}, not {wanted}"
+            )
+    given = data.candidates
+    if isinstance(given, Mapping):
+        given = given.get(wanted)
+    elif given is not None and wanted != data.direction:
+        given = None
+    if given is None:
+        asked = [row for row, id in enumerate(queries.ids) if id in qrels]
+        part = queries if len(asked) == len(queries) else queries.take(asked)
+        given = search(part, gallery, data.depth)
+    known = [row for row, id in enumerate(given.query_ids) if id in qrels]
+    if not known:
+        raise UnknownIdError(
+            f"ablate: no query of data.{split} ({wanted}) is in its qrels: the run has "
+            f"{next(iter(given.query_ids), 'none')!r}, the qrels {next(iter(qrels))!r}; give the "
+            "qrels of the same ids"
+        )
+    left_out = len(given) - len(known)
+    candidates, query_rows, _ = align(_rows(given, known), queries, gallery)
+    return _task(split, encoder, wanted, queries, gallery, candidates, query_rows, qrels, left_out)
+
+
+def check_apart(tune: Task, report: Task) -> None:
+    """Refuse splits that share a query or a relevant item.
+
+    Raises
+    ------
+    InputError
+        With one that is in both.
+    """
+    for what, of_tune, of_report in (
+        ("query", set(tune.query_ids), set(report.query_ids)),
+        ("relevant item", _all_relevant(tune), _all_relevant(report)),
+    ):
+        shared = of_tune & of_report
+        if shared:
+            raise InputError(
+                f"ablate: data.tune and data.report overlap ({report.direction}): {len(shared):,} "
+                f"{what} ids are in both, such as {min(shared)!r}; what weights are chosen on "
+                "must not be reported on"
+            )
+
+
+def inverted(qrels: Qrels) -> Qrels:
+    """Return the judgements of the other direction."""
+    turned: Qrels = {}
+    for query, members in qrels.items():
+        for item, relevance in members.items():
+            if relevance > 0:
+                turned.setdefault(item, {})[query] = relevance
+    return turned
+
+
+def joined(parts: Sequence[Collection], where: str) -> Collection:
+    """Return one collection with the features of several, in the rows of the first.
+
+    Raises
+    ------
+    UnknownIdError
+        If a later one lacks an item.
+    InputError
+        If two differ in modality.
+    """
+    first, *others = parts
+    for other in others:
+        if other.modality != first.modality:
+            raise InputError(
+                f"ablate: {where} joins a collection of {first.modality}s with one of "
+                f"{other.modality}s; give collections of the same items"
+            )
+        if other.ids != first.ids:
+            try:
+                rows = [other.row(id) for id in first.ids]
+            except UnknownIdError as error:
+                raise UnknownIdError(f"ablate: {where}: {error}; encode the same items") from None
+            other = other.take(rows)
+        extra: dict[str, Any] = {
+            name: other[name] for name in other.features if name not in first.features
+        }
+        first = first.with_features(**extra)
+    return first
+
+
+def open_collections(paths: str | Sequence[str], root: Path, where: str) -> Collection:
+    """Open one folder, or several whose features are joined."""
+    names = [paths] if isinstance(paths, str) else list(paths)
+    return joined([Collection.open(root / name) for name in names], where)
+
+
+def _task(
+    split: str,
+    encoder: str | None,
+    direction: str,
+    queries: Collection,
+    gallery: Collection,
+    candidates: Candidates,
+    query_rows: NDArray[np.int64],
+    qrels: Qrels,
+    left_out: int,
+) -> Task:
+    query_ids = tuple(qrels)
+    row = {id: number for number, id in enumerate(candidates.query_ids)}
+    places = np.array([row.get(id, -1) for id in query_ids], np.int64)
+    relevant = relevant_sets(qrels, query_ids)
+    notes = []
+    if left_out:
+        notes.append(f"queries that the qrels do not know: {left_out:,}; left out")
+    absent = int((places < 0).sum())
+    if absent:
+        notes.append(f"queries without a list: {absent:,}; they count as misses")
+    return Task(
+        split=split,
+        encoder=encoder,
+        direction=direction,
+        queries=queries,
+        gallery=gallery,
+        candidates=candidates,
+        query_rows=query_rows,
+        qrels=qrels,
+        query_ids=query_ids,
+        places=places,
+        relevant=_relevant_places(candidates, qrels),
+        clusters=clusters_by_relevance(relevant),
+        base_ranks=ranks(candidates.base_order()),
+        digests=Digests(queries, gallery),
+        notes=tuple(notes),
+    )
+
+
+def _relevant_places(candidates: Candidates, qrels: Qrels) -> NDArray[np.bool_]:
+    found = np.zeros(candidates.index.shape, np.bool_)
+    rows = {id: row for row, id in enumerate(candidates.candidate_ids)}
+    for number, query in enumerate(candidates.query_ids):
+        wanted = [rows[id] for id, value in qrels[query].items() if value > 0 and id in rows]
+        for row in wanted:
+            found[number] |= candidates.index[number] == row
+    return found & candidates.mask
+
+
+def _rows(candidates: Candidates, rows: Sequence[int]) -> Candidates:
+    if len(rows) == len(candidates):
+        return candidates
+    chosen = np.asarray(rows, np.int64)
+    return replace(
+        candidates,
+        index=candidates.index[chosen],
+        scores=None if candidates.scores is None else candidates.scores[chosen],
+        mask=candidates.mask[chosen],
+        query_ids=tuple(candidates.query_ids[row] for row in rows),
+    )
+
+
+def _all_relevant(task: Task) -> set[str]:
+    return {
+        id for members in task.qrels.values() for id, relevance in members.items() if relevance > 0
+    }

@@ -1,0 +1,43 @@
+"""Heat maps of a pair: where in the picture each token of the text is seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from crossrank._items.collection import Collection
+from crossrank._stage import Stage
+from crossrank_ablation.data import Task
+from crossrank_ablation.stories import Box
+
+
+def heat_maps(
+    stage: Stage, task: Task, query: str, candidate: str
+) -> tuple[list[tuple[tuple[float, ...], ...]], Box]:
+    """Return a heat map per token of the text, where the stage compares tokens with patches."""
+    whole: Box = (0.0, 0.0, 1.0, 1.0)
+    info = stage.scorer.info
+    if "tokens" not in info.query_features or "tokens" not in info.candidate_features:
+        return [], whole
+    from crossrank_demo.heatmap import word_maps
+
+    sides: list[tuple[Collection, int]] = [
+        (task.queries, task.queries.row(query)),
+        (task.gallery, task.gallery.row(candidate)),
+    ]
+    if task.queries.modality == "image":
+        sides.reverse()
+    (texts, text), (pictures, picture) = sides
+    if "token_boxes" not in pictures or "tokens" not in texts or "tokens" not in pictures:
+        return [], whole
+    words, patches = texts["tokens"][text], pictures["tokens"][picture]
+    boxes = pictures["token_boxes"][picture]
+    if len(boxes) != len(patches) or words.shape[1] != patches.shape[1]:
+        return [], whole
+    maps = word_maps(words, patches, boxes)
+    return [_nested(values) for values in maps.values], maps.extent
+
+
+def _nested(values: NDArray[Any]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in values)

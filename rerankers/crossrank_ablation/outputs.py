@@ -1,0 +1,62 @@
+"""What a study leaves in its folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from crossrank._files.atomic import atomic_file
+from crossrank.errors import StoreError
+from crossrank_ablation.json_file import write_json
+from crossrank_ablation.plots import plots
+from crossrank_ablation.report import check_jinja, render
+from crossrank_ablation.result import AblationResult
+from crossrank_ablation.tables import to_csv, to_latex, to_markdown, to_text
+
+COST_FIELDS = (
+    *("direction", "cell", "encoder", "status", "queries", "pairs", "seconds", "prepare_seconds"),
+    *("pairs_per_second", "milliseconds_per_query", "scorer_calls", "pairs_scored"),
+    *("pairs_from_cache", "pairs_shared"),
+)
+
+
+def write(result: AblationResult, folder: Path) -> None:
+    """Write tables, costs, plots, the report, and last of all ``result.json``.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written.
+    """
+    check_jinja()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "plots").mkdir(exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made: {error.strerror}") from error
+    drawn = plots(result)
+    texts = {
+        "table.txt": to_text(result),
+        "table.md": to_markdown(result),
+        "table.csv": to_csv(result),
+        "table.tex": to_latex(result),
+        "cost.csv": cost_csv(result),
+        **{f"plots/{name}.svg": svg for name, svg in drawn.items()},
+        "report.html": render(result, drawn),
+    }
+    for name, text in texts.items():
+        with atomic_file(folder / name) as file:
+            file.write(text)
+    write_json(folder / "result.json", result.to_dict())
+
+
+def cost_csv(result: AblationResult) -> str:
+    """Return a line per cell with what it takes, and what was done for it."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COST_FIELDS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for cell in result.cells:
+        record = cell.to_dict(per_query=False)
+        writer.writerow({"cell": cell.name, **record, **cell.cost.to_dict()})
+    return out.getvalue()

@@ -1,0 +1,327 @@
+"""Raw scores of one task: each pair is scored once, in an order that depends on the plan alone.
+
+What is on disk saves work but never changes a number: which pairs are scored together follows from
+the runs before in the same plan, and a block is named by exactly these pairs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._engine.identity import identity
+from crossrank._engine.resources import Resources
+from crossrank._engine.scoring import cut_lists, prepare, score_lists
+from crossrank._items.fingerprint import fingerprint
+from crossrank._lists.candidates import Candidates
+from crossrank._lists.evidence import Evidence
+from crossrank._lists.ordering import scatter
+from crossrank._stage import Stage
+from crossrank.plugin.contract import Block, Context, Needs, Reranker, Scores, State
+from crossrank_ablation.cache import ScoreCache, ScoredBlock, description_key
+from crossrank_ablation.data import Task
+
+BLOCK_QUERIES = 1024
+"""Queries per block: as many as the engine scores together at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What some scores took.
+
+    Parameters
+    ----------
+    calls
+        How often ``score`` was called, in this process.
+    scored, from_cache, shared
+        Pairs that were scored now, read from disk, and known from an earlier run of the study.
+    """
+
+    calls: int = 0
+    scored: int = 0
+    from_cache: int = 0
+    shared: int = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.calls + other.calls,
+            self.scored + other.scored,
+            self.from_cache + other.from_cache,
+            self.shared + other.shared,
+        )
+
+
+class Counted(Reranker):
+    """A scorer that counts its calls.
+
+    Parameters
+    ----------
+    scorer
+        The one that does the work.
+    """
+
+    def __init__(self, scorer: Reranker) -> None:
+        self.scorer = scorer
+        self.params = scorer.params
+        self.info = scorer.info  # type: ignore[misc]  # what the class of the scorer says
+        self.calls = 0
+        self._lock = threading.Lock()
+
+    def needs(self, context: Context) -> Needs:
+        """As the scorer."""
+        return self.scorer.needs(context)
+
+    def prepare(self, context: Context) -> State:
+        """As the scorer."""
+        return self.scorer.prepare(context)
+
+    def score(self, block: Block, state: State) -> Scores:
+        """Count, and score."""
+        with self._lock:
+            self.calls += 1
+        return self.scorer.score(block, state)
+
+    def explain(self, block: Block, state: State) -> Sequence[Evidence]:
+        """As the scorer."""
+        return self.scorer.explain(block, state)
+
+    def fingerprint(self) -> str:
+        """As the scorer."""
+        return self.scorer.fingerprint()
+
+
+@dataclass(slots=True)
+class _Known:
+    """All that is known of one scorer's pairs; arrays are ``[Q, K]``."""
+
+    raw: NDArray[np.float32]
+    done: NDArray[np.bool_]
+    reasons: list[str]
+    rate: Rate
+
+
+@dataclass(slots=True)
+class Rate:
+    """How fast a scorer was when its scores were made, now or in another process."""
+
+    pairs: int = 0
+    seconds: float = 0.0
+    prepare_seconds: float = 0.0
+
+    @property
+    def seconds_per_pair(self) -> float:
+        """0 where nothing was scored."""
+        return self.seconds / self.pairs if self.pairs else 0.0
+
+
+@dataclass(slots=True)
+class Scorings:
+    """The raw scores of one task.
+
+    Parameters
+    ----------
+    task
+        What is scored.
+    context
+        The task as scorers see it, without lists cut to a stage.
+    resources
+        What scoring may use.
+    cache
+        Where blocks are kept; None for nowhere.
+    """
+
+    task: Task
+    context: Context
+    resources: Resources
+    cache: ScoreCache | None = None
+    _known: dict[str, _Known] = field(default_factory=dict)
+    _foreseen: dict[str, int | None] = field(default_factory=dict)
+
+    def foresee(self, depths: Mapping[str, int | None]) -> None:
+        """Note how deep each scorer, by its `scorer_key`, will see the base lists; None for all.
+
+        It then scores these pairs together, the first time it is asked.
+        """
+        self._foreseen = dict(depths)
+
+    def raw(
+        self, stage: Stage, seen: NDArray[np.bool_], current_ranks: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], tuple[str, ...], Spent]:
+        """Return ``[Q, K]`` a stage's raw scores where `seen`, NaN elsewhere, and what it took.
+
+        Parameters
+        ----------
+        stage
+            Whose scores.
+        seen, current_ranks
+            ``[Q, K]`` what lies within its depth, and the ranks before it.
+        """
+        transductive = stage.scorer.info.transductive
+        order = current_ranks if transductive else self.task.base_ranks
+        name = scorer_key(stage)
+        if transductive:  # its scores hold for these very lists only
+            name += fingerprint([np.where(seen, current_ranks, 0)])
+        known = self._known.get(name)
+        missing = seen if known is None else seen & ~known.done
+        if known is None:
+            known = self._known[name] = _Known(
+                np.full(seen.shape, np.nan, np.float32),
+                np.zeros(seen.shape, np.bool_),
+                [""] * len(seen),
+                Rate(),
+            )
+            if name in self._foreseen:
+                deep = self._foreseen[name]
+                mask = self.task.candidates.mask
+                ahead = mask if deep is None else mask & (self.task.base_ranks <= deep)
+                missing = seen | ahead
+        spent = Spent(shared=int((seen & known.done).sum()))
+        if missing.any():
+            spent += self._score(stage, known, missing, order)
+        scores = np.where(seen, known.raw, np.float32(np.nan))
+        return scores, tuple(known.reasons), spent
+
+    def rate(self, stage: Stage) -> Rate:
+        """Return how fast a stage's scorer was so far."""
+        key = scorer_key(stage)
+        total = Rate()
+        for name, known in self._known.items():
+            if name.startswith(key):
+                total.pairs += known.rate.pairs
+                total.seconds += known.rate.seconds
+                total.prepare_seconds = max(total.prepare_seconds, known.rate.prepare_seconds)
+        return total
+
+    def _score(
+        self, stage: Stage, known: _Known, missing: NDArray[np.bool_], order: NDArray[np.int64]
+    ) -> Spent:
+        last = np.iinfo(np.int64).max
+        places, part = cut_lists(self.task.candidates, missing, np.where(missing, order, last))
+        context = replace(self.context, candidates=part)
+        job = _Job(stage, context, self.task, self.resources)
+        rows = np.flatnonzero(missing.any(axis=1))
+        spent = Spent()
+        for start in range(0, len(rows), BLOCK_QUERIES):
+            chosen = rows[start : start + BLOCK_QUERIES]
+            block, fresh = self._block(job, chosen)
+            pairs = part.mask[chosen]
+            raw = np.full(pairs.shape, np.nan, np.float32)
+            raw[pairs] = block.values
+            onto = np.full((len(chosen), missing.shape[1]), np.nan, np.float32)
+            spread = scatter(raw, places[chosen], onto)
+            known.raw[chosen] = np.where(missing[chosen], spread, known.raw[chosen])
+            for row, why in zip(chosen, block.reasons, strict=True):
+                known.reasons[row] = why or known.reasons[row]
+            count = int(pairs.sum())
+            known.rate.pairs += count
+            known.rate.seconds += block.seconds
+            known.rate.prepare_seconds += block.prepare_seconds
+            spent += Spent(block.calls, count) if fresh else Spent(from_cache=count)
+        known.done |= missing
+        return spent
+
+    def _block(self, job: _Job, rows: NDArray[np.int64]) -> tuple[ScoredBlock, bool]:
+        """Return the scores of some queries' pairs, and whether they were made now."""
+        description = None if self.cache is None else job.description(rows)
+        if self.cache is None or description is None:
+            return job.score(rows), True
+        key = description_key(description)
+        found = self.cache.get(key, description)
+        if found is not None:
+            return found, False
+        with self.cache.claim(key):
+            found = self.cache.get(key, description)  # another process may have made it meanwhile
+            if found is not None:
+                return found, False
+            made = job.score(rows)
+            self.cache.put(key, description, made)
+            return made, True
+
+
+class _Job:
+    """The pairs of one scorer that are still missing."""
+
+    def __init__(self, stage: Stage, context: Context, task: Task, resources: Resources) -> None:
+        self.scorer = Counted(stage.scorer)
+        self.stage = Stage(self.scorer, fusion=stage.fusion, name=stage.name)
+        self.context, self.task, self.resources = context, task, resources
+        self._state: State = None
+        self._prepared = False
+        self._described: dict[str, Any] | None = None
+
+    def description(self, rows: NDArray[np.int64]) -> dict[str, Any] | None:
+        """Return all that the scores of some queries depend on; None if that cannot be told."""
+        if self._described is None:
+            self._described = self._whole() or {}
+        if not self._described:
+            return None
+        return {**self._described, "pairs": _pairs_digest(self.context.candidates, rows)}
+
+    def _whole(self) -> dict[str, Any] | None:
+        scorer = self.scorer.scorer
+        who = identity(scorer)
+        if who is None:
+            return None
+        lists = None
+        if scorer.info.transductive:
+            candidates = self.context.candidates
+            lists = _pairs_digest(candidates, np.arange(len(candidates)))
+        return {
+            **who,
+            "features": self.task.digests.read_by(scorer, self.context),
+            "direction": self.context.direction,
+            "lists": lists,
+            "query_rows": fingerprint(self.task.query_rows),
+            "device": self.resources.device,
+            "dtype": self.resources.dtype,
+            "memory_budget": self.resources.memory_budget,
+        }
+
+    def score(self, rows: NDArray[np.int64]) -> ScoredBlock:
+        """Score the pairs of some queries."""
+        prepare_seconds = 0.0
+        if not self._prepared:
+            start = time.perf_counter()
+            self._state = prepare(self.stage, self.context)
+            self._prepared = True
+            prepare_seconds = time.perf_counter() - start
+        part = _rows(self.context.candidates, rows)
+        calls, start = self.scorer.calls, time.perf_counter()
+        raw, reasons = score_lists(
+            self.stage,
+            replace(self.context, candidates=part),
+            self._state,
+            self.task.query_rows[rows],
+            self.resources,
+        )
+        seconds = time.perf_counter() - start
+        values = raw[part.mask]
+        return ScoredBlock(values, reasons, self.scorer.calls - calls, seconds, prepare_seconds)
+
+
+def scorer_key(stage: Stage) -> str:
+    """Return by what a stage's scorer is told from others within one process."""
+    scorer = stage.scorer
+    return f"{scorer.info.name}:{scorer.fingerprint()}:"
+
+
+def _pairs_digest(candidates: Candidates, rows: NDArray[np.int64]) -> str:
+    mask = candidates.mask[rows]
+    scores = None if candidates.scores is None else np.where(mask, candidates.scores[rows], 0.0)
+    return fingerprint([rows, mask, np.where(mask, candidates.index[rows], 0), scores])
+
+
+def _rows(candidates: Candidates, rows: NDArray[np.int64]) -> Candidates:
+    return replace(
+        candidates,
+        index=candidates.index[rows],
+        scores=None if candidates.scores is None else candidates.scores[rows],
+        mask=candidates.mask[rows],
+        query_ids=tuple(candidates.query_ids[row] for row in rows),
+    )

@@ -1,0 +1,238 @@
+"""For which queries does a plugin help?  Groups of queries, and the difference in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._items.collection import Collection
+from crossrank.evaluation._significance import Significance
+from crossrank_ablation.data import Task
+from crossrank_ablation.statistics import bootstrap_intervals
+
+LARGEST = 1e9
+RANK_BINS = (
+    (1, 1, "1"),
+    (2, 5, "2–5"),
+    (6, 10, "6–10"),
+    (11, LARGEST, "11 and more"),
+    (np.inf, np.inf, "not in the list"),
+)
+OBJECT_BINS = ((0, 0, "0"), (1, 1, "1"), (2, 2, "2"), (3, 4, "3–4"), (5, LARGEST, "5 and more"))
+AREA_BINS = (
+    (0, 0.01, "below 1 %"),
+    (0.01, 0.05, "1–5 %"),
+    (0.05, 0.2, "5–20 %"),
+    (0.2, 2, "20 % and more"),
+)
+FEWEST_CLUSTERS = 5
+"""A group of fewer gets no interval."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slice:
+    """A group of queries.
+
+    Parameters
+    ----------
+    dimension, label
+        What they share.
+    members
+        ``[N]`` bool.
+    """
+
+    dimension: str
+    label: str
+    members: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceGain:
+    """The difference between two runs in a group.
+
+    Parameters
+    ----------
+    dimension, label
+        Of the group.
+    queries
+        How many there are.
+    difference, low, high
+        The mean difference and its bootstrap interval; None where there is none.
+    """
+
+    dimension: str
+    label: str
+    queries: int
+    difference: float
+    low: float | None = None
+    high: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers as JSON can hold them."""
+        return asdict(self)
+
+
+def slices_of(task: Task, base_ranks: Floats, objects_above: float) -> list[Slice]:
+    """Return the groups that a task's features allow, empty ones left out.
+
+    Parameters
+    ----------
+    task
+        Its texts give lengths; the boxes of a query's picture, or of the first relevant one, give
+        objects.
+    base_ranks
+        ``[N]`` rank of the first relevant item before.
+    objects_above
+        The score from which a box counts.
+    """
+    found = _binned("base rank", base_ranks, RANK_BINS)
+    lengths = _lengths(task)
+    if lengths is not None:
+        found += _quartiles("query length in words", lengths)
+    objects = _objects(task, objects_above)
+    if objects is not None:
+        counts, areas = objects
+        found += _binned("objects in the picture", counts, OBJECT_BINS)
+        found += [
+            Slice("smallest object", label, (areas >= low) & (areas < high))
+            for low, high, label in AREA_BINS
+        ]
+    return [each for each in found if each.members.any()]
+
+
+def slice_gains(
+    differences: Sequence[Floats],
+    slices: Sequence[Slice],
+    clusters: NDArray[np.int64],
+    significance: Significance,
+) -> list[tuple[SliceGain, ...]]:
+    """Return, per run, the mean difference of every group.
+
+    Parameters
+    ----------
+    differences
+        ``[N]`` per run.
+    slices
+        The groups.
+    clusters, significance
+        For the intervals.
+    """
+    if not slices or not differences:
+        return [() for _ in differences]
+    members = np.array([each.members for each in slices], np.float64)
+    counts = members.sum(axis=1)
+    means = np.array([members @ each / counts for each in differences])
+    lows = highs = np.full(means.shape, np.nan)
+    if significance.resamples and len(np.unique(clusters)) > 1:
+        sizes = _summed(members, clusters)
+        sums = np.concatenate([_summed(members * each, clusters) for each in differences])
+        low, high = bootstrap_intervals(
+            sums,
+            np.tile(sizes, (len(differences), 1)),
+            significance.resamples,
+            significance.confidence,
+            significance.seed,
+        )
+        enough = np.tile((sizes > 0).sum(axis=1) >= FEWEST_CLUSTERS, (len(differences), 1))
+        lows = np.where(enough, low.reshape(means.shape), np.nan)
+        highs = np.where(enough, high.reshape(means.shape), np.nan)
+    return [
+        tuple(
+            SliceGain(
+                group.dimension,
+                group.label,
+                int(counts[place]),
+                float(means[run, place]),
+                None if np.isnan(lows[run, place]) else float(lows[run, place]),
+                None if np.isnan(highs[run, place]) else float(highs[run, place]),
+            )
+            for place, group in enumerate(slices)
+        )
+        for run in range(len(differences))
+    ]
+
+
+def _summed(rows: Floats, clusters: NDArray[np.int64]) -> Floats:
+    return np.array([np.bincount(clusters, weights=row) for row in rows])
+
+
+def _binned(
+    dimension: str, values: Floats, bins: Sequence[tuple[float, float, str]]
+) -> list[Slice]:
+    return [
+        Slice(dimension, label, (values >= low) & (values <= high)) for low, high, label in bins
+    ]
+
+
+def _quartiles(dimension: str, values: Floats) -> list[Slice]:
+    known = values[~np.isnan(values)]
+    edges = np.unique(np.quantile(known, (0.25, 0.5, 0.75), method="lower"))
+    starts = [known.min(), *(edges + 1)]
+    ends = [*edges, known.max()]
+    return [
+        Slice(
+            dimension,
+            f"{low:.0f}" if low == high else f"{low:.0f}–{high:.0f}",
+            (values >= low) & (values <= high),
+        )
+        for low, high in zip(starts, ends, strict=True)
+        if low <= high
+    ]
+
+
+def _lengths(task: Task) -> Floats | None:
+    """Return ``[N]`` words of each query, where queries are texts."""
+    queries = task.queries
+    if "text" in queries:
+        counts = [len(str(text).split()) for text in queries["text"]]
+    elif queries.modality == "text" and "token_text" in queries:
+        counts = [len(words) for words in queries["token_text"]]
+    else:
+        return None
+    rows = _rows(queries, task.query_ids)
+    found = np.where(rows >= 0, np.append(np.array(counts, np.float64), np.nan)[rows], np.nan)
+    return found if np.isfinite(found).any() else None
+
+
+def _objects(task: Task, above: float) -> tuple[Floats, Floats] | None:
+    """Return ``[N]`` objects of each query's picture and the area of the smallest, NaN for none."""
+    if "boxes" in task.queries:
+        pictures, ids = task.queries, list(task.query_ids)
+    elif "boxes" in task.gallery:
+        pictures = task.gallery
+        ids = [
+            next((id for id, value in task.qrels[query].items() if value > 0), "")
+            for query in task.query_ids
+        ]
+    else:
+        return None
+    rows = _rows(pictures, ids)
+    counts, areas = np.full(len(ids), np.nan), np.full(len(ids), np.nan)
+    known: dict[int, tuple[float, float]] = {}
+    for place, row in enumerate(rows):
+        if row >= 0:
+            if row not in known:
+                known[int(row)] = _picture(pictures, int(row), above)
+            counts[place], areas[place] = known[int(row)]
+    return counts, areas
+
+
+def _picture(pictures: Collection, row: int, above: float) -> tuple[float, float]:
+    boxes = np.asarray(pictures["boxes"][row], np.float64).reshape(-1, 4)
+    if "box_scores" in pictures:
+        boxes = boxes[np.asarray(pictures["box_scores"][row]).reshape(-1) >= above]
+    if not len(boxes):
+        return 0.0, np.nan
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
+    return float(len(boxes)), float(sides.prod(axis=1).min())
+
+
+def _rows(collection: Collection, ids: Sequence[str]) -> NDArray[np.int64]:
+    place = {id: row for row, id in enumerate(collection.ids)}
+    return np.array([place.get(id, -1) for id in ids], np.int64)
