@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "research"))
 
 TEXTS, PICTURES, DEPTH = 200, 200, 32
 CHUNK, PADDED = 20, 35

@@ -16,7 +16,7 @@ class CprdParameters:
     ----------
     student
         The file of a trained student, ``….safetensors``, with its ``….json`` beside it; written by
-        `crossrank_cprd.saving.save_student`, for example in ``examples/train_cprd.py``.
+        `crossrank_cprd.saving.save_student`, for example in ``research/train_cprd.py``.
     """
 
     student: str | Path = ""
@@ -24,6 +24,6 @@ class CprdParameters:
     def __post_init__(self) -> None:
         if not str(self.student):
             raise ParameterError(
-                "cprd needs a student, a file that examples/train_cprd.py writes: "
+                "cprd needs a student, a file that research/train_cprd.py writes: "
                 'Stage("cprd", params={"student": path})'
             )

@@ -96,7 +96,7 @@ def load_card(path: str | Path) -> Card:
         return Card(**found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
-            f"cprd: {path} describes no student: {error}; write one with examples/train_cprd.py"
+            f"cprd: {path} describes no student: {error}; write one with research/train_cprd.py"
         ) from error
 
 

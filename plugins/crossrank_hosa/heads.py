@@ -125,11 +125,11 @@ def load_heads(path: Path) -> HosaHeads:
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise StoreError(
-            f"hosa: {path} cannot be read: {error}; train heads with examples/train_hosa.py"
+            f"hosa: {path} cannot be read: {error}; train heads with research/train_hosa.py"
         ) from error
     if sizes is None:
         raise StoreError(
-            f"hosa: {path} is no file of HOSA heads; train some with examples/train_hosa.py"
+            f"hosa: {path} is no file of HOSA heads; train some with research/train_hosa.py"
         )
     heads = HosaHeads(HeadSizes(**json.loads(sizes)))
     heads.load_state_dict(tensors)

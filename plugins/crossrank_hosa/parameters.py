@@ -33,7 +33,7 @@ class HosaParameters:
         A global vector as one more token on both sides: ``"mean"`` of the tokens, or the
         ``"embedding"``, where it is as long as a token.
     heads
-        A file of trained heads (``examples/train_hosa.py``) that the tokens go through first.
+        A file of trained heads (``research/train_hosa.py``) that the tokens go through first.
     """
 
     beta: float = 0.5

@@ -53,7 +53,7 @@ class VectorSource:
         except OSError as error:
             raise StoreError(
                 f"hosa: {self.path} cannot be read: {error}; train heads with "
-                "examples/train_hosa.py"
+                "research/train_hosa.py"
             ) from error
         return f"{self.interaction} {hashlib.blake2b(content, digest_size=16).hexdigest()}"
 

@@ -33,7 +33,7 @@ class LiteParameters:
     ----------
     heads
         The file of trained heads; the one that ships with the package by default. Another one
-        comes from ``examples/train_lite.py``.
+        comes from ``research/train_lite.py``.
     """
 
     heads: str | Path = HEADS

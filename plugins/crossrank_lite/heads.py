@@ -169,7 +169,7 @@ def load_heads(path: Path) -> LiteHeads:
             sizes = (file.metadata() or {}).get(FORMAT)
             if sizes is None:
                 raise StoreError(
-                    f"{path} is no file of lite heads; write one with examples/train_lite.py"
+                    f"{path} is no file of lite heads; write one with research/train_lite.py"
                 )
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:

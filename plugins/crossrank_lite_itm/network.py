@@ -171,13 +171,13 @@ def load_network(path: Path, members: int | None = None) -> LiteItm:
             if text is None:
                 raise StoreError(
                     f"lite_itm: {path} holds no weights of lite_itm; "
-                    "write them with examples/train_lite_itm.py"
+                    "write them with research/train_lite_itm.py"
                 )
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise StoreError(
             f"lite_itm: {path} cannot be read: {error}; give the path of weights written by "
-            "examples/train_lite_itm.py, or install crossrank again"
+            "research/train_lite_itm.py, or install crossrank again"
         ) from error
     sizes = Sizes(**json.loads(text))
     network = LiteItm(sizes)

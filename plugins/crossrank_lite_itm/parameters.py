@@ -18,7 +18,7 @@ class LiteItmParameters:
     ----------
     weights
         The file of the trained network; None for the one that ships with the package. Another one
-        comes from ``examples/train_lite_itm.py``.
+        comes from ``research/train_lite_itm.py``.
     members
         How many of the file's networks are averaged, from the first; None for all. One is the
         fastest, and a little worse.

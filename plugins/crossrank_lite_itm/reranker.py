@@ -179,5 +179,5 @@ class LiteItmReranker(cr.Reranker):
             raise FeatureMismatchError(
                 f"lite_itm: the {collection.modality}s were encoded with {collection.encoder}, the "
                 f"weights were trained on {trained_on}; encode them with 'lite' as it ships, or "
-                "train weights for this encoder with examples/train_lite_itm.py"
+                "train weights for this encoder with research/train_lite_itm.py"
             )

@@ -13,13 +13,13 @@ import pytest
 import crossrank as cr
 import toys.cprd as toys
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+RESEARCH = Path(__file__).parents[2] / "research"
 
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the script as a module."""
-    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.syspath_prepend(str(RESEARCH))
     return importlib.import_module("cprd_memorised")
 
 

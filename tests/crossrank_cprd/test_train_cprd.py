@@ -17,7 +17,7 @@ import crossrank as cr
 from crossrank.testing import make_collection
 from crossrank_cprd.saving import load_card
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+RESEARCH = Path(__file__).parents[2] / "research"
 CAPTIONS = 5
 
 
@@ -40,7 +40,7 @@ def write_splits(folder: Path) -> None:
 
 
 def start(features: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(EXAMPLES / "train_cprd.py"), "--features", str(features)]
+    command = [sys.executable, str(RESEARCH / "train_cprd.py"), "--features", str(features)]
     command += ["-o", str(out), "--depth", "8", "--anchors", "6", "--hidden", "8", "--seeds", "0"]
     command += ["--set", "epochs=15", "batch=12", "hardest=4", "cprd.weight=0.1", *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

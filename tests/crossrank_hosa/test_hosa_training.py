@@ -22,7 +22,7 @@ from toys.hosa_oracle import cosines
 SIZES = {"tokens": 48, "embedding": 48}
 IMAGES = make_collection("image", 12, dimensions=SIZES)
 TEXTS = make_collection("text", 12, dimensions=SIZES)
-SCRIPT = Path(__file__).parents[2] / "examples" / "train_hosa.py"
+SCRIPT = Path(__file__).parents[2] / "research" / "train_hosa.py"
 
 
 def batch(size: int = 16) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -145,7 +145,7 @@ def test_files_that_are_no_heads_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(StoreError, match="cannot be read"):
         rerank(path, TEXTS)
-    with pytest.raises(StoreError, match=r"train heads with examples/train_hosa\.py"):
+    with pytest.raises(StoreError, match=r"train heads with research/train_hosa\.py"):
         rerank(tmp_path / "none.safetensors", TEXTS)
     save_file({"x": torch.zeros(1)}, path)
     with pytest.raises(StoreError, match="no file of HOSA heads"):

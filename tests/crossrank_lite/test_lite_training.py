@@ -20,7 +20,7 @@ from safetensors import safe_open
 
 from crossrank_lite.heads import load_heads
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+RESEARCH = Path(__file__).parents[2] / "research"
 EPOCHS = 20
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220)}
 
@@ -43,7 +43,7 @@ def write_data(folder: Path) -> None:
 
 
 def start(data: Path, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, str(EXAMPLES / "train_lite.py"), "-o", str(out), "--views", "2"]
+    command = [sys.executable, str(RESEARCH / "train_lite.py"), "-o", str(out), "--views", "2"]
     command += ["--epochs", "3", "--batch", "3", "--token-epochs", str(EPOCHS)]
     command += ["--token-batch", "3"]
     environment = {**os.environ, "CROSSRANK_DATA": str(data), "OMP_NUM_THREADS": "1"}
@@ -113,7 +113,7 @@ def test_it_learns_and_reports(whole: Path) -> None:
 def test_other_settings_do_not_go_on_from_a_checkpoint(
     whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(EXAMPLES)
+    monkeypatch.syspath_prepend(RESEARCH)
     checkpoint = importlib.import_module("lite_checkpoint")
     stage = torch.nn.Linear(1, 1)
     optimizer = torch.optim.AdamW(stage.parameters())

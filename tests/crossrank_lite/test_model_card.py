@@ -47,7 +47,7 @@ def test_the_card_gives_the_measured_figures(figures: dict[str, Any]) -> None:
 
 
 def test_the_card_names_terms_seed_and_command() -> None:
-    for said in ("non-commercial", "seed 0", "python examples/train_lite.py", "Apache-2.0"):
+    for said in ("non-commercial", "seed 0", "python research/train_lite.py", "Apache-2.0"):
         assert said in CARD
 
 

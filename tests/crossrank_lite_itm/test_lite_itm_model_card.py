@@ -42,7 +42,7 @@ def test_the_card_gives_the_measured_figures(figures: dict[str, Any]) -> None:
 
 
 def test_the_card_names_terms_and_command() -> None:
-    for said in ("non-commercial", "python examples/train_lite_itm.py", "Apache-2.0"):
+    for said in ("non-commercial", "python research/train_lite_itm.py", "Apache-2.0"):
         assert said in CARD
 
 

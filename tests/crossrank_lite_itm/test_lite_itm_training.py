@@ -20,7 +20,7 @@ from safetensors import safe_open
 import crossrank as cr
 from crossrank_lite_itm.network import load_network
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+RESEARCH = Path(__file__).parents[2] / "research"
 EPOCHS = 16
 THINGS = 6
 
@@ -76,7 +76,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def start(data: Path) -> Callable[..., subprocess.Popen[str]]:
     def started(step: str, out: Path, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(EXAMPLES / "train_lite_itm.py"), step, "-o", str(out)]
+        command = [sys.executable, str(RESEARCH / "train_lite_itm.py"), step, "-o", str(out)]
         command += ["--work", str(data), "--views", "1", "--epochs", str(EPOCHS), "--batch", "6"]
         command += ["--dim", "8", "--hidden", "4", "--teachers", "1", "--members", "1"]
         command += ["--last", "2", "--last-epochs", str(EPOCHS), *options]

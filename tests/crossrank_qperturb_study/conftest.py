@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-sys.path.insert(0, str(EXAMPLES))
+RESEARCH = Path(__file__).parents[2] / "research"
+sys.path.insert(0, str(RESEARCH))
 
 
 @pytest.fixture(scope="session", autouse=True)

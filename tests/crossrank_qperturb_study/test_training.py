@@ -21,7 +21,7 @@ import tiny_blip2_stages as stages
 import train_tiny_blip2 as training
 from tiny_blip2_scenes import KINDS, SIZE, allowed, caption, draw, pair
 
-EXAMPLES = Path(training.__file__).parent
+RESEARCH = Path(training.__file__).parent
 TOY = "--seeds 7 --scenes 120 --sight-rounds 2 --itc-rounds 3 --itm-rounds 3 --steps 2 --val 10"
 
 
@@ -31,7 +31,7 @@ def words(out: Path, *more: str) -> list[str]:
 
 def start(out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(EXAMPLES / "train_tiny_blip2.py"), *words(out)],
+        [sys.executable, str(RESEARCH / "train_tiny_blip2.py"), *words(out)],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,

@@ -1,6 +1,6 @@
 """Train the heads of the encoder ``lite`` on the Flickr8k train split.
 
-    CROSSRANK_DATA=… python examples/train_lite.py -o out/lite
+    CROSSRANK_DATA=… python research/train_lite.py -o out/lite
 
 Caches the frozen features of both towers, trains the embedding pair, then the token pair, tunes the
 fusion on the val split, measures the test split once, and writes ``heads.safetensors`` and

@@ -1,7 +1,7 @@
 r"""HOSA on Flickr8k: tune on val, report test, both directions, with and without its terms.
 
-    python examples/hosa_flickr8k.py tune --features FOLDER --work out/hosa [--heads HEADS]
-    python examples/hosa_flickr8k.py test --features FOLDER --work out/hosa [--heads HEADS]
+    python research/hosa_flickr8k.py tune --features FOLDER --work out/hosa [--heads HEADS]
+    python research/hosa_flickr8k.py test --features FOLDER --work out/hosa [--heads HEADS]
 
 FOLDER holds collections encoded with lite: ``images_val``, ``words_val`` and so on (docs/hosa.md
 has the commands).  Scores are computed once and kept in the work folder; what was tuned goes to

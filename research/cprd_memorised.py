@@ -1,6 +1,6 @@
 r"""Measure how much better rerankers know the pictures they were trained on.
 
-    python examples/cprd_memorised.py --features FOLDER
+    python research/cprd_memorised.py --features FOLDER
 
 Takes 1,000 pictures of ``train`` and of ``val`` with the first caption of each, searches them, and
 prints the t2i R@1 of the base, of ``filip`` and of ``lite_itm`` over the first candidates.  Where a

@@ -1,6 +1,6 @@
 r"""Distil a pipeline into a dual encoder on Flickr8k, and compare what to distil.
 
-    python examples/train_cprd.py --features FOLDER -o out/cprd --teacher filip:weight=1.25
+    python research/train_cprd.py --features FOLDER -o out/cprd --teacher filip:weight=1.25
 
 FOLDER holds what `crossrank encode` makes of the splits with the encoder ``lite``:
 ``images_train``, ``images_val``, ``images_test`` (embedding, tokens) and ``words_…`` likewise.

@@ -1,9 +1,9 @@
 """Train the reranker ``lite_itm`` on the Flickr8k train split.
 
-    CROSSRANK_DATA=… python examples/train_lite_itm.py encode -o out/lite_itm
-    CROSSRANK_DATA=… python examples/train_lite_itm.py train  -o out/lite_itm
-    CROSSRANK_DATA=… python examples/train_lite_itm.py report -o out/lite_itm
-    CROSSRANK_DATA=… python examples/train_lite_itm.py speed  -o out/lite_itm
+    CROSSRANK_DATA=… python research/train_lite_itm.py encode -o out/lite_itm
+    CROSSRANK_DATA=… python research/train_lite_itm.py train  -o out/lite_itm
+    CROSSRANK_DATA=… python research/train_lite_itm.py report -o out/lite_itm
+    CROSSRANK_DATA=… python research/train_lite_itm.py speed  -o out/lite_itm
 
 `encode` writes the splits as the encoder ``lite`` sees them, and crops of the train pictures.
 `train` trains three generations of networks, each taught by the mean of the one before, and writes

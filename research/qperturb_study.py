@@ -1,7 +1,7 @@
 """Measure whether Q-Perturbation helps a tiny BLIP-2 to find pictures by their small things.
 
-    python examples/train_tiny_blip2.py -o out/tiny_blip2   # once
-    python examples/qperturb_study.py -m out/tiny_blip2 -o docs/qperturb.md
+    python research/train_tiny_blip2.py -o out/tiny_blip2   # once
+    python research/qperturb_study.py -m out/tiny_blip2 -o docs/qperturb.md
 
 Measures every model of the folder on galleries of its own, over the whole grid of settings, and
 writes the tables between two marks in the file, and pictures beside it. What was measured is
@@ -40,7 +40,7 @@ from tiny_blip2_scenes import caption, gallery
 logger = logging.getLogger("qperturb_study")
 
 SCORES = ("t2i itc", "t2i itm", "t2i itm+itc", "i2t itc")
-BEGIN, END = "<!-- begin: examples/qperturb_study.py -->", "<!-- end -->"
+BEGIN, END = "<!-- begin: research/qperturb_study.py -->", "<!-- end -->"
 PICTURES = 2
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     folders = sorted(path.parent for path in given.models.glob("seed*/figures.json"))
     if not folders:
-        raise SystemExit(f"no trained model in {given.models}; run examples/train_tiny_blip2.py")
+        raise SystemExit(f"no trained model in {given.models}; run research/train_tiny_blip2.py")
     seeds = [measured(folder, given) for folder in folders]
     text = report(seeds, given)
     page = given.out.read_text(encoding="utf-8") if given.out.exists() else f"{BEGIN}\n{END}\n"

@@ -1,6 +1,6 @@
 r"""Choose weight and normalisation of a stage on one split: score once, fuse many times.
 
-    python examples/tune_fusion.py --queries val/texts --gallery val/images \
+    python research/tune_fusion.py --queries val/texts --gallery val/images \
         --run val/base.t2i.trec --qrels val/qrels.t2i.txt --reranker filip
 
 Prints a line per setting, the best R@1 first (RSUM decides between equal ones).

@@ -1,6 +1,6 @@
 """Train a BLIP-2 of toy size on scenes that are drawn here.
 
-    python examples/train_tiny_blip2.py -o out/tiny_blip2 --seeds 0 1 2
+    python research/train_tiny_blip2.py -o out/tiny_blip2 --seeds 0 1 2
 
 A vision encoder learns to see, once. Then, on this encoder frozen, a Q-Former per seed learns ITC,
 and then ITC with ITM, first with easy negatives, then with hard ones. It goes on where it was when

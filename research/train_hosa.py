@@ -1,6 +1,6 @@
 r"""Train heads for HOSA over the frozen features of Flickr8k: hinges, with the reconstruction.
 
-    python examples/train_hosa.py --images FOLDER/images_train --texts FOLDER/words_train \
+    python research/train_hosa.py --images FOLDER/images_train --texts FOLDER/words_train \
         -o out/hosa
 
 The collections come from ``crossrank encode`` (docs/hosa.md); a text's id is that of its picture,

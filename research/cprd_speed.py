@@ -1,6 +1,6 @@
 """Pairs per second of a student and of its teachers, each as a pipeline of its own.
 
-    python examples/cprd_speed.py --features FOLDER --student out/cprd/cprd-0.safetensors
+    python research/cprd_speed.py --features FOLDER --student out/cprd/cprd-0.safetensors
 
 Reranks the first 100 of 1,000 texts of ``val`` three times and prints the best, what is prepared
 once per gallery included.

@@ -1,10 +1,10 @@
 """MACK on Flickr8k: banks without Visual Genome, alone and on top of two bases.
 
-    python examples/mack_flickr8k.py prepare --data DATA --work WORK
-    python examples/mack_flickr8k.py banks   --data DATA --work WORK
-    python examples/mack_flickr8k.py tune    --data DATA --work WORK      # on val
-    python examples/mack_flickr8k.py test    --data DATA --work WORK      # on test, once
-    python examples/mack_flickr8k.py alone   --data DATA --work WORK      # on test, without a base
+    python research/mack_flickr8k.py prepare --data DATA --work WORK
+    python research/mack_flickr8k.py banks   --data DATA --work WORK
+    python research/mack_flickr8k.py tune    --data DATA --work WORK      # on val
+    python research/mack_flickr8k.py test    --data DATA --work WORK      # on test, once
+    python research/mack_flickr8k.py alone   --data DATA --work WORK      # on test, without a base
 
 DATA holds ``flickr8k/images``, ``flickr8k/captions.jsonl`` and ``yolox_nano/yolox_nano.onnx``.
 `prepare` and `banks` go on where they were stopped.  `tune` writes its choice to
