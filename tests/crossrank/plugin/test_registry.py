@@ -105,7 +105,7 @@ def test_importing_the_core_loads_nothing_heavy(module: str) -> None:
 
 def test_listing_names_imports_no_plugin() -> None:
     code = (
-        "import sys; from crossrank import registry; "
+        "import sys; from crossrank.plugin import registry; "
         "found = [registry.names(kind) for kind in registry.GROUPS]; "
         "assert {'filip'} <= set(found[0]) and {'lite', 'clip'} <= set(found[1]), found; "
         "print([name for name in sys.modules if name.startswith('crossrank_')])"
@@ -115,7 +115,7 @@ def test_listing_names_imports_no_plugin() -> None:
 
 def test_built_in_plugins_load_without_their_heavy_packages() -> None:
     code = (
-        "import sys; from crossrank import registry; "
+        "import sys; from crossrank.plugin import registry; "
         "broken = [each for each in registry.records() if each.error]; "
         "heavy = {'torch', 'transformers', 'spacy', 'onnxruntime'} & set(sys.modules); "
         "print(broken, sorted(heavy))"

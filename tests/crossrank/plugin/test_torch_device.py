@@ -135,8 +135,8 @@ def test_pairs_in_any_parts_and_chunks(
 ) -> None:
     """Little memory: the candidates move in parts, pair by pair."""
     if free is not None:
-        for module in ("devices", "device_pairs"):
-            monkeypatch.setattr(f"crossrank.{module}.free_bytes", lambda device: free)
+        for module in ("torch_device", "torch_pairs"):
+            monkeypatch.setattr(f"crossrank.plugin.{module}.free_bytes", lambda device: free)
     queries, candidates, of_queries, of_candidates = sides(3, half)
     for flat in (queries.flat, candidates.flat):
         flat.flags.writeable = False  # as a block's features are
