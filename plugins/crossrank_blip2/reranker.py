@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import tempfile
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, replace
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import missing_package
+from crossrank.plugin.optional import loaded
 from crossrank_blip2.backend import Backend
 from crossrank_blip2.contrast import contrast
 from crossrank_blip2.counting import Counter
@@ -299,7 +299,7 @@ def _identity(given: Any, revision: str | None = None) -> Any:
     if isinstance(given, str | Path):
         return Source(str(given), revision).identity()
     inner = getattr(given, "model", given)
-    torch = sys.modules.get("torch")  # who gives a module has imported it
+    torch = loaded("torch")  # who gives a module has imported it
     if torch is not None and isinstance(inner, torch.nn.Module):
         return weights_digest({"model": inner})
     if hasattr(given, "get_vocab"):

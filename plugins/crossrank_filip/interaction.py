@@ -7,13 +7,15 @@ the text, ``s^I`` with A the image.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, InputError, MissingPackageError
+from crossrank.errors import FeatureMismatchError, InputError
+from crossrank.plugin.optional import required
 from crossrank_filip.grouping import runs, sorted_pairs
 from crossrank_filip.kernel import Floats, Integers, Kernel, widened
 
@@ -43,23 +45,18 @@ def kernel(name: str = "auto", multiplications: int = LARGE) -> Kernel:
     Raises
     ------
     MissingPackageError
-        If torch was asked for and is not there.
+        If torch was asked for and is not there, or is and cannot be imported.
     """
     if name == "bfloat16":
         from crossrank_filip.bfloat16_kernel import Bfloat16Kernel
 
         return Bfloat16Kernel()
-    if name == "torch" or (name == "auto" and multiplications >= LARGE):
-        try:
-            from crossrank_filip.torch_kernel import TorchKernel
-        except ImportError as error:
-            if name == "torch":
-                raise MissingPackageError(
-                    'filip: backend="torch" needs the package torch; '
-                    'pip install "crossrank[filip]", or choose backend="numpy"'
-                ) from error
-        else:
-            return TorchKernel()
+    large = name == "auto" and multiplications >= LARGE and find_spec("torch") is not None
+    if name == "torch" or large:
+        required("torch", "filip", f"filip with backend={name!r}")
+        from crossrank_filip.torch_kernel import TorchKernel
+
+        return TorchKernel()
     return Kernel()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, TypeAlias
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import crossrank as cr
+from crossrank.plugin.optional import loaded, required
 
 Floats: TypeAlias = NDArray[np.float32]
 Integers: TypeAlias = NDArray[np.int64]
@@ -169,6 +169,7 @@ def widened(rows: NDArray[Any], wide: Floats | None = None) -> Floats:
     if torch is None and find_spec("torch") is None:
         np.copyto(wide, rows)
         return wide
+    required("torch", "filip", "filip, over float16 tokens,")
     from crossrank_filip.torch_kernel import as_tensor
 
     into, values = as_tensor(wide).view(-1), as_tensor(np.ascontiguousarray(rows)).view(-1)
@@ -194,10 +195,8 @@ def serial_torch() -> Any:
     Where several threads score blocks side by side, this is so, and torch then is the fastest for
     what rounds nothing.  With threads of its own it would disturb those of BLAS.
     """
-    torch = sys.modules.get("torch")
-    # a module that another thread is importing has no attributes yet
-    threads = getattr(torch, "get_num_threads", None)
-    return torch if threads is not None and threads() == 1 else None
+    torch = loaded("torch")
+    return torch if torch is not None and torch.get_num_threads() == 1 else None
 
 
 def padded_rows(lengths: Integers) -> Integers | None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.optional import required
 from crossrank_filip.interaction import MeanOver, late_interaction
 from crossrank_filip.kernel import Floats, Integers
 
@@ -49,6 +50,7 @@ class Rounded:
     @classmethod
     def of(cls, tokens: cr.Ragged) -> Rounded:
         """Round tokens; worth it where each item is compared several times."""
+        required("torch", "filip", "filip, screening in bfloat16,")
         from crossrank_filip.bfloat16_kernel import rounded
 
         short, norms, errors = rounded(tokens)

@@ -43,7 +43,7 @@ class FeatureMismatchError(CrossrankError, ValueError):
 
 
 class MissingPackageError(CrossrankError, ImportError):
-    """An optional package is not installed."""
+    """An optional package is not installed, or cannot be imported."""
 
 
 class UnknownPluginError(CrossrankError, LookupError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
-import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from crossrank._items.collection import Collection
 from crossrank._items.fingerprint import fingerprint
 from crossrank.plugin import registry
 from crossrank.plugin.contract import Context, Reranker
+from crossrank.plugin.optional import loaded
 
 MOST_FILES = 2000
 
@@ -108,7 +108,7 @@ def source_digest(kind: type) -> str | None:
 
 @lru_cache
 def _package_digest(top: str) -> str | None:
-    file = getattr(sys.modules.get(top), "__file__", None)
+    file = getattr(loaded(top), "__file__", None)
     if file is None:
         return None
     path = Path(file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from crossrank._engine.resources import Resources
 from crossrank._engine.work import BlockWork, joined
 from crossrank.errors import CrossrankError
 from crossrank.plugin.contract import RerankerInfo, Scores
+from crossrank.plugin.optional import loaded
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class TorchThreads:
 
     def limit(self) -> None:
         """Set the number, if torch is there and has another one."""
-        torch = sys.modules.get("torch")
+        torch = loaded("torch")
         if torch is None or torch.get_num_threads() == self.wanted:
             return
         if self.before is None:
@@ -131,5 +131,6 @@ class TorchThreads:
 
     def restore(self) -> None:
         """Set the number that was there before."""
-        if self.before is not None:
-            sys.modules["torch"].set_num_threads(self.before)
+        torch = loaded("torch")
+        if torch is not None and self.before is not None:
+            torch.set_num_threads(self.before)

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.errors import BudgetError, ParameterError, missing_package
+from crossrank.errors import BudgetError, ParameterError
+from crossrank.plugin.optional import required
 
 SHARE_OF_FREE = 4
 """At most this part of the device's free memory holds what one chunk works on."""
@@ -42,17 +43,14 @@ def device_of(who: str, device: str, extra: str, dtype: str = "float32") -> str 
     Raises
     ------
     MissingPackageError
-        If torch is not installed.
+        If torch is not installed, or cannot be imported.
     ParameterError
         If torch cannot use the device here, or not with this float type.
     """
     name = str(device)
     if name == "cpu":
         return None
-    try:
-        import torch
-    except ImportError as error:
-        raise missing_package("torch", extra, f"{who} on the device {name!r}") from error
+    torch = required("torch", extra, f"{who} on the device {name!r}")
     try:
         torch.zeros(1, dtype=getattr(torch, dtype), device=name).cpu()
     except Exception as error:  # RuntimeError, AssertionError, TypeError and others, by backend

@@ -1,0 +1,68 @@
+"""Optional packages: a look at one that another thread may be importing, and the import of one."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+
+from crossrank.errors import MissingPackageError, missing_package
+
+_BROKEN: dict[str, BaseException] = {}
+"""How the first import of a package failed that is installed."""
+
+
+def loaded(name: str) -> ModuleType | None:
+    """Return a module if it has been imported whole, else None; never import it, never wait.
+
+    A module stands in ``sys.modules`` from the moment its import begins, without most of its
+    names, and other threads see it there: look at no module but through this.
+
+    Parameters
+    ----------
+    name
+        The full name of the module.
+    """
+    module = sys.modules.get(name)
+    # importlib's own mark, by which an import statement of another thread knows that it must wait
+    if getattr(getattr(module, "__spec__", None), "_initializing", False):
+        return None
+    return module
+
+
+def required(name: str, extra: str, purpose: str) -> ModuleType:
+    """Import an optional package, or say how to bring it; wait if another thread is importing it.
+
+    Parameters
+    ----------
+    name
+        The import name.
+    extra
+        The extra of ``crossrank`` that installs it.
+    purpose
+        What needs it, as the start of a sentence ("the lite encoder").
+
+    Raises
+    ------
+    MissingPackageError
+        If it is not installed, or is and cannot be imported.
+    """
+    module = loaded(name)
+    if module is not None:
+        return module
+    if name not in _BROKEN:
+        try:
+            return import_module(name)
+        except Exception as error:  # a library that is not found is an OSError, and so on
+            if isinstance(error, ModuleNotFoundError) and error.name == name:
+                raise missing_package(name, extra, purpose) from error
+            # Whoever tries again, as each thread that waited does, is told something else: some
+            # libraries cannot be loaded twice.  Only the first error says what is wrong.
+            _BROKEN.setdefault(name, error)
+    first = _BROKEN[name]
+    said = str(first).strip().partition("\n")[0]
+    raise MissingPackageError(
+        f"{purpose} needs the package {name!r}, which is installed but cannot be imported "
+        f"({type(first).__name__}: {said}); install it again: "
+        f'pip install --force-reinstall "crossrank[{extra}]"'
+    ) from first
