@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from typing import Any
 
 import numpy as np
@@ -43,14 +43,7 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without_torch(name: str, *rest: Any) -> Any:
-        if name == "torch":
-            raise ImportError("no torch")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without_torch)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingPackageError, match=r'pip install "crossrank\[filip\]"'):
         devices.device_of("filip", "cuda", "filip")
     assert devices.device_of("filip", "cpu", "filip") is None
