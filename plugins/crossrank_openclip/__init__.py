@@ -1,0 +1,28 @@
+"""The encoder ``openclip``: any model of open_clip, MobileCLIP and GeoRSCLIP among them.
+
+Importing this package imports neither torch nor open_clip; they are loaded with the model, when the
+first batch is encoded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import crossrank as cr
+from crossrank_openclip.encoder import OpenClipEncoder
+from crossrank_openclip.importing import open_clip
+
+__all__ = ["OpenClipEncoder", "crossrank_encoder", "fold", "open_clip"]
+
+
+@cr.hookimpl
+def crossrank_encoder() -> type[cr.Encoder]:
+    """Return the encoder class of the entry point ``openclip``."""
+    return OpenClipEncoder
+
+
+def fold(module: Any) -> int:
+    """Merge the parallel branches of a network's blocks; see `crossrank_openclip.folding.fold`."""
+    from crossrank_openclip import folding
+
+    return folding.fold(module)

@@ -1,0 +1,141 @@
+"""Texts in, tokens and features out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from crossrank.collection import Feature
+from crossrank_clip.towers import to_array, to_ragged, unit
+from crossrank_openclip.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Some texts, cut into tokens.
+
+    Parameters
+    ----------
+    ids
+        ``[N, L]``, what the text tower takes.
+    words
+        ``[N, L]``; True where a token is a piece of the text, False for those that the tokenizer
+        adds: begin, end and padding.
+    pieces
+        What each piece of a text says.
+    cut
+        How many texts were longer than the model allows, and were cut.
+    """
+
+    ids: Tensor
+    words: NDArray[np.bool_]
+    pieces: list[list[str]]
+    cut: int
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
+    """Cut texts into tokens with the model's tokenizer, which no other thread may use meanwhile.
+
+    Parameters
+    ----------
+    tokenizer
+        Of open_clip: its own byte pairs, or one of transformers inside.
+    texts
+        N texts of any length.
+    """
+    ids = tokenizer(list(texts))
+    inner = getattr(tokenizer, "tokenizer", None)
+    rows = ids.tolist()
+    if inner is None:
+        limit, added = tokenizer.context_length, 2
+        words = _between(ids.numpy(), tokenizer.sot_token_id, tokenizer.eot_token_id)
+        lengths = [len(tokenizer.encode(text)) + added for text in texts]
+        pieces = [
+            [tokenizer.decode([id]).strip() for id, own in zip(row, mask, strict=True) if own]
+            for row, mask in zip(rows, words, strict=True)
+        ]
+    else:
+        limit = tokenizer.context_length
+        special = set(inner.all_special_ids)
+        words = np.array([[id not in special for id in row] for row in rows])
+        cleaned = getattr(tokenizer, "clean_fn", str)
+        lengths = [len(inner(cleaned(text), truncation=False)["input_ids"]) for text in texts]
+        pieces = [
+            [_said(inner, id) for id, own in zip(row, mask, strict=True) if own]
+            for row, mask in zip(rows, words, strict=True)
+        ]
+    return Tokens(ids, words, pieces, sum(length > limit for length in lengths))
+
+
+def encode_tokens(
+    checkpoint: Checkpoint, tokens: Tokens, features: Sequence[str]
+) -> dict[str, Feature]:
+    """Return features of some texts.
+
+    Parameters
+    ----------
+    checkpoint
+        The model.
+    tokens
+        The texts, cut by `tokenize`.
+    features
+        Which ones.
+
+    Returns
+    -------
+    dict
+        ``embedding`` ``[N, D]`` and ``tokens`` ragged ``[L_n, D]``, unit rows; ``words`` ragged
+        ``[L_n, H]``, the raw states; all float32.  ``token_text``: N lists of str.
+    """
+    model, ids = checkpoint.model, tokens.ids.to(checkpoint.device)
+    with torch.inference_mode():
+        pooled, states, last = _see(model, ids)
+        make: dict[str, Callable[[], Feature]] = {
+            "embedding": lambda: to_array(unit(pooled)),
+            "tokens": lambda: to_ragged(unit(_projected(last, states)), tokens.words),
+            "token_text": lambda: tokens.pieces,
+            "words": lambda: to_ragged(states, tokens.words),
+        }
+        return {name: make[name]() for name in features}
+
+
+def _see(model: Any, ids: Tensor) -> tuple[Tensor, Tensor, Any]:
+    """Return the pooled ``[N, D]``, the words' states ``[N, L, H]``, and the last projection."""
+    tower: Any = getattr(model, "text", None)
+    if type(tower).__name__ == "HFTextEncoder":
+        mask = (ids != tower.config.pad_token_id).long()
+        found = tower.transformer(input_ids=ids, attention_mask=mask)
+        return tower.proj(tower.pooler(found, mask)), found.last_hidden_state, tower.proj
+    seen = model.forward_intermediates(
+        text=ids,
+        text_indices=1,
+        normalize=False,
+        normalize_intermediates=True,
+        **({} if tower is None else {"text_output_fmt": "NLC"}),
+    )
+    last = (model if tower is None else tower).text_projection
+    return seen["text_features"], seen["text_intermediates"][-1], last
+
+
+def _projected(last: Any, states: Tensor) -> Tensor:
+    if last is None:
+        return states
+    projected: Tensor = states @ last if isinstance(last, torch.nn.Parameter) else last(states)
+    return projected
+
+
+def _between(ids: NDArray[np.int64], begin: int, end: int) -> NDArray[np.bool_]:
+    """Mark what lies between the begin of a text and its first end."""
+    after = np.cumsum(ids == end, axis=1) > 0
+    words: NDArray[np.bool_] = ~after & (ids != begin)
+    return words
+
+
+def _said(inner: Any, id: int) -> str:
+    return str(inner.decode([id])).strip().removeprefix("##")
