@@ -141,7 +141,7 @@ class Preprocessing:
             picture = picture.resize((wide, high), FILTERS[name])
         left, right = _span(wide, self.size[1])
         top, bottom = _span(high, self.size[0])
-        if left < 0 or top < 0:
+        if right - left > wide or bottom - top > high:
             ground = Image.new("RGB", (right - left, bottom - top), (self.fill_color,) * 3)
             ground.paste(picture, (-left, -top))
             picture = ground
