@@ -3,6 +3,7 @@
 # make install   make .venv and install, nothing else
 # make check     lint, formatting and types
 # make benchmark print the speed tables
+# make test-openclip test the encoder openclip, in an environment of its own
 # make test-lavis hold the LAVIS adapter against LAVIS's own classes, in an environment of its own
 
 PYTHON ?= python3
@@ -10,13 +11,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := out/demo
 LAVIS := .venv-lavis
+OPENCLIP := .venv-openclip
 
 # where the shared photographs lie beside the checkout, tests that need them find them
 ifneq ($(wildcard ../shared/data),)
 export CROSSRANK_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test install check benchmark test-lavis clean
+.PHONY: demo test install check benchmark openclip test-openclip test-lavis clean
 
 demo: install
 	@$(BIN)/crossrank demo -o $(DEMO) --force
@@ -46,6 +48,19 @@ benchmark: install
 	$(BIN)/python benchmarks/hosa.py
 	$(BIN)/python benchmarks/scale.py --folder out/stores --items 10000 100000
 
+# torchvision, which open_clip needs, breaks classes of transformers that other plugins use
+openclip: $(OPENCLIP)/.ready
+
+test-openclip: openclip
+	OMP_NUM_THREADS=1 $(OPENCLIP)/bin/python -m pytest -q tests/crossrank_openclip
+
+# torch first and the three without their dependencies, so that nothing brings another torch
+$(OPENCLIP)/.ready: pyproject.toml constraints.txt
+	test -x $(OPENCLIP)/bin/python || $(PYTHON) -m venv $(OPENCLIP)
+	$(OPENCLIP)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e ".[clip]" pytest ftfy
+	$(OPENCLIP)/bin/pip install -q --disable-pip-version-check --no-deps -c constraints.txt open-clip-torch timm torchvision
+	touch $(OPENCLIP)/.ready
+
 test-lavis: install $(LAVIS)/.ready
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LAVIS)/bin/python -m lavis_parity.lavis_side out/lavis
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m lavis_parity.transformers_side out/lavis
@@ -58,4 +73,4 @@ $(LAVIS)/.ready: pyproject.toml
 	touch $(LAVIS)/.ready
 
 clean:
-	rm -rf .venv .venv-lavis out dist build
+	rm -rf .venv .venv-lavis .venv-openclip out dist build

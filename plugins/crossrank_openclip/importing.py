@@ -34,25 +34,34 @@ def open_clip() -> Any:
         If open_clip or what it needs is not installed, or torchvision does not fit torch in a way
         that the stand-in does not mend.
     """
+    return _fitting("open_clip")
+
+
+def timm() -> Any:
+    """Import timm, likewise."""
+    return _fitting("timm")
+
+
+def _fitting(name: str) -> Any:
     with _lock:
         try:
-            return import_module("open_clip")
+            return import_module(name)
         except ImportError as error:
             raise _missing(error) from error
         except RuntimeError as error:
             if "torchvision::" not in str(error):
                 raise
-            return _with_stand_in(error)
+            return _with_stand_in(name, error)
 
 
-def _with_stand_in(first: RuntimeError) -> Any:
-    for name in list(sys.modules):  # what the failed import left half made
-        if name.partition(".")[0] in ("open_clip", "timm", "torchvision"):
-            del sys.modules[name]
+def _with_stand_in(name: str, first: RuntimeError) -> Any:
+    for each in list(sys.modules):  # what the failed import left half made
+        if each.partition(".")[0] in ("open_clip", "timm", "torchvision"):
+            del sys.modules[each]
     sys.modules[STAND_IN] = ModuleType(STAND_IN)
     logger.info("openclip: torchvision does not fit torch here (%s); going without its ops", first)
     try:
-        return import_module("open_clip")
+        return import_module(name)
     except ImportError as error:
         raise _missing(error) from error
     except Exception as error:

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 import crossrank as cr
-import tiny_openclip
 from crossrank_openclip import OpenClipEncoder
+from toys import tiny_openclip
 
 TEXTS = ["a dog runs on the grass", "Two cats", "the man of the red street " * 4, "an ox, a dog!"]
 SIZES = [(50, 30), (33, 90), (64, 64), (20, 3), (200, 40)]

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 import crossrank as cr
-import tiny_openclip
 from crossrank.testing import check_encoder
 from crossrank_openclip import OpenClipEncoder, open_clip
-from tiny_openclip import KINDS, needs_open_clip
+from toys import tiny_openclip
+from toys.tiny_openclip import KINDS, needs_open_clip
 
 pytestmark = needs_open_clip
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-import tiny_openclip
-from tiny_openclip import needs_open_clip
+from toys import tiny_openclip
+from toys.tiny_openclip import needs_open_clip
 
 pytestmark = needs_open_clip
 

@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import crossrank as cr
-import tiny_openclip
 from crossrank.errors import (
     CrossrankError,
     MissingPackageError,
@@ -31,7 +30,8 @@ from crossrank_openclip import importing as importing_module
 from crossrank_openclip.checkpoint import load_checkpoint
 from crossrank_openclip.parameters import OpenClipParameters
 from crossrank_openclip.source import recipe
-from tiny_openclip import needs_open_clip
+from toys import tiny_openclip
+from toys.tiny_openclip import needs_open_clip
 
 Folder = Callable[[str], Path]
 WEIGHTS = "open_clip_model.safetensors"

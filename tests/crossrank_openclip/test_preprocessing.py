@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 import crossrank as cr
-import tiny_openclip
 from crossrank.errors import ParameterError
 from crossrank_openclip import OpenClipEncoder, open_clip
 from crossrank_openclip.preprocessing import RESIZE_MODES, Preprocessing
-from tiny_openclip import LOOK, needs_open_clip
+from toys import tiny_openclip
+from toys.tiny_openclip import LOOK, needs_open_clip
 
 SHAPES = [(640, 480), (333, 500), (500, 500), (97, 211), (40, 30), (400, 60)]
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import tiny_tokenizers
 from crossrank_openclip import open_clip
+from toys import tiny_tokenizers
 
 needs_open_clip = pytest.mark.skipif(
     find_spec("open_clip") is None, reason="open_clip is not here; `make test-openclip` runs this"
