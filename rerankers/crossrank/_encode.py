@@ -19,6 +19,7 @@ from crossrank._items.images import check_image
 from crossrank._items.item import Item, ItemLike, as_item
 from crossrank._items.ragged import Ragged
 from crossrank._lists.base_lists import check_positive
+from crossrank._lists.candidates import SHORT
 from crossrank._progress import as_progress
 from crossrank.errors import (
     CrossrankError,
@@ -57,7 +58,8 @@ def encode(
         str, `Path`, PIL image or `Item`; an item without id is called by its place, from ``"0"``,
         and a path by itself.
     modality
-        ``"image"`` or ``"text"``; found from the items by default.
+        ``"image"``, ``"text"`` or, with an encoder that knows both at once, ``"image+text"``; found
+        from the items by default.
     features
         Which ones; the encoder's usual ones by default.  Those that every item brings along are
         taken as they are.  ``text`` and ``path`` are always kept.
@@ -90,11 +92,11 @@ def encode(
     if folder is not None:
         refuse_existing(folder)
     read = [as_item(item) for item in items]
-    kind = _modality(read, modality)
+    maker = as_encoder(encoder, params)
+    kind = _modality(read, modality, maker)
     ids = _ids(read)
     wanted = tuple(dict.fromkeys(features)) if features is not None else None
     brought = [name for name in (wanted or ()) if read and all(name in i.features for i in read)]
-    maker = as_encoder(encoder, params)
     asked = _asked(maker, kind, wanted, brought)
     size = maker.batch_size if batch_size is None else batch_size
     check_positive("encode", "batch_size", size)
@@ -250,16 +252,21 @@ def _shards(count: int, batch_size: int) -> Iterator[slice]:
     return (slice(start, min(start + step, count)) for start in range(0, count, step))
 
 
-def _modality(items: Sequence[Item], wish: str | None) -> str:
-    if wish not in (None, "image", "text"):
-        raise InputError(f"encode: modality is {wish!r}; give 'image' or 'text'")
+def _modality(items: Sequence[Item], wish: str | None, encoder: Encoder) -> str:
+    if wish not in (None, *SHORT):
+        raise InputError(f"encode: modality is {wish!r}; give 'image', 'text' or 'image+text'")
     found = {item.modality for item in items}
     if wish is None:
-        if len(found) == 1 and found <= {"image", "text"}:
+        if len(found) == 1 and found <= {"image", "text", *encoder.info.features}:
             return found.pop()
         kinds = ", ".join(sorted(kind or "neither" for kind in found)) or "none"
         raise InputError(
             f"encode: the items are of modality {kinds}; say modality='image' or 'text'"
+        )
+    if wish == "image+text" and not encoder.info.features.get(wish):
+        raise InputError(
+            f"encode: the encoder {encoder.info.name!r} knows pictures or texts, not both at once; "
+            "'composed' and 'vista' do"
         )
     return wish
 
@@ -281,8 +288,8 @@ def _asked(
     can = info.features.get(modality, ())
     if wanted is None:
         wanted = tuple(name for name in info.default_features if name in can)
-    kept = {"text": "text", "image": "path"}[modality]
-    asked = tuple(name for name in wanted if name not in brought and name != kept)
+    kept = {"text": ("text",), "image": ("path",)}.get(modality, ("text", "path"))
+    asked = tuple(name for name in wanted if name not in brought and name not in kept)
     for name in asked:
         if name not in can:
             raise MissingFeatureError(
@@ -294,9 +301,9 @@ def _asked(
 def _check_contents(items: Sequence[Item], modality: str, needed: bool) -> None:
     for number, item in enumerate(items):
         who = f"item {item.id or number!r}"
-        if modality == "text" and needed and (item.text is None or not item.text.strip()):
+        if "text" in modality and needed and (item.text is None or not item.text.strip()):
             raise InputError(f"encode: {who} has no text or an empty one; leave it out")
-        if modality == "image" and needed:
+        if "image" in modality and needed:
             if item.image is None:
                 raise InputError(f"encode: {who} has no image")
             if isinstance(item.image, Path):
@@ -304,11 +311,12 @@ def _check_contents(items: Sequence[Item], modality: str, needed: bool) -> None:
 
 
 def _kept(items: Sequence[Item], modality: str) -> dict[str, Feature]:
-    if modality == "text" and all(item.text is not None for item in items):
-        return {"text": tuple(str(item.text) for item in items)}
-    if modality == "image" and all(isinstance(item.image, Path) for item in items):
-        return {"path": tuple(str(item.image) for item in items)}
-    return {}
+    kept: dict[str, Feature] = {}
+    if "text" in modality and all(item.text is not None for item in items):
+        kept["text"] = tuple(str(item.text) for item in items)
+    if "image" in modality and all(isinstance(item.image, Path) for item in items):
+        kept["path"] = tuple(str(item.image) for item in items)
+    return kept
 
 
 def _gathered(values: Sequence[Any]) -> Feature:

@@ -43,9 +43,12 @@ def rerank(
     Parameters
     ----------
     query
-        A text (str), a picture (`Path` or PIL image), an `Item`, or a sequence of these.
+        A text (str), a picture (`Path` or PIL image), an `Item`, or a sequence of these.  A picture
+        with a text (``[picture, "but at night"]``, or an `Item` of both) is encoded as one where
+        the encoder knows both at once; else the parts' features are put together.
     candidates
-        Likewise, all texts or all pictures; in base order where there are no base scores.
+        Likewise, all of one kind: texts, pictures, or `Item` with both for an encoder that knows
+        them; in base order where there are no base scores.
     reranker
         The name of an installed reranker, a class, an object, or a whole `Pipeline`.
     encoder
@@ -122,7 +125,8 @@ def rerank_many(
     progress
         True for bars on standard error, or a callable ``(what, done, total)``.
     """
-    asked = [as_parts(query) for query in queries]
+    maker = _shared(encoder) if isinstance(encoder, str) else encoder
+    asked = [_parts(query, maker) for query in queries]
     if len(candidate_lists) != len(asked):
         raise InputError(f"rerank: {len(asked)} queries, but {len(candidate_lists)} lists")
     for values in candidate_lists:
@@ -154,7 +158,6 @@ def rerank_many(
     )
     if not distinct:
         return _nothing(candidates)
-    maker = _shared(encoder) if isinstance(encoder, str) else encoder
     encoded_queries, gallery = _encoded(
         pipeline, maker, query_ids, asked, list(distinct.values()), candidates, progress
     )
@@ -208,8 +211,8 @@ def _encoded(
     progress: Progress | bool | None,
 ) -> tuple[Collection, Collection]:
     """Encode both sides with the features that the stages need."""
-    sides = [_modality([part for parts in asked for part in parts], "queries", several=True)]
-    sides.append(_modality(items, "candidates", several=False))
+    sides = ["+".join(_kinds([part for parts in asked for part in parts]))]
+    sides.append(_one_kind(items, encoder))
     bare = [
         _bare(query_ids, sides[0], [parts[0] for parts in asked]),
         _bare([str(item.id) for item in items], sides[1], items),
@@ -232,8 +235,8 @@ def _encode_queries(
     parts = [part for own in asked for part in own]
     numbered = [Item(str(n), p.text, p.image, **p.features) for n, p in enumerate(parts)]
     where: dict[int, tuple[Collection, int]] = {}
-    for modality in ("image", "text"):
-        rows = [n for n, part in enumerate(parts) if _kind(part) == modality]
+    for modality in ("image", "image+text", "text"):
+        rows = [n for n, part in enumerate(parts) if (part.modality or "image") == modality]
         if rows:
             made = encode(
                 encoder, [numbered[n] for n in rows], modality, features, progress=progress
@@ -252,20 +255,42 @@ def _encode_queries(
     return compose([where[n] for n in range(len(parts))], owners, query_ids)
 
 
-def _kind(item: Item) -> str:
-    if item.modality == "image+text":
+def _parts(query: QueryLike, encoder: Encoder) -> tuple[Item, ...]:
+    """Return a query's items: a picture with a text is one where the encoder knows both at once."""
+    items = as_parts(query)
+    pictures = [item for item in items if item.image is not None]
+    texts = [item for item in items if item.text is not None]
+    if encoder.info.features.get("image+text") and len(pictures) == len(texts) == 1:
+        id = next((item.id for item in (*texts, *pictures) if item.id is not None), None)
+        known = {**pictures[0].features, **texts[0].features} if len(items) == 1 else {}
+        return (Item(id, texts[0].text, pictures[0].image, **known),)
+    split = []
+    for item in items:
+        if item.modality == "image+text":
+            split += [Item(item.id, image=item.image), Item(item.id, item.text)]
+        else:
+            split.append(item)
+    return tuple(split)
+
+
+def _kinds(items: Sequence[Item]) -> list[str]:
+    return sorted({kind for item in items for kind in (item.modality or "image").split("+")})
+
+
+def _one_kind(items: Sequence[Item], encoder: Encoder) -> str:
+    found = {item.modality or "image" for item in items}
+    if len(found) > 1:
         raise InputError(
-            "rerank: an Item with both text and image is ambiguous here; give a query as a "
-            "sequence [image, text], and a candidate as one of them"
+            f"rerank: the candidates mix {', '.join(sorted(found))}; give candidates of one kind"
         )
-    return item.modality or "image"
-
-
-def _modality(items: Sequence[Item], side: str, *, several: bool) -> str:
-    found = sorted({_kind(item) for item in items})
-    if len(found) > 1 and not several:
-        raise InputError(f"rerank: the {side} mix texts and pictures; give one kind")
-    return "+".join(found)
+    (kind,) = found
+    if kind == "image+text" and not encoder.info.features.get(kind):
+        raise InputError(
+            f"rerank: candidates with both text and image are ambiguous for the encoder "
+            f"{encoder.info.name!r}, which knows one of them at a time; give one of them, or an "
+            "encoder that knows both, such as 'composed' or 'vista'"
+        )
+    return kind
 
 
 def _bare(ids: Sequence[str], modality: str, items: Sequence[Item]) -> Collection:

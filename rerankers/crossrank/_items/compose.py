@@ -28,7 +28,7 @@ def compose(
     ids
         The items' ids.
     """
-    modalities = sorted({collection.modality for collection, _ in parts})
+    kinds = {kind for collection, _ in parts for kind in collection.modality.split("+")}
     shared = [
         name for name in parts[0][0].features if all(name in collection for collection, _ in parts)
     ]
@@ -36,7 +36,7 @@ def compose(
         name: _joined(name, [[_entry(parts[part], name) for part in own] for own in owners])
         for name in shared
     }
-    return Collection(ids, "+".join(modalities), encoder=parts[0][0].encoder, **features)
+    return Collection(ids, "+".join(sorted(kinds)), encoder=parts[0][0].encoder, **features)
 
 
 def _entry(part: tuple[Collection, int], name: str) -> object:

@@ -72,13 +72,20 @@ def make_collection(
 
 
 def make_items(modality: str, count: int = 7) -> list[Item]:
-    """Return texts, or pictures by turns as open image and as file, for an encoder."""
+    """Return texts, pictures by turns as open image and as file, or both in one, for an encoder."""
     if modality == "text":
         texts = make_collection("text", count)["text"]
         return [Item(f"text-{row}", text) for row, text in enumerate(texts)]
-    return [
+    pictures = [
         Item(f"image-{row}", image=picture_file(row) if row % 2 else make_picture(row))
         for row in range(count)
+    ]
+    if modality == "image":
+        return pictures
+    texts = make_collection("text", count)["text"]
+    return [
+        Item(f"both-{row}", text, picture.image)
+        for row, (text, picture) in enumerate(zip(texts, pictures, strict=True))
     ]
 
 

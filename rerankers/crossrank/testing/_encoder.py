@@ -76,4 +76,5 @@ def _modalities(encoder: Any) -> tuple[str, ...]:
     info = getattr(encoder, "info", None)
     features = info.features if isinstance(info, EncoderInfo) else None
     given = features if isinstance(features, Mapping) else {}
-    return tuple(each for each in ("image", "text") if given.get(each)) or ("image", "text")
+    known = ("image", "text", "image+text")
+    return tuple(each for each in known if given.get(each)) or ("image", "text")

@@ -24,7 +24,9 @@ crossrank encode captions.jsonl --encoder lite --features embedding,tokens -o qu
 @click.option("-o", "--output", required=True, type=PATH, help="A new folder for the collection.")
 @click.option("--features", help="Names with commas between; by default the encoder's usual ones.")
 @click.option(
-    "--modality", type=click.Choice(["image", "text"]), help="Which side of items that have both."
+    "--modality",
+    type=click.Choice(["image", "text", "image+text"]),
+    help="Which side of items that have both.",
 )
 @click.option("--batch-size", type=int, help="Items at a time; by default as the encoder wishes.")
 @click.option(

@@ -28,8 +28,9 @@ def info_is_complete(case: EncoderCase) -> None:
     )
     for modality, names in info.features.items():
         require(
-            modality in ("image", "text"),
-            f"info.features has the modality {modality!r}; there are 'image' and 'text'",
+            modality in ("image", "text", "image+text"),
+            f"info.features has the modality {modality!r}; there are 'image', 'text' and "
+            "'image+text'",
         )
         _require_names(names, f"info.features[{modality!r}]")
     _require_names(info.default_features, "info.default_features")

@@ -34,7 +34,7 @@ def any_number_of_items_gives_the_same_types(case: EncoderCase) -> None:
 def odd_items_are_encoded_or_refused(case: EncoderCase) -> None:
     """Expect finite features, or a `CrossrankError`, of bare punctuation or a single pixel."""
     encode(case.built(), case.items()[:1], case.modality, case.features)  # this one is not odd
-    for item in _odd_pictures() if case.modality == "image" else _odd_texts():
+    for item in ODD[case.modality]():
         try:
             encode(case.built(), [item], case.modality, case.features)
         except PluginError as error:
@@ -73,5 +73,11 @@ def _odd_pictures() -> Sequence[Item]:
     ]
 
 
+def _odd_pairs() -> Sequence[Item]:
+    texts = [Item(text[:12], text, make_picture(3)) for text in ODD_TEXTS]
+    return [*texts, *(Item(each.id, "a dog", each.image) for each in _odd_pictures())]
+
+
+ODD = {"image": _odd_pictures, "text": _odd_texts, "image+text": _odd_pairs}
 CHECKS = (any_number_of_items_gives_the_same_types, odd_items_are_encoded_or_refused)
 OF_PICTURES = (pictures_may_be_files_or_objects,)
