@@ -92,7 +92,7 @@ def test_of_another_encoder_the_parts_are_put_together(query: Any) -> None:
 
 
 def test_a_query_keeps_its_own_id() -> None:
-    queries = [cr.Item("mine", "r", RED), [BLUE, "g"], "b"]
+    queries: list[Any] = [cr.Item("mine", "r", RED), [BLUE, "g"], "b"]
     found = cr.rerank_many(queries, [CANDIDATES] * 3, Dot, encoder=Together())
     assert list(found) == ["mine", "1", "2"]
     assert [found[id][0].id for id in found] == ["mine/0", "1/1", "2/2"]

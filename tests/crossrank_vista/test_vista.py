@@ -241,16 +241,14 @@ def test_composed_queries_through_search_rerank_and_evaluate(
             rows = np.asarray(block.candidates["embedding"])[block.index]
             return cr.Scores(np.einsum("qd,qkd->qk", block.queries["embedding"], rows))
 
-        def explain(self, block: cr.Block, state: Any) -> list[cr.Evidence]:
-            return [cr.Evidence(()) for _ in range(int(block.mask.sum()))]
-
     pipeline = cr.Pipeline([cr.Stage(Cosine, fusion=cr.Replace())])
     rankings = pipeline.rerank(found, queries, gallery)
     assert [hit.id for hit in rankings["q1"]] == [f"i{row}" for row in found.index[1]]
     qrels = {f"q{n}": f"i{found.index[n, 0]}" for n in range(3)}
     assert cr.evaluate(rankings, qrels)["reranked"]["R@1"] == 100
 
-    for query in (asked[1], [shown[1], TEXTS[1]]):
+    forms: list[Any] = [asked[1], [shown[1], TEXTS[1]]]
+    for query in forms:
         ranking = cr.rerank(query, list(shown), Cosine, encoder=encoder)
         assert [hit.index for hit in ranking] == found.index[1].tolist()
         np.testing.assert_allclose(
