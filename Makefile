@@ -57,7 +57,7 @@ test-openclip: openclip
 # torch first and the three without their dependencies, so that nothing brings another torch
 $(OPENCLIP)/.ready: pyproject.toml constraints.txt
 	test -x $(OPENCLIP)/bin/python || $(PYTHON) -m venv $(OPENCLIP)
-	$(OPENCLIP)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e ".[clip]" pytest ftfy
+	$(OPENCLIP)/bin/pip install -q --disable-pip-version-check -c constraints.txt -e ".[clip]" pytest hypothesis ftfy
 	$(OPENCLIP)/bin/pip install -q --disable-pip-version-check --no-deps -c constraints.txt open-clip-torch timm torchvision
 	touch $(OPENCLIP)/.ready
 
