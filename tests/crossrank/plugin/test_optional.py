@@ -154,4 +154,6 @@ def test_nobody_else_looks_at_modules() -> None:
         for file in (ROOT / folder).rglob("*.py")
         if re.search(r"sys\.modules|from sys import|import sys as", file.read_text())
     }
-    assert looking == {"rerankers/crossrank/plugin/optional.py"}
+    # the second one takes back an import that failed, under a lock, and looks at nothing
+    taking_back = "plugins/crossrank_openclip/importing.py"
+    assert looking == {"rerankers/crossrank/plugin/optional.py", taking_back}
