@@ -1,5 +1,8 @@
 """A second look at image–text retrieval: rerank candidate lists through registered plugins."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from crossrank._encode import encode
 from crossrank._items.captions import Captions, read_captions
 from crossrank._items.collection import Collection
@@ -29,9 +32,21 @@ from crossrank.plugin.contract import (
 )
 from crossrank.plugin.hookspecs import hookimpl
 from crossrank.plugin.registry import register
-from crossrank_ablation import AblationResult, Split, ablate
+
+if TYPE_CHECKING:
+    from crossrank_ablation import AblationResult, Split, ablate
 
 __version__ = "0.1.0"
+
+_OF_ABLATION = ("AblationResult", "Split", "ablate")
+"""Names that are looked up on first use: most runs need no ablation."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF_ABLATION:
+        return getattr(import_module("crossrank_ablation"), name)
+    raise AttributeError(f"module 'crossrank' has no attribute {name!r}")
+
 
 __all__ = [
     "RRF",
