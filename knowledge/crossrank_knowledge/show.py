@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import missing_package
+from crossrank.report import Picture, embed, page_template
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.checks import same_space
+from crossrank_knowledge.drawing import draw_graph
 from crossrank_knowledge.vectors import region_vectors, top_k
 
 THUMBNAIL = 240
@@ -42,15 +41,6 @@ class NearPicture:
     path: Path | None
     cosine: float
     box: tuple[float, float, float, float] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Thumbnail:
-    """A small picture as a ``data:`` address, and its size in pixels."""
-
-    uri: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,18 +146,12 @@ def render_page(bank: KnowledgeBank, words: Sequence[WordPage], center: bool = T
     MissingPackageError
         Without Jinja2 or networkx.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise missing_package("jinja2", "knowledge", "the page") from error
-    from crossrank_knowledge.drawing import draw_graph
-
-    environment = Environment(
-        loader=PackageLoader("crossrank_knowledge"), autoescape=True, undefined=StrictUndefined
+    template = page_template(
+        "crossrank_knowledge", "bank.html", extra="knowledge", purpose="the page"
     )
     asked = [each.word for each in words]
     near = dict.fromkeys([*asked, *(name for each in words for name, _ in each.nearest)])
-    return environment.get_template("bank.html").render(
+    return template.render(
         bank=bank,
         words=words,
         center=center,
@@ -177,13 +161,6 @@ def render_page(bank: KnowledgeBank, words: Sequence[WordPage], center: bool = T
     )
 
 
-def _thumbnail(path: Path | None) -> Thumbnail | None:
+def _thumbnail(path: Path | None) -> Picture | None:
     """Return a small copy of a picture, or None where the gallery knows no file."""
-    if path is None:
-        return None
-    picture = cr.open_image(path)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=80)
-    uri = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-    return Thumbnail(uri, picture.width, picture.height)
+    return None if path is None else embed(path, THUMBNAIL)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crossrank.errors import missing_package
 from crossrank.evaluation import Evaluation
-from crossrank_demo.heatmap import gradient
-from crossrank_demo.pictures import Picture
+from crossrank.report import Picture, overlays, page_template, scale
 from crossrank_demo.scenes import Photograph
-from crossrank_demo.story import SHOWN, Card, Chapter
+from crossrank_demo.story import SHOWN, Chapter, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,48 +53,25 @@ class Page:
     versions: Mapping[str, str]
 
 
-def check_jinja() -> None:
-    """Refuse to start without the package that fills in the template.
-
-    Raises
-    ------
-    MissingPackageError
-        If Jinja2 is not installed.
-    """
-    if importlib.util.find_spec("jinja2") is None:
-        raise missing_package("jinja2", extra="demo", purpose="the demo")
-
-
 def render(page: Page) -> str:
     """Return the page as HTML; every text in it is escaped."""
-    check_jinja()
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("crossrank_demo"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda part: f"{100 * part:.2f}%"
-    environment.filters["signed"] = lambda value, digits=2: f"{value:+.{digits}f}".replace("-", "−")
-    environment.filters["plain"] = lambda value, digits=2: f"{value:.{digits}f}".replace("-", "−")
-    return environment.get_template("page.html").render(
+    template = page_template("crossrank_demo", "page.html", extra="demo", purpose="the demo")
+    return template.render(
         page=page,
         style={id: f"p{number}" for number, id in enumerate(page.pictures)},
-        gradient=gradient(),
         shown=SHOWN,
         open=opened(page.chapters),
         lines=lines,
         overlays=overlays,
+        scale=scale,
+        words_of=words_of,
     )
 
 
 def opened(chapters: Sequence[Chapter]) -> int:
     """Return which query is unfolded: the first where the first place changed hands."""
     for number, chapter in enumerate(chapters):
-        if chapter.before[0].hit.id != chapter.after[0].hit.id:
+        if chapter.story.first[0].id != chapter.story.last[0].id:
             return number
     return 0
 
@@ -106,14 +80,9 @@ def lines(chapter: Chapter) -> list[dict[str, Any]]:
     """Return where each candidate's line starts and ends, in places from 0.5; beyond is outside."""
     return [
         {
-            "start": min(card.hit.base_rank, SHOWN + 1) - 0.5,
-            "end": min(card.hit.rank, SHOWN + 1) - 0.5,
+            "start": min(card.base_rank, SHOWN + 1) - 0.5,
+            "end": min(card.rank, SHOWN + 1) - 0.5,
             "relevant": card.relevant,
         }
-        for card in chapter.cards
+        for card in chapter.story.cards
     ]
-
-
-def overlays(cards: Sequence[Card]) -> list[list[dict[str, Any]]]:
-    """Return per candidate and word what is laid over the picture, for the page's script."""
-    return [[{"heat": word.heat, "box": word.box} for word in card.words] for card in cards]

@@ -1,40 +1,16 @@
-"""The demo's pictures: found inside installed packages, cut into crops, embedded into the page."""
+"""The demo's pictures: found inside installed packages, and cut into crops."""
 
 from __future__ import annotations
 
-import base64
 import importlib.util
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
-from crossrank._items.images import open_image
+import crossrank as cr
 from crossrank.errors import ImageError, missing_package
-from crossrank_demo.scenes import Box, Photograph
-
-LONGEST = 360
-"""Pixels of an embedded picture's longer side."""
-
-QUALITY = 80
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A crop as the page shows it.
-
-    Parameters
-    ----------
-    uri
-        The JPEG as a ``data:`` address.
-    width, height
-        In pixels, as embedded.
-    """
-
-    uri: str
-    width: int
-    height: int
+from crossrank.report import Box
+from crossrank_demo.scenes import Photograph
 
 
 def locate(photograph: Photograph) -> Path:
@@ -85,23 +61,9 @@ def write_crops(photographs: tuple[Photograph, ...], folder: Path) -> dict[str, 
     """
     written: dict[str, Path] = {}
     for photograph in photographs:
-        whole = open_image(locate(photograph))
+        whole = cr.open_image(locate(photograph))
         for crop in photograph.crops:
             path = folder / f"{crop.id.replace('/', '-')}.png"
             cut(whole, crop.box).save(path, compress_level=1)
             written[crop.id] = path
     return written
-
-
-def embed(path: Path) -> Picture:
-    """Return a picture scaled to at most `LONGEST` pixels, ready to stand inside a page."""
-    image = open_image(path)
-    image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
-    return Picture(data_uri(buffer.getvalue(), "image/jpeg"), image.width, image.height)
-
-
-def data_uri(content: bytes, mime: str) -> str:
-    """Return content as an address that needs no network."""
-    return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"

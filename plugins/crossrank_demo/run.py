@@ -17,8 +17,9 @@ from crossrank._stage import Stage
 from crossrank.errors import StoreError
 from crossrank.evaluation import Evaluation, evaluate
 from crossrank.plugin.contract import Encoder, Progress, Reranker
-from crossrank_demo.page import Page, check_jinja, render
-from crossrank_demo.pictures import Picture, embed, locate, write_crops
+from crossrank.report import Picture, check_jinja, embed
+from crossrank_demo.page import Page, render
+from crossrank_demo.pictures import locate, write_crops
 from crossrank_demo.scenes import Scenes, load_scenes
 from crossrank_demo.story import Chapter, shown, tell
 from crossrank_demo.summary import in_sentences, in_text, steps, versions
@@ -84,7 +85,7 @@ def run_demo(
     if not page.parent.is_dir():
         raise StoreError(f"{page.parent} is not a folder; make it first")
     scenes = load_scenes()
-    check_jinja()
+    check_jinja("demo", "the demo")
     for photograph in scenes.photographs:
         locate(photograph)
     maker = as_encoder(encoder, {})

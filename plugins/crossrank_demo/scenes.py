@@ -5,10 +5,9 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any
 
-Box: TypeAlias = tuple[float, float, float, float]
-"""``x0, y0, x1, y1`` in [0, 1]."""
+from crossrank.report import Box
 
 
 @dataclass(frozen=True, slots=True)

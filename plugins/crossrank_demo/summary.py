@@ -14,9 +14,9 @@ PACKAGES = ("crossrank", "numpy", "Pillow", "torch", "transformers")
 
 def in_sentences(chapters: Sequence[Chapter]) -> tuple[str, ...]:
     """Return what a reader should know first."""
-    changes = [chapter.change for chapter in chapters]
-    before = sum(chapter.first_before == 1 for chapter in chapters)
-    after = sum(chapter.first_after == 1 for chapter in chapters)
+    changes = [chapter.story.change for chapter in chapters]
+    before = sum(chapter.story.before == 1 for chapter in chapters)
+    after = sum(chapter.story.after == 1 for chapter in chapters)
     return (
         "A few photographs were cut into overlapping crops, and each sentence is to find the crops "
         f"that show what it says. Search puts one of them first for {before} of {len(chapters)} "
@@ -42,9 +42,9 @@ def in_text(chapters: Sequence[Chapter], metrics: Evaluation, depth: int) -> str
     width = max(len(heading), *(len(chapter.query.text) for chapter in chapters))
     lines = [f"{heading:<{width}}  base  reranked"]
     for chapter in chapters:
-        places = (chapter.first_before, chapter.first_after)
+        places = (chapter.story.before, chapter.story.after)
         before, after = (f">{depth}" if place is None else str(place) for place in places)
-        note = "" if chapter.change == "same" else f"  {chapter.change}"
+        note = "" if chapter.story.change == "same" else f"  {chapter.story.change}"
         lines.append(f"{chapter.query.text:<{width}}  {before:>4}  {after:>8}{note}")
     return "\n".join([*lines, "", str(metrics)])
 

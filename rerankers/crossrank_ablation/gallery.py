@@ -17,10 +17,11 @@ from crossrank._lists.evidence import Evidence
 from crossrank._stage import Stage
 from crossrank.errors import CrossrankError
 from crossrank.plugin.contract import Reranker
+from crossrank.report import Box, Card, Said, Story, Word
 from crossrank_ablation.heat import heat_maps
 from crossrank_ablation.plan import Study
 from crossrank_ablation.run import Outcome, Run
-from crossrank_ablation.stories import Box, Card, Gallery, Said, Story, Word
+from crossrank_ablation.stories import Gallery
 from crossrank_ablation.walk import Position, follow
 
 SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp")
@@ -177,18 +178,18 @@ class _Teller:
         strongest = sorted(range(len(words)), key=lambda number: -words[number].weight)
         return tuple(words[number] for number in sorted(strongest[:MOST_LINKS]))
 
-    def _picture(self, collection: Collection, id: str) -> Path | None:
+    def _picture(self, collection: Collection, id: str) -> str | None:
         if collection.modality == "text":
             return None
         if "path" in collection:
             path = Path(str(collection["path"][collection.row(id)]))
             if path.is_file():
-                return path
+                return str(path)
         if self.plan.pictures is not None:
             for suffix in SUFFIXES:
                 path = self.plan.pictures / f"{id}{suffix}"
                 if path.is_file():
-                    return path
+                    return str(path)
         return None
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from crossrank._items.collection import Collection
 from crossrank._stage import Stage
+from crossrank.report import Box, nested, word_maps
 from crossrank_ablation.data import Task
-from crossrank_ablation.stories import Box
 
 
 def heat_maps(
@@ -20,8 +16,6 @@ def heat_maps(
     info = stage.scorer.info
     if "tokens" not in info.query_features or "tokens" not in info.candidate_features:
         return [], whole
-    from crossrank_demo.heatmap import word_maps
-
     sides: list[tuple[Collection, int]] = [
         (task.queries, task.queries.row(query)),
         (task.gallery, task.gallery.row(candidate)),
@@ -36,8 +30,4 @@ def heat_maps(
     if len(boxes) != len(patches) or words.shape[1] != patches.shape[1]:
         return [], whole
     maps = word_maps(words, patches, boxes)
-    return [_nested(values) for values in maps.values], maps.extent
-
-
-def _nested(values: NDArray[Any]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(value) for value in row) for row in values)
+    return [nested(values) for values in maps.values], maps.extent

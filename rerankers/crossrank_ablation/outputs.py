@@ -8,9 +8,10 @@ from pathlib import Path
 
 from crossrank._files.atomic import atomic_file
 from crossrank.errors import StoreError
+from crossrank.report import check_jinja
 from crossrank_ablation.json_file import write_json
 from crossrank_ablation.plots import plots
-from crossrank_ablation.report import check_jinja, render
+from crossrank_ablation.report import render
 from crossrank_ablation.result import AblationResult
 from crossrank_ablation.tables import to_csv, to_latex, to_markdown, to_text
 
@@ -29,7 +30,7 @@ def write(result: AblationResult, folder: Path) -> None:
     StoreError
         If the folder cannot be written.
     """
-    check_jinja()
+    check_jinja("ablate", "an ablation's report")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "plots").mkdir(exist_ok=True)

@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import importlib.util
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from crossrank.errors import ImageError, missing_package
+from crossrank.errors import ImageError
+from crossrank.report import Picture, data_uri, embed, overlays, page_template, scale
 from crossrank_ablation.cell_result import CellResult
 from crossrank_ablation.result import AblationResult
-from crossrank_ablation.stories import Gallery, Story, Word
+from crossrank_ablation.stories import Gallery
 from crossrank_ablation.tables import cells_of, columns, p_text, to_text
 
 SIZES = ((300, 270, 76), (500, 220, 72), (900, 180, 68), (1 << 30, 120, 60))
 """How many pictures, at most, are embedded at how many pixels and which quality."""
 
 ROW_HEIGHT, COLUMN_WIDTH = 26, 240
-
-
-def check_jinja() -> None:
-    """Refuse to start without the package that fills in the template.
-
-    Raises
-    ------
-    MissingPackageError
-        If Jinja2 is not installed.
-    """
-    if importlib.util.find_spec("jinja2") is None:
-        raise missing_package("jinja2", extra="ablate", purpose="an ablation's report")
 
 
 def render(result: AblationResult, drawn: Mapping[str, str]) -> str:
@@ -45,30 +29,17 @@ def render(result: AblationResult, drawn: Mapping[str, str]) -> str:
     drawn
         The plots, as SVG.
     """
-    check_jinja()
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-
-    from crossrank_demo.heatmap import gradient
-
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader("crossrank_ablation"), PackageLoader("crossrank_demo")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    template = page_template(
+        "crossrank_ablation", "report.html", extra="ablate", purpose="an ablation's report"
     )
-    environment.filters["percent"] = lambda part: f"{100 * part:.2f}%"
-    environment.filters["signed"] = lambda value, digits=2: f"{value:+.{digits}f}".replace("-", "−")
-    environment.filters["plain"] = lambda value, digits=2: f"{value:.{digits}f}".replace("-", "−")
-    environment.filters["short"] = lambda value: f"{value:.3g}".replace("-", "−")
     galleries = [] if result.galleries is None else list(result.galleries())
     pictures = _pictures(galleries)
-    return environment.get_template("report.html").render(
+    return template.render(
         result=result,
         columns=[*columns(result), "ms/query", "pairs/s", "calls"],
         tables={direction: _rows(result, direction) for direction in result.directions},
         summary=_summary(result),
-        plots={name: _uri(svg.encode(), "image/svg+xml") for name, svg in drawn.items()},
+        plots={name: data_uri(svg.encode(), "image/svg+xml") for name, svg in drawn.items()},
         captions=CAPTIONS,
         tree=_tree(result),
         galleries=galleries,
@@ -76,7 +47,6 @@ def render(result: AblationResult, drawn: Mapping[str, str]) -> str:
         style={path: f"p{number}" for number, path in enumerate(pictures)},
         overlays=overlays,
         scale=scale,
-        gradient=gradient(),
         text=to_text(result),
     )
 
@@ -87,40 +57,6 @@ CAPTIONS = {
     "cost": "The gain over the base against how many candidate pairs a second the pipeline does.",
     "slices": "For which queries the best pipeline helps: the gain with its interval per group.",
 }
-
-
-def overlays(story: Story) -> list[list[list[dict[str, Any]]]]:
-    """Return per candidate, stage and word what is laid over the picture, for the page's script."""
-    low, high = scale(story)
-    return [
-        [[_overlay(word, low, high) for word in said.words] for said in card.said]
-        for card in story.cards
-    ]
-
-
-def scale(story: Story) -> tuple[float, float]:
-    """Return the range of all heat maps of a query."""
-    values = [
-        value
-        for card in story.cards
-        for said in card.said
-        for word in said.words
-        for row in word.heat
-        for value in row
-        if not np.isnan(value)
-    ]
-    return (min(values), max(values)) if values else (0.0, 1.0)
-
-
-def _overlay(word: Word, low: float, high: float) -> dict[str, Any]:
-    from crossrank_demo.heatmap import to_png
-
-    box = None if word.box is None else [round(side, 4) for side in word.box]
-    if not word.heat:
-        return {"box": box}
-    png = to_png(np.array(word.heat, np.float64), low, high)
-    extent = [round(side, 4) for side in word.extent]
-    return {"box": box, "heat": _uri(png, "image/png"), "extent": extent}
 
 
 def _rows(result: AblationResult, direction: str) -> list[dict[str, Any]]:
@@ -193,39 +129,19 @@ def _tree(result: AblationResult) -> dict[str, Any]:
     }
 
 
-def _pictures(galleries: Sequence[Gallery]) -> dict[Path, dict[str, Any]]:
+def _pictures(galleries: Sequence[Gallery]) -> dict[str, Picture]:
     """Embed every picture once, smaller where there are many."""
-    paths: dict[Path, None] = {}
+    shown: dict[str, None] = {}
     for gallery in galleries:
         for story in gallery.stories:
             for path in (story.picture, *(card.picture for card in story.cards)):
                 if path is not None:
-                    paths.setdefault(path)
-    _, longest, quality = next(each for each in SIZES if len(paths) <= each[0])
-    found = {}
-    for path in paths:
+                    shown.setdefault(path)
+    _, longest, quality = next(each for each in SIZES if len(shown) <= each[0])
+    pictures = {}
+    for path in shown:
         try:
-            found[path] = _embedded(path, longest, quality)
-        except ImageError:
+            pictures[path] = embed(Path(path), longest, quality)
+        except ImageError:  # the story is told without it
             continue
-    return found
-
-
-def _embedded(path: Path, longest: int, quality: int) -> dict[str, Any]:
-    from PIL import Image
-
-    from crossrank._items.images import open_image
-
-    image = open_image(path)
-    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=quality, optimize=True)
-    return {
-        "uri": _uri(buffer.getvalue(), "image/jpeg"),
-        "width": image.width,
-        "height": image.height,
-    }
-
-
-def _uri(content: bytes, mime: str) -> str:
-    return f"data:{mime};base64,{base64.b64encode(content).decode('ascii')}"
+    return pictures

@@ -17,9 +17,9 @@ from PIL import Image
 
 import crossrank as cr
 from crossrank.errors import FormatError
+from crossrank.report import overlays, scale
 from crossrank_ablation import AblationResult, CellResult, Comparison
 from crossrank_ablation.plots import curves
-from crossrank_ablation.report import overlays, scale
 from crossrank_ablation.tables import mark, p_text
 from toys.ablation import Noisy, split
 from toys.demo import NaiveFilip

@@ -8,14 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from crossrank._lists.rankings import Hit, Trace
 from crossrank.errors import MissingPackageError
 from crossrank.evaluation import evaluate
+from crossrank.report import Card, Picture, Said, Story, Word, check_jinja, overlays
 from crossrank_demo import DemoResult
-from crossrank_demo.page import Page, check_jinja, lines, opened, overlays, render
-from crossrank_demo.pictures import Picture
+from crossrank_demo.page import Page, lines, opened, render
 from crossrank_demo.scenes import Photograph, Query
-from crossrank_demo.story import SHOWN, Card, Chapter, Word
+from crossrank_demo.story import SHOWN, Chapter
 
 NASTY = '<script>alert("1")</script>&\'"><img src=x onerror=alert(2)>'
 PIXEL = "data:image/png;base64,AA=="
@@ -45,17 +44,18 @@ class Seen(HTMLParser):
 
 
 def card(id: str, rank: int, base_rank: int, relevant: bool, word: str = "cup") -> Card:
-    hit = Hit(
-        id=id,
-        score=1.25,
-        rank=rank,
-        index=0,
-        base_score=0.5,
-        base_rank=base_rank,
-        trace=(Trace("filip", 0.25, -0.75, 1.0),),
+    words = (
+        Word(word, "0", 0.4, (0.0, 0.0, 0.5, 0.5), ((-0.1, 0.4),)),
+        Word("of", "1", 0.1, None, ((0.1, 0.2),)),
     )
-    words = (Word(word, 0.4, (0.0, 0.0, 0.5, 0.5), PIXEL), Word("of", 0.1, None, PIXEL))
-    return Card(hit, relevant, words, (0.0, 0.0, 1.0, 1.0))
+    said = Said("filip", 0.25, -0.75, 1.0, "", words)
+    return Card(id, "", id, base_rank, rank, 0.5, 1.25, relevant, (said,))
+
+
+def story(first: tuple[Card, ...], last: tuple[Card, ...], text: str = "a cup") -> Story:
+    cards = {each.id: each for each in (*last, *first)}
+    shown = tuple(sorted(cards.values(), key=lambda each: each.rank))
+    return Story("q", text, None, 2, 1, first, last, shown)
 
 
 def page(text: str = "a cup", title: str = "Title") -> Page:
@@ -63,12 +63,7 @@ def page(text: str = "a cup", title: str = "Title") -> Page:
     chapter = Chapter(
         query=Query("q", text, frozenset(), frozenset()),
         relevant=1,
-        before=(second, first),
-        after=(first, second),
-        first_before=2,
-        first_after=1,
-        low=-0.1,
-        high=0.4,
+        story=story((second, first), (first, second), text),
     )
     runs = {
         "base": {"q": {"cat/ear": 1.0, "coffee/cup": 0.5}},
@@ -157,16 +152,15 @@ def test_the_numbers_of_the_page() -> None:
 def test_a_stage_that_abstained_says_why() -> None:
     given = page()
     (chapter,) = given.chapters
-    abstained = Trace("filip", None, None, 1.0, "no noun in the sentence")
 
     def without(card: Card) -> Card:
-        return replace(card, hit=replace(card.hit, trace=(abstained,)))
+        (said,) = card.said
+        note = "no noun in the sentence"
+        return replace(card, said=(replace(said, score=None, normalised=None, note=note),))
 
-    silent = replace(
-        chapter,
-        before=tuple(map(without, chapter.before)),
-        after=tuple(map(without, chapter.after)),
-    )
+    told = chapter.story
+    lists = (tuple(map(without, each)) for each in (told.first, told.last))
+    silent = replace(chapter, story=story(*lists))
     text = Seen(render(replace(given, chapters=[silent]))).text
     assert "no noun in the sentence" in text
 
@@ -177,7 +171,8 @@ def test_lines_join_the_places_and_leave_the_drawing_where_a_list_ends() -> None
         {"start": 1.5, "end": 0.5, "relevant": True},
         {"start": 0.5, "end": 1.5, "relevant": False},
     ]
-    far = replace(chapter, before=(card("a/b", 17, 1, False),), after=(card("c/d", 1, 12, True),))
+    lists = (card("a/b", 17, 1, False),), (card("c/d", 1, 12, True),)
+    far = replace(chapter, story=story(*lists))
     assert [(line["start"], line["end"]) for line in lines(far)] == [
         (SHOWN + 0.5, 0.5),
         (0.5, SHOWN + 0.5),
@@ -186,7 +181,7 @@ def test_lines_join_the_places_and_leave_the_drawing_where_a_list_ends() -> None
 
 def test_the_first_query_whose_first_place_changed_hands_is_unfolded() -> None:
     (changed,) = page().chapters
-    kept = replace(changed, before=changed.after)
+    kept = replace(changed, story=story(changed.story.last, changed.story.last))
     assert opened([changed]) == opened([kept]) == 0
     assert opened([kept, changed, changed]) == 1
     both = Seen(render(replace(page(), chapters=[kept, changed])))
@@ -195,12 +190,14 @@ def test_the_first_query_whose_first_place_changed_hands_is_unfolded() -> None:
 
 def test_overlays_are_json() -> None:
     (chapter,) = page().chapters
-    written = json.loads(json.dumps(overlays(chapter.cards)))
-    assert written[0][0] == {"heat": PIXEL, "box": [0.0, 0.0, 0.5, 0.5]}
-    assert written[0][1]["box"] is None
+    written = json.loads(json.dumps(overlays(chapter.story)))
+    ((cup, of),) = written[0]
+    assert cup.pop("heat").startswith("data:image/png;base64,")
+    assert cup == {"box": [0.0, 0.0, 0.5, 0.5], "extent": [0.0, 0.0, 1.0, 1.0]}
+    assert of["box"] is None
 
 
 def test_without_jinja_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPackageError, match=r'jinja2.*pip install "crossrank\[demo\]"'):
-        check_jinja()
+        check_jinja("demo", "the demo")

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import base64
 import importlib.util
 import sys
 from importlib.machinery import ModuleSpec
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crossrank.errors import ImageError, MissingPackageError
-from crossrank_demo.pictures import LONGEST, cut, embed, locate, write_crops
+from crossrank_demo.pictures import cut, locate, write_crops
 from crossrank_demo.scenes import Crop, Photograph, load_scenes
 
 
@@ -75,16 +73,6 @@ def test_the_crops_of_a_photograph_overlap() -> None:
             covered[y0:y1, x0:x1] += 1
         assert covered.min() >= 1
         assert covered.max() >= 2
-
-
-def test_embedding_keeps_the_proportions_and_carries_the_picture(tmp_path: Path) -> None:
-    path = tmp_path / "wide.png"
-    numbered(800, 200).save(path)
-    picture = embed(path)
-    assert (picture.width, picture.height) == (LONGEST, LONGEST // 4)
-    head, content = picture.uri.split(",")
-    assert head == "data:image/jpeg;base64"
-    assert Image.open(BytesIO(base64.b64decode(content))).size == (picture.width, picture.height)
 
 
 def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.report import scale
 from crossrank_demo.scenes import Query
-from crossrank_demo.story import SHOWN, Chapter, shown, tell
+from crossrank_demo.story import SHOWN, Chapter, shown, tell, words_of
 
 QUERY = Query("q", "red ball", frozenset({"ball"}), frozenset())
 WORDS = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
@@ -49,7 +50,9 @@ def chapter(patches: NDArray[np.float32], base: list[float], relevant: set[str])
         for row, id in enumerate(pictures.ids)
     ]
     told = tell(QUERY, ranking["q"], dict.fromkeys(relevant, 1), evidence, queries, pictures)
-    assert [card.hit for card in told.after] == list(ranking["q"])[:SHOWN]
+    expected = [(hit.id, hit.rank, hit.score, hit.base_score) for hit in ranking["q"]][:SHOWN]
+    last = told.story.last
+    assert [(card.id, card.rank, card.score, card.base_score) for card in last] == expected
     return told
 
 
@@ -65,55 +68,56 @@ PATCHES = np.array(
 
 def test_both_orders_and_the_moves_between_them() -> None:
     told = chapter(PATCHES, [0.9, 0.8, 0.7], {"p/1"})
-    assert [card.hit.id for card in told.before] == ["p/0", "p/1", "p/2"]
-    assert [card.hit.id for card in told.after] == ["p/1", "p/0", "p/2"]
-    assert [card.moved for card in told.after] == [1, -1, 0]
-    assert [card.relevant for card in told.cards] == [True, False, False]
-    assert (told.first_before, told.first_after, told.change) == (2, 1, "better")
+    assert [card.id for card in told.story.first] == ["p/0", "p/1", "p/2"]
+    assert [card.id for card in told.story.last] == ["p/1", "p/0", "p/2"]
+    assert [card.moved for card in told.story.last] == [1, -1, 0]
+    assert [card.relevant for card in told.story.cards] == [True, False, False]
+    assert (told.story.before, told.story.after, told.story.change) == (2, 1, "better")
 
 
 def test_worse_same_and_nowhere_to_be_found() -> None:
-    assert chapter(PATCHES, [0.9, 0.8, 0.7], {"p/0"}).change == "worse"
-    assert chapter(PATCHES, [0.9, 0.8, 0.7], {"p/2"}).change == "same"
+    assert chapter(PATCHES, [0.9, 0.8, 0.7], {"p/0"}).story.change == "worse"
+    assert chapter(PATCHES, [0.9, 0.8, 0.7], {"p/2"}).story.change == "same"
     lost = chapter(PATCHES, [0.9, 0.8, 0.7], {"p/elsewhere"})
-    assert (lost.first_before, lost.first_after, lost.change) == (None, None, "same")
-    found = replace(lost, first_after=3)
+    assert (lost.story.before, lost.story.after, lost.story.change) == (None, None, "same")
+    found = replace(lost.story, after=3)
     assert found.change == "better"
 
 
 def rivals(told: Chapter) -> list[str]:
-    return [rival.hit.id for card in told.after if (rival := told.rival(card)) is not None]
+    return [rival.id for card in told.story.last if (rival := told.rival(card)) is not None]
 
 
 def test_the_word_is_the_one_that_lifts_the_winner_over_its_rival() -> None:
     taken = chapter(PATCHES, [0.9, 0.8, 0.7], {"p/1"})
-    assert taken.after[0].words[taken.word].text == "ball"
+    assert words_of(taken.story.last[0])[taken.word].text == "ball"
     kept = chapter(PATCHES, [0.8, 0.9, 0.7], {"p/1"})
-    assert kept.before[0].hit.id == kept.after[0].hit.id
-    assert kept.after[0].words[kept.word].text == "ball"
+    assert kept.story.first[0].id == kept.story.last[0].id
+    assert words_of(kept.story.last[0])[kept.word].text == "ball"
     assert rivals(kept) == ["p/0", "p/1", "p/1"]
     assert rivals(taken) == ["p/0", "p/1", "p/0"]
     alone = chapter(PATCHES[:1], [0.8], {"p/0"})
-    assert alone.rival(alone.after[0]) is None
-    assert alone.after[0].words[alone.word].text == "red"
+    assert alone.rival(alone.story.last[0]) is None
+    assert words_of(alone.story.last[0])[alone.word].text == "red"
 
 
 def test_one_scale_for_all_words_and_pictures_shown() -> None:
     told = chapter(PATCHES, [0.9, 0.8, 0.7], {"p/1"})
-    assert told.low == pytest.approx(0.0)
-    assert told.high == pytest.approx(0.9)
-    assert told.cards[0].extent == (0, 0, 1, 1)
+    assert scale(told.story) == pytest.approx((0.0, 0.9))
+    assert words_of(told.story.cards[0])[0].extent == (0, 0, 1, 1)
 
 
 def test_only_the_first_places_are_shown_and_each_candidate_once() -> None:
     rng = np.random.default_rng(0)
     patches = rng.random((2 * SHOWN, 2, 2)).astype(np.float32)
     told = chapter(patches, list(rng.random(2 * SHOWN)), {"p/3"})
-    assert len(told.before) == len(told.after) == SHOWN
-    ids = [card.hit.id for card in told.cards]
+    assert len(told.story.first) == len(told.story.last) == SHOWN
+    ids = [card.id for card in told.story.cards]
     assert len(ids) == len(set(ids))
-    assert set(ids) == {card.hit.id for card in (*told.before, *told.after)}
-    assert [card.hit.rank for card in told.cards] == sorted(card.hit.rank for card in told.cards)
+    assert set(ids) == {card.id for card in (*told.story.first, *told.story.last)}
+    assert [card.rank for card in told.story.cards] == sorted(
+        card.rank for card in told.story.cards
+    )
 
 
 def test_shown_of_a_short_list() -> None:

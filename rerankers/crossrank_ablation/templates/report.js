@@ -1,5 +1,4 @@
 // Without this script the page shows the table in its order, and the first candidate of each query.
-"use strict";
 for (const table of document.querySelectorAll(".sortable")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -30,35 +29,8 @@ for (const table of document.querySelectorAll(".sortable")) {
 }
 
 for (const story of document.querySelectorAll(".story")) {
-  const overlays = JSON.parse(story.querySelector(".overlays").textContent);
-  const percent = ([x0, y0, x1, y1]) =>
-    `left:${100 * x0}%;top:${100 * y0}%;width:${100 * (x1 - x0)}%;height:${100 * (y1 - y0)}%`;
-
-  function lay(closer, found) {
-    const picture = closer.querySelector(".picture.close");
-    if (!picture) return;
-    const heat = picture.querySelector(".heat"), best = picture.querySelector(".best");
-    const hot = Boolean(found && found.heat);
-    picture.classList.toggle("hot", hot);
-    heat.hidden = !hot;
-    if (hot) {
-      heat.src = found.heat;
-      heat.style.cssText = percent(found.extent);
-    }
-    best.hidden = !found || !found.box;
-    if (found && found.box) best.style.cssText = percent(found.box);
-  }
-
-  function show(card) {
-    for (const button of story.querySelectorAll("[data-show]"))
-      button.setAttribute("aria-pressed", button.dataset.show === card);
-    for (const closer of story.querySelectorAll("[data-closer]"))
-      closer.hidden = closer.dataset.closer !== card;
-  }
-
+  const overlays = readStory(story);
   story.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-show]");
-    if (button) show(button.dataset.show);
     const word = event.target.closest(".word");
     if (!word) return;
     const closer = word.closest("[data-closer]");
@@ -66,8 +38,7 @@ for (const story of document.querySelectorAll(".story")) {
     for (const other of closer.querySelectorAll(".word")) other.setAttribute("aria-pressed", "false");
     word.setAttribute("aria-pressed", press);
     const [stage, part] = word.dataset.at.split(",");
-    lay(closer, press ? overlays[closer.dataset.closer][stage][part] : null);
+    lay(closer.querySelector(".picture.close"), press ? overlays[closer.dataset.closer][stage][part] : null);
   });
   for (const word of story.querySelectorAll(".word")) word.setAttribute("aria-pressed", "false");
-  show("0");
 }

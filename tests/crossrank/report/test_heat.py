@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossrank_demo.heatmap import ANCHORS, colours, gradient, to_png, word_maps
+from crossrank.report._heat import ANCHORS, colours, gradient, to_png, word_maps
 from toys.basic import unit
 
 

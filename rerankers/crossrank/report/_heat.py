@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossrank_demo.scenes import Box
+Box: TypeAlias = tuple[float, float, float, float]
+"""``x0, y0, x1, y1`` in [0, 1] of a picture."""
 
 # Dark violet over red to pale yellow: lightness rises all the way, so the order of the colours can
 # be read without telling red from green.

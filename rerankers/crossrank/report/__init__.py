@@ -1,0 +1,35 @@
+"""Pages that hold everything they show: one frame, pictures, heat maps, stories of queries.
+
+What ``crossrank demo``, ``ablate`` and ``knowledge show`` are made with, and any page of a plugin::
+
+    from crossrank.report import page_template
+
+    template = page_template("my_package", "page.html", extra="mine", purpose="my page")
+    html = template.render(title="What was found")  # page.html extends "frame.html"
+"""
+
+from crossrank.report._heat import Box, WordMaps, colours, gradient, to_png, word_maps
+from crossrank.report._page import check_jinja, page_template
+from crossrank.report._pictures import Picture, data_uri, embed
+from crossrank.report._stories import Card, Said, Story, Word, nested, overlays, scale
+
+__all__ = [
+    "Box",
+    "Card",
+    "Picture",
+    "Said",
+    "Story",
+    "Word",
+    "WordMaps",
+    "check_jinja",
+    "colours",
+    "data_uri",
+    "embed",
+    "gradient",
+    "nested",
+    "overlays",
+    "page_template",
+    "scale",
+    "to_png",
+    "word_maps",
+]
