@@ -159,8 +159,8 @@ def test_a_stage_that_abstained_says_why() -> None:
         return replace(card, said=(replace(said, score=None, normalised=None, note=note),))
 
     told = chapter.story
-    lists = (tuple(map(without, each)) for each in (told.first, told.last))
-    silent = replace(chapter, story=story(*lists))
+    first, last = (tuple(map(without, each)) for each in (told.first, told.last))
+    silent = replace(chapter, story=story(first, last))
     text = Seen(render(replace(given, chapters=[silent]))).text
     assert "no noun in the sentence" in text
 
