@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank import Ragged, fingerprint
 from crossrank.errors import InputError, UnknownIdError, nearest
+from crossrank_knowledge.build import LabelledFeature, Source, forget_sums, summed
 from crossrank_knowledge.checks import as_clusters, as_counts, as_finite, as_prototypes, as_weight
+from crossrank_knowledge.graph import nearest_graph
+from crossrank_knowledge.merge import merged
+from crossrank_knowledge.store import open_bank, save_bank
 from crossrank_knowledge.vectors import top_k, unit_rows
 
 if TYPE_CHECKING:
@@ -230,38 +234,91 @@ class KnowledgeBank:
 
     @classmethod
     def build(
-        cls, stream: Iterable[tuple[str, ArrayLike]], out: str | Path | None = None, **options: Any
+        cls,
+        stream: Iterable[LabelledFeature] | Source,
+        out: str | Path | None = None,
+        *,
+        encoder: str | None = None,
+        data: dict[str, Any] | None = None,
+        lemma: Callable[[str], str] | None = None,
+        min_count: int = 1,
+        not_finite: Literal["refuse", "skip"] = "refuse",
+        checkpoint_every: int = 50_000,
+        progress: Callable[[str, int, int], None] | None = None,
     ) -> KnowledgeBank:
-        """Build a bank in one pass over ``(label, feature)``; see `crossrank_knowledge.build`."""
-        from crossrank_knowledge.build import build
+        """Build a bank in one pass over labelled regions.
 
-        return build(stream, out, **options)
+        Parameters
+        ----------
+        stream
+            ``(label, feature [D])`` per region, or a `Source`.  A label's words (`label_tokens`)
+            all receive the whole feature.
+        out
+            A new folder for the bank.  Until it is complete the sums lie in ``<out>.partial``, and
+            the same call goes on from there; a plain iterable is read again up to that place and
+            must give the same items.  Called once more, it opens the finished bank.
+        encoder
+            What made the features: the `encoder` of their collection; taken from a `Source`.
+        data
+            What to note of their origin.
+        lemma
+            Maps each word to what it shall be counted as; not the paper's.
+        min_count
+            Leave out words that fewer regions carry; not the paper's.
+        not_finite
+            What to do with a feature that holds NaN or infinity: refuse it, or skip and count it.
+        checkpoint_every
+            Items between two checkpoints.
+        progress
+            Called as ``progress("build", items, 0)`` at every checkpoint: the total is not known.
+
+        Raises
+        ------
+        InputError
+            Naming the item: a label that is no str, a feature that is no vector, of another length,
+            or not finite; or if no word is left.
+        StoreError
+            If `out` exists and holds anything else, or what lies in ``<out>.partial`` is another
+            build's.
+        """
+        folder = None if out is None else Path(out)
+        made = summed(
+            stream,
+            folder,
+            encoder=encoder,
+            data=data,
+            lemma=lemma,
+            min_count=min_count,
+            not_finite=not_finite,
+            checkpoint_every=checkpoint_every,
+            progress=progress,
+        )
+        if made is not None:
+            bank = cls(**made[0])
+            if folder is None:
+                return bank
+            save_bank(bank, folder, made[1])
+            forget_sums(folder)
+        assert folder is not None  # only a folder can hold the bank already
+        return cls.open(folder)
 
     def save(self, folder: str | Path) -> None:
         """Write the bank to a new folder, which appears only when it is complete."""
-        from crossrank_knowledge.store import save_bank
-
         save_bank(self, Path(folder))
 
     @classmethod
     def open(cls, folder: str | Path) -> KnowledgeBank:
         """Open a saved bank; arrays are memory-mapped and read when used."""
-        from crossrank_knowledge.store import open_bank
-
-        return open_bank(Path(folder))
+        return cls._restored(*open_bank(Path(folder)))
 
     def merge(self, *others: KnowledgeBank) -> KnowledgeBank:
-        """Return the bank of all regions together; see `crossrank_knowledge.merge`."""
-        from crossrank_knowledge.merge import merge
-
-        return merge([self, *others])
+        """Return the bank of all regions together; see `merge`."""
+        return KnowledgeBank(**merged([self, *others]))
 
     def to_networkx(
         self, k: int = 5, words: Sequence[str] | None = None, center: bool = False
     ) -> nx.Graph:
         """Return the graph of nearest words; see `crossrank_knowledge.graph.nearest_graph`."""
-        from crossrank_knowledge.graph import nearest_graph
-
         return nearest_graph(self, k, words, center)
 
     def __eq__(self, other: object) -> bool:
@@ -274,3 +331,8 @@ class KnowledgeBank:
     def __repr__(self) -> str:
         made = f", {self.encoder}" if self.encoder is not None else ""
         return f"KnowledgeBank({len(self)} words, {self.size} dimensions{made})"
+
+
+def merge(banks: Sequence[KnowledgeBank]) -> KnowledgeBank:
+    """Return the bank of all regions of some banks; see `crossrank_knowledge.merge.merged`."""
+    return KnowledgeBank(**merged(banks))

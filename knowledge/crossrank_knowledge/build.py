@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from crossrank import fingerprint
 from crossrank._files.atomic import refuse_existing
 from crossrank.errors import InputError, StoreError
-from crossrank_knowledge.bank import KnowledgeBank
-from crossrank_knowledge.store import MANIFEST, open_bank, read_manifest, save_bank
+from crossrank_knowledge.store import MANIFEST, read_manifest
 from crossrank_knowledge.sums import RunningSums
 from crossrank_knowledge.tokens import label_tokens
 
@@ -39,61 +38,33 @@ class Source(Protocol):
         """Yield the items from a place on, without computing those before it."""
 
 
-def build(
+def summed(
     stream: Iterable[LabelledFeature] | Source,
-    out: str | Path | None = None,
+    folder: Path | None,
     *,
-    encoder: str | None = None,
-    data: dict[str, Any] | None = None,
-    lemma: Callable[[str], str] | None = None,
-    min_count: int = 1,
-    not_finite: Literal["refuse", "skip"] = "refuse",
-    checkpoint_every: int = 50_000,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> KnowledgeBank:
-    """Build a bank in one pass over labelled regions.
+    encoder: str | None,
+    data: dict[str, Any] | None,
+    lemma: Callable[[str], str] | None,
+    min_count: int,
+    not_finite: Literal["refuse", "skip"],
+    checkpoint_every: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> tuple[dict[str, Any], str] | None:
+    """Add up a stream for `KnowledgeBank.build`, which says what the options mean.
 
-    Parameters
-    ----------
-    stream
-        ``(label, feature [D])`` per region, or a `Source`.  A label's words (`label_tokens`) all
-        receive the whole feature.
-    out
-        A new folder for the bank.  Until it is complete the sums lie in ``<out>.partial``, and
-        the same call goes on from there; a plain iterable is read again up to that place and
-        must give the same items.  Called once more, it opens the finished bank.
-    encoder
-        What made the features: the `encoder` of their collection; taken from a `Source`.
-    data
-        What to note of their origin.
-    lemma
-        Maps each word to what it shall be counted as; not the paper's.
-    min_count
-        Leave out words that fewer regions carry; not the paper's.
-    not_finite
-        What to do with a feature that holds NaN or infinity: refuse it, or skip and count it.
-    checkpoint_every
-        Items between two checkpoints.
-    progress
-        Called as ``progress("build", items, 0)`` at every checkpoint: the total is not known.
-
-    Raises
-    ------
-    InputError
-        Naming the item: a label that is no str, a feature that is no vector, of another length,
-        or not finite; or if no word is left.
-    StoreError
-        If `out` exists and holds anything else, or what lies in ``<out>.partial`` is another
-        build's.
+    Returns
+    -------
+    tuple or None
+        What `KnowledgeBank` is made of, and the recipe to save it with; None if the folder holds
+        the bank already.
     """
     if not_finite not in ("refuse", "skip"):
         raise InputError(f"build: not_finite is {not_finite!r}; give 'refuse' or 'skip'")
     maker = stream.encoder if encoder is None and isinstance(stream, Source) else encoder
     origin = stream.fingerprint() if isinstance(stream, Source) else None
     recipe = fingerprint([origin, maker, data, lemma is not None, min_count, not_finite])
-    folder = None if out is None else Path(out)
     if folder is not None and _finished(folder, recipe, stream):
-        return open_bank(folder)
+        return None
 
     sums = RunningSums()
     checkpoint = None if folder is None else _partial(folder) / CHECKPOINT
@@ -108,12 +79,12 @@ def build(
                 progress("build", sums.items, 0)
     if sums.skipped:
         _LOGGER.warning("build: skipped %d features that are not finite", sums.skipped)
-    bank = _bank(sums, maker, data, min_count)
-    if folder is None:
-        return bank
-    save_bank(bank, folder, f"{recipe}:{_seen(sums)}")
+    return _columns(sums, maker, data, min_count), f"{recipe}:{_seen(sums)}"
+
+
+def forget_sums(folder: Path) -> None:
+    """Remove what `summed` kept of a bank that lies in its folder now."""
     shutil.rmtree(_partial(folder), ignore_errors=True)
-    return open_bank(folder)
 
 
 def _take(
@@ -163,9 +134,9 @@ def _rest(stream: Iterable[LabelledFeature] | Source, sums: RunningSums) -> Iter
     return items
 
 
-def _bank(
+def _columns(
     sums: RunningSums, encoder: str | None, data: dict[str, Any] | None, min_count: int
-) -> KnowledgeBank:
+) -> dict[str, Any]:
     counts = sums.counts
     keep = np.flatnonzero(counts >= min_count)
     if not len(keep):
@@ -177,16 +148,16 @@ def _bank(
     prototypes, spread = sums.prototypes(), sums.spread()
     if len(keep) < len(words):
         prototypes, spread = prototypes[keep], spread[keep]
-    return KnowledgeBank(
-        [words[row] for row in keep],
-        prototypes,
-        counts[keep],
-        spread,
-        mean=sums.mean(),
-        regions=sums.regions,
-        encoder=encoder,
-        data=data,
-    )
+    return {
+        "words": [words[row] for row in keep],
+        "prototypes": prototypes,
+        "counts": counts[keep],
+        "spread": spread,
+        "mean": sums.mean(),
+        "regions": sums.regions,
+        "encoder": encoder,
+        "data": data,
+    }
 
 
 def _finished(folder: Path, recipe: str, stream: Iterable[LabelledFeature] | Source) -> bool:
@@ -197,7 +168,7 @@ def _finished(folder: Path, recipe: str, stream: Iterable[LabelledFeature] | Sou
     same_recipe, _, seen = (made_by or "").partition(":")
     if same_recipe == recipe and (isinstance(stream, Source) or seen == _seen(_witnessed(stream))):
         # it may have been killed after the bank appeared and before its sums were removed
-        shutil.rmtree(_partial(folder), ignore_errors=True)
+        forget_sums(folder)
         return True
     refuse_existing(folder)
     return False

@@ -20,9 +20,7 @@ from crossrank.cli._values import read_parameters
 from crossrank.errors import InputError
 from crossrank_knowledge.annotations import Annotations, Coco, FolderPerClass, VisualGenome
 from crossrank_knowledge.bank import KnowledgeBank
-from crossrank_knowledge.build import build as build_bank
 from crossrank_knowledge.concepts import SpacyParser
-from crossrank_knowledge.merge import merge as merge_banks
 from crossrank_knowledge.refine import refine as refine_bank
 from crossrank_knowledge.regions import RegionSource
 from crossrank_knowledge.show import NearPicture, describe, nearest_pictures, render_page
@@ -82,7 +80,7 @@ def build(
     """
     maker = as_encoder(encoder, read_parameters(params, "--param"))
     found = SpacyParser().lemmas() if lemmas else None
-    bank = build_bank(
+    bank = KnowledgeBank.build(
         RegionSource(_annotations(source, images), maker, how),
         output,
         data={"source": source.name, "how": how},
@@ -151,7 +149,8 @@ def refine(
 @as_json
 def merge(banks: tuple[Path, ...], output: Path, as_json: bool) -> None:
     """Write the bank that one build over all the regions of BANKS would have given."""
-    merged = merge_banks([KnowledgeBank.open(bank) for bank in banks])
+    first, *others = map(KnowledgeBank.open, banks)
+    merged = first.merge(*others)
     merged.save(output)
     _report(merged, output, as_json)
 

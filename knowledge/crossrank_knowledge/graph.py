@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crossrank.errors import missing_package
-from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.vectors import top_k
 
 if TYPE_CHECKING:
     import networkx as nx
+
+    from crossrank_knowledge.bank import KnowledgeBank
 
 
 def nearest_graph(

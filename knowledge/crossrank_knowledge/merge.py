@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossrank import Ragged
 from crossrank.errors import FeatureMismatchError, InputError
-from crossrank_knowledge.bank import KnowledgeBank
+
+if TYPE_CHECKING:
+    from crossrank_knowledge.bank import KnowledgeBank
 
 
-def merge(banks: Sequence[KnowledgeBank]) -> KnowledgeBank:
-    """Return the bank that one build over all their regions would have given.
+def merged(banks: Sequence[KnowledgeBank]) -> dict[str, Any]:
+    """Return what the bank is made of that one build over all their regions would have given.
 
     Prototypes and the mean are weighted by count, spreads follow from the second moments, clusters
     of a word are put together.
@@ -48,17 +51,17 @@ def merge(banks: Sequence[KnowledgeBank]) -> KnowledgeBank:
         sums[place] += bank.prototypes * bank.counts[:, None].astype(np.float64)
     means = sums / counts[:, None]
     regions = sum(bank.regions for bank in banks)
-    return KnowledgeBank(
-        rows,
-        means,
-        counts,
-        _spread(banks, places, counts, means),
-        mean=sum(bank.mean.astype(np.float64) * bank.regions for bank in banks) / regions,
-        regions=regions,
-        clusters=_clusters(banks, list(rows)),
-        encoder=first.encoder,
-        data={"merged": [bank.data for bank in banks]},
-    )
+    return {
+        "words": rows,
+        "prototypes": means,
+        "counts": counts,
+        "spread": _spread(banks, places, counts, means),
+        "mean": sum(bank.mean.astype(np.float64) * bank.regions for bank in banks) / regions,
+        "regions": regions,
+        "clusters": _clusters(banks, list(rows)),
+        "encoder": first.encoder,
+        "data": {"merged": [bank.data for bank in banks]},
+    }
 
 
 def _spread(

@@ -15,7 +15,7 @@ from crossrank.errors import StoreError
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.batches import Batches, RefineOptions
 from crossrank_knowledge.checks import finite_regions, same_space
-from crossrank_knowledge.store import open_bank, read_manifest, save_bank
+from crossrank_knowledge.store import read_manifest, save_bank
 from crossrank_knowledge.training import Training
 from crossrank_knowledge.whiten import mapped
 
@@ -71,7 +71,7 @@ def refine(
     if folder is not None and folder.exists():
         if (folder / "bank.json").is_file() and read_manifest(folder)["recipe"] == recipe:
             shutil.rmtree(_partial(folder), ignore_errors=True)
-            return open_bank(folder)
+            return KnowledgeBank.open(folder)
         refuse_existing(folder)
 
     batches = Batches(bank, images["regions"], chosen)
@@ -98,7 +98,7 @@ def refine(
         return refined
     save_bank(refined, folder, recipe)
     shutil.rmtree(_partial(folder), ignore_errors=True)
-    return open_bank(folder)
+    return KnowledgeBank.open(folder)
 
 
 def _partial(folder: Path) -> Path:

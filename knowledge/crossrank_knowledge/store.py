@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import NDArray
 
 from crossrank._files.atomic import atomic_folder
 from crossrank._files.json_lines import json_line, read_json_lines
 from crossrank.errors import InputError, StoreError
-from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.tensors import map_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from crossrank_knowledge.bank import KnowledgeBank
 
 FORMAT = "crossrank knowledge bank"
 VERSION = 1
@@ -55,8 +59,12 @@ def save_bank(bank: KnowledgeBank, folder: Path, recipe: str | None = None) -> N
         (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
-def open_bank(folder: Path) -> KnowledgeBank:
-    """Open a folder that `save_bank` wrote, its arrays memory-mapped.
+Stored: TypeAlias = tuple[tuple[str, ...], dict[str, NDArray[Any]], dict[str, Any]]
+"""Words, arrays by name, and what the manifest says."""
+
+
+def open_bank(folder: Path) -> Stored:
+    """Return what lies in a folder that `save_bank` wrote, its arrays memory-mapped.
 
     Raises
     ------
@@ -78,7 +86,7 @@ def open_bank(folder: Path) -> KnowledgeBank:
     words = tuple(word for _, word in read_json_lines(folder / WORDS))
     if missing or {len(words), len(arrays["counts"])} != {manifest["words"]}:
         raise StoreError(f"{folder} does not hold what its {MANIFEST} says; build the bank again")
-    return KnowledgeBank._restored(words, arrays, manifest)
+    return words, arrays, manifest
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``crossrank demo``: the main job, once, on photographs that installed packages bring."""
+"""Run everything once on photographs that are installed here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+import crossrank as cr
 from crossrank.cli._files import check_output, folder_for_output
 from crossrank.cli._options import PATH, as_json, crossrank_command, force, progress
 from crossrank.cli._printing import write_json
@@ -46,3 +47,9 @@ def command(
     else:
         click.echo(result.table)
         click.echo(f"\nthe page: {result.page}")
+
+
+@cr.hookimpl
+def crossrank_commands(group: click.Group) -> None:
+    """Add the command to the program."""
+    group.add_command(command)

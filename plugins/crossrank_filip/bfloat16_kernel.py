@@ -11,7 +11,8 @@ from torch import Tensor
 
 import crossrank as cr
 from crossrank_filip.kernel import Floats, Integers, Kernel
-from crossrank_filip.torch_kernel import as_tensor, segment_max
+from crossrank_filip.shared_memory import as_tensor
+from crossrank_filip.torch_kernel import segment_max
 
 CHUNK = 1 << 15
 """Rows that are converted together."""

@@ -170,7 +170,7 @@ def widened(rows: NDArray[Any], wide: Floats | None = None) -> Floats:
         np.copyto(wide, rows)
         return wide
     required("torch", "filip", "filip, over float16 tokens,")
-    from crossrank_filip.torch_kernel import as_tensor
+    from crossrank_filip.shared_memory import as_tensor
 
     into, values = as_tensor(wide).view(-1), as_tensor(np.ascontiguousarray(rows)).view(-1)
     step = SERIAL if torch is None else max(1, len(into))
@@ -183,7 +183,7 @@ def writeable(rows: NDArray[Any]) -> NDArray[Any]:
     """Return the same memory as torch likes it, so that not every part of it must be wrapped."""
     if rows.flags.writeable or serial_torch() is None:
         return rows
-    from crossrank_filip.torch_kernel import as_tensor
+    from crossrank_filip.shared_memory import as_tensor
 
     shared: NDArray[Any] = as_tensor(rows).numpy()
     return shared

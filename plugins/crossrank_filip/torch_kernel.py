@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from crossrank_filip.kernel import MOST_PADDING, Floats, Integers, Kernel, padded_rows
+from crossrank_filip.shared_memory import as_tensor
 
 ROWS = 16
 FEWEST_ROWS = 16 * ROWS
@@ -75,15 +72,6 @@ def segment_max(table: Tensor, lengths: Integers) -> Tensor:
         return torch.from_numpy(np.maximum.reduceat(table.numpy(), starts, axis=0))
     padded = table.index_select(0, torch.from_numpy(rows.ravel()))
     return padded.view(*rows.shape, table.shape[1]).amax(dim=1)
-
-
-def as_tensor(array: NDArray[Any]) -> Tensor:
-    """Return an array as a tensor of the same memory.
-
-    torch cannot mark a tensor as read-only and warns of arrays that are; nothing here writes.
-    """
-    interface = {**array.__array_interface__, "data": (array.ctypes.data, False)}
-    return torch.from_numpy(np.asarray(SimpleNamespace(__array_interface__=interface, owner=array)))
 
 
 def padded_size(count: int) -> int:

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from crossrank import Ragged
-from crossrank._items.collection import Feature
+from crossrank._items.feature import Feature
 from crossrank.errors import MissingFeatureError
 from crossrank_clip.boxes import grid_boxes, place
 from crossrank_clip.towers import to_array, to_ragged, unit

@@ -1,6 +1,5 @@
 """A second look at image–text retrieval: rerank candidate lists through registered plugins."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from crossrank._encode import encode
@@ -20,6 +19,7 @@ from crossrank._rerank import rerank, rerank_many
 from crossrank._search.search import search
 from crossrank._stage import Stage
 from crossrank.evaluation import BothDirections, Evaluation, evaluate, evaluate_matrix
+from crossrank.plugin._names import lent, lent_names
 from crossrank.plugin.contract import (
     Block,
     Context,
@@ -37,16 +37,6 @@ if TYPE_CHECKING:
     from crossrank_ablation import AblationResult, Split, ablate
 
 __version__ = "0.1.0"
-
-_OF_ABLATION = ("AblationResult", "Split", "ablate")
-"""Names that are looked up on first use: most runs need no ablation."""
-
-
-def __getattr__(name: str) -> Any:
-    if name in _OF_ABLATION:
-        return getattr(import_module("crossrank_ablation"), name)
-    raise AttributeError(f"module 'crossrank' has no attribute {name!r}")
-
 
 __all__ = [
     "RRF",
@@ -91,3 +81,15 @@ __all__ = [
     "rerank_many",
     "search",
 ]
+
+
+if not TYPE_CHECKING:  # a type checker would take every attribute for one of these
+
+    def __getattr__(name: str) -> Any:
+        """Return a name that another package lends, see `crossrank.plugin._names`."""
+        value = globals()[name] = lent(name)
+        return value
+
+    def __dir__() -> list[str]:
+        """Return all names, those that are lent too."""
+        return sorted({*globals(), *lent_names()})

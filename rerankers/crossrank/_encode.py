@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image
 
 from crossrank._files.atomic import refuse_existing
-from crossrank._items.collection import Collection, Feature
+from crossrank._items.collection import Collection
 from crossrank._items.compact import check_dtypes
 from crossrank._items.concatenate import assemble
+from crossrank._items.feature import Feature
 from crossrank._items.fingerprint import fingerprint
 from crossrank._items.images import check_image
 from crossrank._items.item import Item, ItemLike, as_item

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from crossrank._engine.block import block_bytes
 from crossrank._engine.checks import align, check_features, check_fusable
 from crossrank._engine.durable import RESULT, DurableRun
+from crossrank._engine.identity import identity
 from crossrank._engine.resources import Resources
 from crossrank._engine.scoring import explain_pairs, score_stage
 from crossrank._items.collection import Collection
@@ -264,8 +265,6 @@ class Pipeline:
         resources: Resources,
     ) -> dict[str, Any]:
         """Return what makes a run this run, in JSON."""
-        from crossrank._engine.identity import identity
-
         lists = context.candidates
         scores = None if lists.scores is None else np.where(lists.mask, lists.scores, 0.0)
         index = np.where(lists.mask, lists.index, 0)

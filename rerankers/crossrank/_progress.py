@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-from crossrank.plugin.contract import Progress
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)``; what it raises stops the run."""
 
 
 def as_progress(wish: Progress | bool | None) -> Progress:

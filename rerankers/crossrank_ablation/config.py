@@ -10,6 +10,7 @@ from typing import Any
 from crossrank._items.collection import Collection
 from crossrank._lists.candidates import Candidates
 from crossrank.errors import InputError, StoreError
+from crossrank.evaluation._measures import parse_measures
 from crossrank.evaluation._significance import Significance
 from crossrank_ablation.cache import DEFAULT_LIMIT
 from crossrank_ablation.config_grid import read_grids, read_tune
@@ -98,8 +99,6 @@ def _study(tables: Tables) -> Study:
 
 
 def _metrics(tables: Tables) -> tuple[str, ...]:
-    from crossrank.evaluation._measures import parse_measures
-
     names = tables.texts(("metrics",), tables.values.get("metrics", DEFAULT_METRICS))
     try:
         parse_measures(names)

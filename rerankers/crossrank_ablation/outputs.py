@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crossrank._files.atomic import atomic_file
 from crossrank.errors import StoreError
@@ -12,8 +13,10 @@ from crossrank.report import check_jinja
 from crossrank_ablation.json_file import write_json
 from crossrank_ablation.plots import plots
 from crossrank_ablation.report import render
-from crossrank_ablation.result import AblationResult
 from crossrank_ablation.tables import to_csv, to_latex, to_markdown, to_text
+
+if TYPE_CHECKING:
+    from crossrank_ablation.result import AblationResult
 
 COST_FIELDS = (
     *("direction", "cell", "encoder", "status", "queries", "pairs", "seconds", "prepare_seconds"),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossrank.errors import missing_package
 from crossrank_ablation.measuring import LOWER_IS_BETTER
-from crossrank_ablation.result import AblationResult
+
+if TYPE_CHECKING:
+    from crossrank_ablation.result import AblationResult
 
 COLOURS = ("#1e1d1b", "#0b7a5c", "#a8480f", "#1d5fd1", "#8a3ffc", "#b8860b", "#007d8a", "#c2185b")
 MARKS = "osD^vP*X"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossrank.errors import ImageError
 from crossrank.report import Picture, data_uri, embed, overlays, page_template, scale
 from crossrank_ablation.cell_result import CellResult
-from crossrank_ablation.result import AblationResult
 from crossrank_ablation.stories import Gallery
 from crossrank_ablation.tables import cells_of, columns, p_text, to_text
+
+if TYPE_CHECKING:
+    from crossrank_ablation.result import AblationResult
 
 SIZES = ((300, 270, 76), (500, 220, 72), (900, 180, 68), (1 << 30, 120, 60))
 """How many pictures, at most, are embedded at how many pixels and which quality."""

@@ -10,6 +10,7 @@ from typing import Any
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.fusion import RRF, Replace, WeightedSum
 from crossrank._stage import Stage
+from crossrank.cli._stage_grammar import stage_of
 from crossrank.plugin.contract import Reranker
 
 FUSION_KEYS = {"weighted": ("weight", "normalise"), "replace": (), "rrf": ("k",)}
@@ -73,8 +74,6 @@ class StageSettings:
         ParameterError, UnknownPluginError, PluginError
             If reranker, fusion or stage refuse.
         """
-        from crossrank.cli._stage_grammar import stage_of
-
         return stage_of(self.reranker, self.values, f"stage {self.name!r}", self.name)
 
     @property

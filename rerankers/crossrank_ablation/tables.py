@@ -10,12 +10,15 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from crossrank.evaluation._table import Cells, markdown_table, text_table, value_text
 from crossrank_ablation.cell_result import CellResult
 from crossrank_ablation.measuring import LOWER_IS_BETTER
-from crossrank_ablation.result import AblationResult
 from crossrank_ablation.statistics import Comparison
+
+if TYPE_CHECKING:
+    from crossrank_ablation.result import AblationResult
 
 CSV_FIELDS = (
     *("direction", "cell", "encoder", "note", "status", "metric", "value", "against"),

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._items.collection import Collection, Feature
+from crossrank._items.collection import Collection
+from crossrank._items.feature import Feature
 from crossrank._items.ragged import Ragged
 from crossrank.plugin.contract import Block, Needs
 

@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 import inspect
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
-import crossrank
 from crossrank._items.collection import Collection
 from crossrank._items.fingerprint import fingerprint
 from crossrank.plugin import registry
@@ -66,7 +66,7 @@ def identity(scorer: Reranker) -> dict[str, str] | None:
         "reranker": scorer.info.name,
         "class": f"{kind.__module__}:{kind.__qualname__}",
         "distribution": registry.origin("reranker", scorer.info.name),
-        "crossrank": crossrank.__version__,
+        "crossrank": version("crossrank"),
         "source": source,
         "parameters": parameters_digest(scorer),
     }

@@ -16,12 +16,13 @@ from platform import node
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from crossrank import errors
-from crossrank._engine.local import Found
 from crossrank._engine.ray_cluster import cluster
 from crossrank._engine.resources import Resources
-from crossrank._engine.work import BlockWork
+from crossrank._engine.threads import TorchThreads
+from crossrank._engine.work import BlockWork, Found
 from crossrank._progress import silent
 from crossrank.errors import ClusterError, CrossrankError, PluginError, missing_package
 from crossrank.plugin.contract import Scores
@@ -137,9 +138,6 @@ class ScoreBlocks:
 
     def __init__(self, sent: Any, attempts: Any, threads: int) -> None:
         import ray
-        from threadpoolctl import threadpool_limits
-
-        from crossrank._engine.local import TorchThreads
 
         self.attempts = attempts
         self.work: BlockWork | ClusterError

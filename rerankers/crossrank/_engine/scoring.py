@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._engine.block import feature_bytes, locality
-from crossrank._engine.local import engine
+from crossrank._engine.local import score_here
 from crossrank._engine.partition import Weights, layout, portions
+from crossrank._engine.ray import score_on_ray
 from crossrank._engine.resources import Resources
 from crossrank._engine.work import BlockWork, gathered, guarded
 from crossrank._lists.candidates import Candidates
@@ -26,6 +27,9 @@ from crossrank.errors import CrossrankError
 from crossrank.plugin.contract import Context, Needs, Scores, State
 
 logger = logging.getLogger(__name__)
+
+ENGINES = {"local": score_here, "ray": score_on_ray}
+"""Where blocks are scored: all give the same bits on the same processor."""
 
 
 class KeptBlocks(Protocol):
@@ -157,7 +161,7 @@ def score_lists(
             todo.append(rows)
         else:
             take(rows, known)
-    with closing(engine(resources)(work, todo, resources)) as scored:
+    with closing(ENGINES[resources.engine](work, todo, resources)) as scored:
         for rows, found in scored:
             if isinstance(found, CrossrankError):
                 if resources.on_error == "raise":

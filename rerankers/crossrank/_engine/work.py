@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from crossrank.errors import CrossrankError, MissingFeatureError, PluginError, S
 from crossrank.plugin.contract import Block, Context, Needs, Scores, State
 
 Result = TypeVar("Result")
+Found: TypeAlias = Generator[tuple[range, Scores | CrossrankError], None, None]
+"""Blocks with their scores, or with what went wrong, as they are finished."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,16 +24,16 @@ Boxes are ``x0, y0, x1, y1`` in [0, 1] of the original image.  A plugin may name
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from crossrank._files.json_lines import JsonLines
-from crossrank._files.npy_rows import is_stored, take_rows
+from crossrank._files.npy_rows import is_stored
+from crossrank._items.collection_folder import open_collection, save_collection
 from crossrank._items.compact import Compact
+from crossrank._items.feature import Feature, as_feature, read_only, same_feature, take_items
 from crossrank._items.fingerprint import fingerprint
 from crossrank._items.ragged import Ragged
 from crossrank.errors import (
@@ -43,8 +43,6 @@ from crossrank.errors import (
     StoreError,
     UnknownIdError,
 )
-
-Feature: TypeAlias = NDArray[Any] | Ragged | Sequence[Any]
 
 
 class Collection:
@@ -91,7 +89,7 @@ class Collection:
         self.encoder = encoder
         self._rows: dict[str, int] | None = _unique_rows(self.ids)
         self._features: Mapping[str, Feature] = {
-            name: _checked(name, value, len(self.ids)) for name, value in features.items()
+            name: as_feature(name, value, len(self.ids)) for name, value in features.items()
         }
         self._digest: str | None = None
         self._folder: Path | None = None
@@ -170,7 +168,7 @@ class Collection:
             wrong = chosen[(chosen < 0) | (chosen >= len(self))][0]
             raise InputError(f"Collection.take: there is no row {wrong} among {len(self)}")
         names = self.features if features is None else features
-        taken = {name: _take(self[name], chosen) for name in names}
+        taken = {name: take_items(self[name], chosen) for name in names}
         return self._derived(tuple(map(self.ids.__getitem__, chosen.tolist())), taken)
 
     def is_stored(self, features: Sequence[str]) -> bool:
@@ -184,7 +182,7 @@ class Collection:
 
     def read_only(self, features: Sequence[str]) -> Collection:
         """Return a view of some features whose arrays refuse to be written to."""
-        return self._derived(self.ids, {name: _locked(self[name]) for name in features})
+        return self._derived(self.ids, {name: read_only(self[name]) for name in features})
 
     def _derived(self, ids: tuple[str, ...], features: Mapping[str, Feature]) -> Collection:
         """Return a part of this collection without checking again what holds already."""
@@ -223,16 +221,17 @@ class Collection:
         InputError
             If a feature cannot be stored so.
         """
-        from crossrank._items.collection_folder import save_collection
-
         save_collection(self, Path(folder), {} if dtype is None else dtype)
 
     @classmethod
     def open(cls, folder: str | Path) -> Collection:
         """Open a saved collection; arrays are memory-mapped and read when used."""
-        from crossrank._items.collection_folder import open_collection
-
-        return open_collection(Path(folder))
+        stored = open_collection(Path(folder))
+        collection = cls(stored.ids, stored.modality, encoder=stored.encoder, **stored.features)
+        collection._digest, collection._folder = stored.digest, stored.folder
+        # ids were unique; the table of a large gallery is made when asked for
+        collection._rows = None
+        return collection
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Go to another process as a folder where it is one, with everything where it is not."""
@@ -249,7 +248,7 @@ class Collection:
             other.modality,
             other.encoder,
             set(other.features),
-        ) and all(_same(self[name], other[name]) for name in self.features)
+        ) and all(same_feature(self[name], other[name]) for name in self.features)
 
     __hash__ = None  # type: ignore[assignment]  # equal by content, like any container of arrays
 
@@ -278,70 +277,3 @@ def _unique_rows(ids: tuple[str, ...]) -> dict[str, int]:
         second = next(id for row, id in enumerate(ids) if rows[id] != row)
         raise DuplicateIdError(f"Collection: the id {second!r} stands twice; ids must be unique")
     return rows
-
-
-def _checked(name: str, value: Any, count: int) -> Feature:
-    feature: Feature = value
-    if not isinstance(value, Ragged | np.ndarray | JsonLines):
-        feature = np.asarray(value) if _is_numeric(value) else tuple(value)
-    if isinstance(feature, np.ndarray) and feature.dtype.kind in "OUS":
-        feature = tuple(feature.tolist())
-    if isinstance(feature, np.ndarray) and feature.ndim == 0:
-        raise InputError(f"Collection: feature {name!r} is a scalar; give one entry per id")
-    if len(feature) != count:
-        raise InputError(
-            f"Collection: feature {name!r} has {len(feature)} entries for {count} ids; "
-            "give one per id, in the order of the ids"
-        )
-    return feature
-
-
-def _is_numeric(value: Any) -> bool:
-    """Tell rows of numbers, which become an array, from values such as str, lists and records."""
-    if not isinstance(value, Sequence):
-        return True
-    try:
-        first = np.asarray(value[:1])
-    except ValueError:
-        return False
-    return first.size > 0 and first.dtype.kind in "fiub"
-
-
-def _take(feature: Feature, rows: NDArray[np.int64]) -> Feature:
-    if isinstance(feature, Ragged):
-        return feature.take(rows)
-    if isinstance(feature, np.ndarray):
-        return take_rows(feature, rows)
-    return tuple(feature[row] for row in rows)
-
-
-def _locked(feature: Feature) -> Feature:
-    if isinstance(feature, Ragged):
-        locked = copy(feature)
-        object.__setattr__(locked, "flat", _locked(feature.flat))
-        object.__setattr__(locked, "lengths", _locked(feature.lengths))
-        return locked
-    if isinstance(feature, np.ndarray):
-        view = feature.view()
-        view.flags.writeable = False
-        return view
-    return feature
-
-
-def _same(left: Feature, right: Feature) -> bool:
-    if isinstance(left, Ragged) or isinstance(right, Ragged):
-        return isinstance(left, Ragged) and isinstance(right, Ragged) and left == right
-    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
-        return np.array_equal(np.asarray(left), np.asarray(right))
-    return bool(json_like(left) == json_like(right))
-
-
-def json_like(value: Any) -> Any:
-    """Return a value as JSON would give it back: tuples as lists, numpy scalars as Python's."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {str(key): json_like(member) for key, member in value.items()}
-    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
-        return [json_like(member) for member in value]
-    return value

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +31,29 @@ from numpy.typing import NDArray
 from crossrank._files.atomic import atomic_folder
 from crossrank._files.json_lines import JsonLines, json_line, read_json_lines
 from crossrank._files.npy_rows import StoredArray
-from crossrank._items.collection import Collection, Feature, json_like
 from crossrank._items.compact import COMPACT, Compact, write_rows
+from crossrank._items.feature import Feature, json_like
 from crossrank._items.ragged import Ragged
 from crossrank.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from crossrank._items.collection import Collection
 
 FORMAT = "crossrank collection"
 VERSION = 1
 MANIFEST = "collection.json"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCollection:
+    """The columns of a collection that lies in a folder, and by what it is recognised."""
+
+    ids: Sequence[str]
+    modality: str
+    encoder: str | None
+    features: Mapping[str, Feature]
+    digest: str
+    folder: Path
 
 
 def save_collection(
@@ -134,7 +150,7 @@ def write_manifest(
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
-def open_collection(folder: Path) -> Collection:
+def open_collection(folder: Path) -> StoredCollection:
     """Open a folder that `save_collection` or `crossrank.encode` wrote.
 
     Raises
@@ -152,12 +168,11 @@ def open_collection(folder: Path) -> Collection:
     }
     if len(ids) != count:
         raise StoreError(f"{folder / 'ids.jsonl'} holds {len(ids)} ids where {count} were written")
-    collection = Collection(ids, manifest["modality"], encoder=manifest["encoder"], **features)
     digests = sorted((name, entry["digest"]) for name, entry in manifest["files"].items())
-    collection._digest = hashlib.blake2b(json.dumps(digests).encode(), digest_size=16).hexdigest()
-    collection._folder = folder.resolve()
-    collection._rows = None  # ids were unique; the table of a large gallery is made when asked for
-    return collection
+    digest = hashlib.blake2b(json.dumps(digests).encode(), digest_size=16).hexdigest()
+    return StoredCollection(
+        ids, manifest["modality"], manifest["encoder"], features, digest, folder.resolve()
+    )
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

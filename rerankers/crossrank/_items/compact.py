@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from crossrank._files.npy_rows import take_spans
+from crossrank._items.fingerprint import fingerprint
 from crossrank.errors import InputError
 
 COMPACT = ("bfloat16", "int8")
@@ -83,8 +84,6 @@ class Compact:
 
     def fingerprint(self) -> str:
         """Return a digest of the rows as they are stored."""
-        from crossrank._items.fingerprint import fingerprint
-
         return fingerprint([self.stored_as, np.asarray(self.codes)])
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossrank._items.collection import Collection, Feature
+from crossrank._items.collection import Collection
+from crossrank._items.feature import Feature
 from crossrank._items.ragged import Ragged
 from crossrank.errors import InputError
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._files.atomic import atomic_folder
-from crossrank._items.collection import Collection, Feature
+from crossrank._items.collection import Collection
 from crossrank._items.collection_folder import write_feature, write_ids, write_manifest
 from crossrank._items.compact import COMPACT, write_rows
+from crossrank._items.feature import Feature
 from crossrank._items.ragged import Ragged
 
 

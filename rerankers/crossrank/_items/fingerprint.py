@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from crossrank._items.ragged import Ragged
 from crossrank.errors import ParameterError
 
 
@@ -47,9 +46,9 @@ def _feed(digest: hashlib.blake2b, value: Any) -> None:
     elif isinstance(value, np.ndarray) and value.dtype != object:
         digest.update(f"array{value.dtype.str}{value.shape}".encode())
         digest.update(np.ascontiguousarray(value).data)
-    elif isinstance(value, Ragged):
-        _feed(digest, value.lengths)
-        _feed(digest, value.flat)
+    elif callable(parts := getattr(value, "digest_parts", None)):
+        for part in parts():
+            _feed(digest, part)
     elif isinstance(value, Mapping):
         _feed(digest, [[key, value[key]] for key in sorted(value)])
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):

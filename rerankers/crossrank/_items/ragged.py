@@ -106,6 +106,10 @@ class Ragged:
             return Ragged(flat.spans(self.offsets[chosen], lengths), lengths)
         return Ragged(take_spans(flat, self.offsets[chosen], lengths), lengths)
 
+    def digest_parts(self) -> tuple[Any, ...]:
+        """Return what its fingerprint is made of, in this order."""
+        return self.lengths, self.flat
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ragged):
             return NotImplemented

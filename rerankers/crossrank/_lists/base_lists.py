@@ -1,15 +1,14 @@
-"""Candidates out of what base matchers give: matrices, runs, faiss results, plain lists."""
+"""Columns of `Candidates` out of what base matchers give: matrices, runs, faiss results, lists."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Sized
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from crossrank._lists.candidates import Candidates
 from crossrank._lists.topk import top_k
 from crossrank.errors import (
     DuplicateIdError,
@@ -19,14 +18,24 @@ from crossrank.errors import (
     nearest,
 )
 
+Columns: TypeAlias = tuple[
+    NDArray[np.int64],
+    NDArray[np.float64] | None,
+    NDArray[np.bool_],
+    tuple[str, ...],
+    tuple[str, ...],
+    str | None,
+]
+"""Index, scores, mask, query ids, candidate ids and direction: see `Candidates`."""
 
-def similarity_candidates(
+
+def similarity_columns(
     similarity: ArrayLike,
     direction: str | None,
     depth: int | None,
     image_ids: Sequence[Any] | None,
     text_ids: Sequence[Any] | None,
-) -> Candidates:
+) -> Columns:
     """See `Candidates.from_similarity`."""
     matrix = _array("from_similarity", "similarities", similarity, None)
     if matrix.dtype.kind not in "fiub" and matrix.ndim:
@@ -70,15 +79,15 @@ def similarity_candidates(
     count = scores.shape[1] if depth is None else min(depth, scores.shape[1])
     index = top_k(scores, count)
     taken = np.take_along_axis(scores, index, axis=1).astype(np.float64)
-    return Candidates(index, taken, np.ones(index.shape, bool), queries, gallery, direction)
+    return index, taken, np.ones(index.shape, bool), queries, gallery, direction
 
 
-def run_candidates(
+def run_columns(
     run: Mapping[str, Mapping[str, float | None]],
     query_ids: Sequence[str] | None,
     candidate_ids: Sequence[str] | None,
     direction: str | None,
-) -> Candidates:
+) -> Columns:
     """See `Candidates.from_run`."""
     for query, members in run.items():
         if not isinstance(members, Mapping):
@@ -92,17 +101,17 @@ def run_candidates(
     if any(absent) and not all(absent):
         raise InputError("from_run: some scores are None and some are not; give all or none")
     scores = None if absent and all(absent) else dict(zip(run, values, strict=True))
-    return list_candidates(lists, scores, query_ids, candidate_ids, direction)
+    return list_columns(lists, scores, query_ids, candidate_ids, direction)
 
 
-def faiss_candidates(
+def faiss_columns(
     distances: ArrayLike,
     labels: ArrayLike,
     metric: str,
     query_ids: Sequence[Any] | None,
     candidate_ids: Sequence[Any] | None,
     direction: str | None,
-) -> Candidates:
+) -> Columns:
     """See `Candidates.from_faiss`."""
     values, given = _array("from_faiss", "distances", distances), np.asarray(labels)
     if given.dtype.kind not in "iu" and given.size:
@@ -121,16 +130,16 @@ def faiss_candidates(
     gallery = _names(candidate_ids, int(index.max(initial=-1)) + 1)
     _check_distinct("from_faiss", gallery)
     scores = values if metric == "ip" else -values
-    return Candidates(index, scores, index >= 0, _names(query_ids, len(index)), gallery, direction)
+    return index, scores, index >= 0, _names(query_ids, len(index)), gallery, direction
 
 
-def list_candidates(
+def list_columns(
     lists: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]],
     scores: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]] | None,
     query_ids: Sequence[Any] | None,
     candidate_ids: Sequence[Any] | None,
     direction: str | None,
-) -> Candidates:
+) -> Columns:
     """See `Candidates.from_lists`."""
     members = _by_query(lists, query_ids)
     given = None if scores is None else _by_query(scores, query_ids)
@@ -147,7 +156,7 @@ def list_candidates(
     _check_distinct("from_lists", gallery)
     index, mask = _padded(rows, position)
     if given is None:
-        return Candidates(index, None, mask, queries, gallery, direction)
+        return index, None, mask, queries, gallery, direction
     values = np.zeros(index.shape, np.float64)
     for row, query in enumerate(queries):
         found = list(given.get(query, ()))
@@ -157,7 +166,7 @@ def list_candidates(
                 f"{len(found)} scores"
             )
         values[row, : len(found)] = _array("from_lists", f"the scores of query {query!r}", found)
-    return Candidates(index, values, mask, queries, gallery, direction)
+    return index, values, mask, queries, gallery, direction
 
 
 def check_positive(who: str, name: str, value: int) -> None:

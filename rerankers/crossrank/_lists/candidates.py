@@ -10,6 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crossrank._files.trec import read_run
+from crossrank._lists.base_lists import (
+    faiss_columns,
+    list_columns,
+    run_columns,
+    similarity_columns,
+)
 from crossrank._lists.ordering import order_rows
 from crossrank.errors import DuplicateIdError, InputError, OrientationError, UnknownIdError
 
@@ -178,9 +185,7 @@ class Candidates:
         InputError
             If the matrix is not two-dimensional or not finite, or depth is below 1.
         """
-        from crossrank._lists.base_lists import similarity_candidates
-
-        return similarity_candidates(similarity, direction, depth, image_ids, text_ids)
+        return cls(*similarity_columns(similarity, direction, depth, image_ids, text_ids))
 
     @classmethod
     def from_run(
@@ -204,9 +209,7 @@ class Candidates:
         direction
             See `Candidates`.
         """
-        from crossrank._lists.base_lists import run_candidates
-
-        return run_candidates(run, query_ids, candidate_ids, direction)
+        return cls(*run_columns(run, query_ids, candidate_ids, direction))
 
     @classmethod
     def from_trec(
@@ -218,8 +221,6 @@ class Candidates:
         direction: str | None = None,
     ) -> Candidates:
         """Read a run file in TREC format: ``query Q0 candidate rank score tag``."""
-        from crossrank._files.trec import read_run
-
         run = read_run(Path(path))
         return cls.from_run(
             run, query_ids=query_ids, candidate_ids=candidate_ids, direction=direction
@@ -249,9 +250,7 @@ class Candidates:
         direction
             See `Candidates`.
         """
-        from crossrank._lists.base_lists import faiss_candidates
-
-        return faiss_candidates(distances, labels, metric, query_ids, candidate_ids, direction)
+        return cls(*faiss_columns(distances, labels, metric, query_ids, candidate_ids, direction))
 
     @classmethod
     def from_lists(
@@ -274,9 +273,7 @@ class Candidates:
         query_ids, candidate_ids, direction
             See `from_run`.
         """
-        from crossrank._lists.base_lists import list_candidates
-
-        return list_candidates(lists, scores, query_ids, candidate_ids, direction)
+        return cls(*list_columns(lists, scores, query_ids, candidate_ids, direction))
 
     def check_direction(self, queries: str, gallery: str) -> str:
         """Return the direction that two modalities make.

@@ -10,7 +10,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._files.trec import write_run
 from crossrank._lists.hits import Hit, Trace
+from crossrank._lists.rankings_file import open_rankings, save_rankings, write_parquet
 from crossrank._lists.stage_scores import StageScores
 from crossrank.errors import UnknownIdError, nearest
 
@@ -212,20 +214,14 @@ class Rankings(Mapping[str, Ranking]):
         FormatError
             If an id has white space in it, which the format cannot hold.
         """
-        from crossrank._files.trec import write_run
-
         write_run(Path(path), self.to_run(), tag)
 
     def to_parquet(self, path: str | Path) -> None:
         """Write one row per hit, with every stage's raw score; needs pyarrow."""
-        from crossrank._lists.rankings_file import write_parquet
-
         write_parquet(self, Path(path))
 
     def save(self, path: str | Path) -> None:
         """Write everything to a safetensors file, which appears when it is complete."""
-        from crossrank._lists.rankings_file import save_rankings
-
         save_rankings(self, Path(path))
 
     @classmethod
@@ -237,9 +233,7 @@ class Rankings(Mapping[str, Ranking]):
         StoreError
             If the file is missing, truncated or foreign.
         """
-        from crossrank._lists.rankings_file import open_rankings
-
-        return open_rankings(Path(path))
+        return cls(**open_rankings(Path(path)))
 
     def to_similarity(self) -> NDArray[np.float64]:
         """Return ``[queries, gallery]`` the final scores, −inf for what was not ranked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from crossrank._files.atomic import atomic_binary, atomic_bytes
-from crossrank._lists.rankings import Rankings, StageScores
+from crossrank._lists.stage_scores import StageScores
 from crossrank.errors import StoreError, missing_package
+
+if TYPE_CHECKING:
+    from crossrank._lists.rankings import Rankings
 
 FORMAT = "crossrank rankings 1"
 COLUMNS = ("index", "final", "mask", "base_scores", "base_ranks")
@@ -45,8 +48,8 @@ def save_rankings(rankings: Rankings, path: Path) -> None:
     atomic_bytes(path, save(tensors))
 
 
-def open_rankings(path: Path) -> Rankings:
-    """Read what `save_rankings` wrote.
+def open_rankings(path: Path) -> dict[str, Any]:
+    """Read the columns of what `save_rankings` wrote.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def open_rankings(path: Path) -> Rankings:
         about = json.loads(tensors["about"].tobytes())
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']!r}")
-        return _rebuilt(tensors, about)
+        return _columns(tensors, about)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         what = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise StoreError(
@@ -66,7 +69,7 @@ def open_rankings(path: Path) -> Rankings:
         ) from error
 
 
-def _rebuilt(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> Rankings:
+def _columns(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> dict[str, Any]:
     boolean = ("mask", "seen")
 
     def column(name: str) -> NDArray[Any]:
@@ -82,14 +85,14 @@ def _rebuilt(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> R
         )
         for number, each in enumerate(about["stages"])
     )
-    return Rankings(
-        query_ids=tuple(about["query_ids"]),
-        candidate_ids=tuple(about["candidate_ids"]),
-        base_scores=tensors.get("base_scores"),
-        stages=stages,
-        direction=about["direction"],
+    return {
+        "query_ids": tuple(about["query_ids"]),
+        "candidate_ids": tuple(about["candidate_ids"]),
+        "base_scores": tensors.get("base_scores"),
+        "stages": stages,
+        "direction": about["direction"],
         **{name: column(name) for name in COLUMNS if name != "base_scores"},
-    )
+    }
 
 
 def write_parquet(rankings: Rankings, path: Path) -> None:

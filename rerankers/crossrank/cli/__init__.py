@@ -10,10 +10,6 @@ from crossrank.cli._group import LazyGroup
 from crossrank.cli._options import common_options
 
 COMMANDS = {
-    "demo": (
-        "crossrank_demo.command",
-        "Run everything once on photographs that are installed here.",
-    ),
     "plugins": ("crossrank.cli._commands.plugins", "List rerankers, encoders and commands."),
     "encode": ("crossrank.cli._commands.encode", "Turn pictures or texts into a collection."),
     "search": (
@@ -24,18 +20,6 @@ COMMANDS = {
     "evaluate": (
         "crossrank.cli._commands.evaluate",
         "Compare runs with relevance judgements, side by side.",
-    ),
-    "ablate": (
-        "crossrank_ablation.commands.ablate",
-        "Run pipelines side by side, tested and shown.",
-    ),
-    "compare": (
-        "crossrank_ablation.commands.compare",
-        "Hold two results of ablate against each other.",
-    ),
-    "cache": (
-        "crossrank_ablation.commands.cache",
-        "Show or clear the raw scores that ablate keeps.",
     ),
     "explain": (
         "crossrank.cli._commands.explain",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from crossrank._items.collection import json_like
+from crossrank._items.feature import json_like
 
 
 def write_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -15,15 +15,14 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._items.collection import Collection, Feature
+from crossrank._items.collection import Collection
+from crossrank._items.feature import Feature
 from crossrank._items.fingerprint import fingerprint
 from crossrank._items.item import Item
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence
+from crossrank._progress import Progress
 from crossrank.errors import ParameterError, nearest
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called as ``progress(what, done, total)``; what it raises stops the run."""
 
 State: TypeAlias = Any
 """What `Reranker.prepare` returns: picklable, or rebuilt from the cache folder."""

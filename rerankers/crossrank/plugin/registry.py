@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, TypeAlias
 
 import pluggy
 
 from crossrank.errors import CrossrankError, PluginError, UnknownPluginError, nearest
 from crossrank.plugin import hookspecs
+from crossrank.plugin._entry_points import guarded, only, points
+from crossrank.plugin._entry_points import origin as origin_of
 from crossrank.plugin._module_summary import module_summary
 from crossrank.plugin.contract import Encoder, Reranker
 
@@ -23,8 +24,6 @@ GROUPS = {
 BASES: dict[str, type] = {"reranker": Reranker, "encoder": Encoder}
 
 Plugin: TypeAlias = type[Reranker] | type[Encoder]
-
-log = logging.getLogger(__name__)
 
 _loaded: dict[tuple[str, str], Any] = {}
 _registered: dict[tuple[str, str], Plugin] = {}
@@ -122,7 +121,7 @@ def load_commands(name: str, group: Any) -> None:
     """Let the distribution of a command add it to a click group; see `load_reranker`."""
     hooks = _hooks("command", name)
     where = f"the command {name!r} of {origin('command', name)}"
-    _guarded(where, lambda: hooks.crossrank_commands(group=group))
+    guarded(where, lambda: hooks.crossrank_commands(group=group))
 
 
 def command_summary(name: str) -> str:
@@ -136,7 +135,7 @@ def command_summary(name: str) -> str:
 
 def origin(kind: str, name: str) -> str:
     """Return the distributions, with versions, that bring a plugin; imports nothing."""
-    found = {_origin(point) for point in _points(kind) if point.name == name}
+    found = {origin_of(point) for point in _points(kind) if point.name == name}
     return ", ".join(sorted(found)) or "(run time)"
 
 
@@ -184,7 +183,7 @@ def _load(kind: str, name: str) -> Any:
         if (kind, name) not in _loaded:
             hooks = _hooks(kind, name)
             where = f"the {kind} {name!r}"
-            plugin = _guarded(where, getattr(hooks, f"crossrank_{kind}"))
+            plugin = guarded(where, getattr(hooks, f"crossrank_{kind}"))
             _check_class(kind, name, plugin, where)
             _loaded[kind, name] = plugin
         return _loaded[kind, name]
@@ -192,33 +191,20 @@ def _load(kind: str, name: str) -> Any:
 
 def _hooks(kind: str, name: str) -> Any:
     """Import the one module behind a name and return its hooks."""
-    points = [point for point in _points(kind) if point.name == name]
-    if not points:
+    found = [point for point in _points(kind) if point.name == name]
+    if not found:
         known = names(kind)
         raise UnknownPluginError(f"no {kind} is called {name!r}{nearest(name, known)}")
-    if len(points) > 1:
-        rivals = " and ".join(sorted(_origin(point) for point in points))
-        raise PluginError(f"the {kind} {name!r} is claimed by {rivals}; uninstall one of them")
+    point = only(kind, name, found)
     manager = pluggy.PluginManager("crossrank")
     manager.add_hookspecs(hookspecs)
-    where = f"the {kind} {name!r} of {_origin(points[0])}"
-    module = _guarded(where, points[0].load)
-    _guarded(where, lambda: manager.register(module, name=name))
+    where = f"the {kind} {name!r} of {origin_of(point)}"
+    module = guarded(where, point.load)
+    guarded(where, lambda: manager.register(module, name=name))
     hook = "crossrank_commands" if kind == "command" else f"crossrank_{kind}"
     if not getattr(manager.hook, hook).get_hookimpls():
-        raise PluginError(f"{where}: {points[0].value} does not implement the hook {hook}()")
+        raise PluginError(f"{where}: {point.value} does not implement the hook {hook}()")
     return manager.hook
-
-
-def _guarded(where: str, call: Any) -> Any:
-    """Run a plugin's own code; whatever it raises becomes a `PluginError` that names it."""
-    try:
-        return call()
-    except CrossrankError:
-        raise
-    except (Exception, SystemExit) as error:
-        said = " ".join(str(error).split())  # pluggy and compilers say it in several lines
-        raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {said}") from error
 
 
 def _check_class(kind: str, name: str | None, plugin: Any, where: str) -> None:
@@ -246,26 +232,4 @@ def _qualified(plugin: type) -> tuple[str, str]:
 
 
 def _points(kind: str) -> list[EntryPoint]:
-    try:
-        points = list(entry_points(group=GROUPS[kind]))
-    except Exception:  # a single file that cannot be read must not hide all the others
-        each = {dist.name: dist for dist in reversed(list(distributions()))}
-        found = [point for dist in each.values() for point in _readable_points(dist)]
-        points = [point for point in found if point.group == GROUPS[kind]]
-    # one distribution seen twice (a stale build beside an editable install) is no rivalry
-    return list({(point.name, _origin(point), point.value): point for point in points}.values())
-
-
-def _readable_points(distribution: Distribution) -> list[EntryPoint]:
-    try:
-        return list(distribution.entry_points)
-    except Exception as error:
-        log.warning("the entry points of %s cannot be read: %s", distribution.name, error)
-        return []
-
-
-def _origin(point: EntryPoint) -> str:
-    distribution: Distribution | None = point.dist
-    if distribution is None or not distribution.name:
-        return "(unknown distribution)"
-    return f"{distribution.name} {distribution.version}"
+    return points(GROUPS[kind])

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from crossrank._items.collection import json_like
+from crossrank._items.feature import json_like
 from crossrank.testing._check import require
 
 TOLERANCE = 1e-5

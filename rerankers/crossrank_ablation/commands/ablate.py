@@ -1,4 +1,4 @@
-"""``crossrank ablate``: a study from one configuration."""
+"""Run pipelines side by side, tested and shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+import crossrank as cr
 from crossrank.cli._options import PATH, as_json, crossrank_command, progress
 from crossrank.cli._outcome import FAILURE
 from crossrank.cli._printing import write_json
@@ -73,3 +74,9 @@ def command(
         for cell in result.failed:
             click.echo(f"crossrank: {cell.direction} {cell.name}: {cell.error}", err=True)
         context.exit(FAILURE)
+
+
+@cr.hookimpl
+def crossrank_commands(group: click.Group) -> None:
+    """Add the command to the program."""
+    group.add_command(command)

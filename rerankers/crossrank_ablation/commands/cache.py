@@ -1,4 +1,4 @@
-"""``crossrank cache``: the raw scores that `crossrank ablate` keeps."""
+"""Show or clear the raw scores that ablate keeps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+import crossrank as cr
 from crossrank.cli._options import PATH, as_json, crossrank_command
 from crossrank.cli._printing import table, write_json
 from crossrank.errors import StoreError
@@ -70,6 +71,12 @@ def command(
             for g in groups
         ]
         click.echo(table(("reranker", "from", "blocks", "bytes", "last used"), rows, right=[2, 3]))
+
+
+@cr.hookimpl
+def crossrank_commands(group: click.Group) -> None:
+    """Add the command to the program."""
+    group.add_command(command)
 
 
 def _groups(entries: Sequence[Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""``crossrank compare``: two results of `crossrank ablate`, cell by cell."""
+"""Hold two results of ablate against each other."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+import crossrank as cr
 from crossrank.cli._options import PATH, as_json, crossrank_command
 from crossrank.cli._printing import write_json
 
@@ -35,3 +36,9 @@ def command(first: Path, second: Path, markdown: bool, as_json: bool) -> None:
         write_json(found.to_dict())
     else:
         click.echo(found.to_markdown() if markdown else str(found))
+
+
+@cr.hookimpl
+def crossrank_commands(group: click.Group) -> None:
+    """Add the command to the program."""
+    group.add_command(command)

@@ -8,8 +8,9 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import crossrank as cr
-from crossrank._engine.local import MOST_LANES, NumpyThreads, lanes_and_threads
+from crossrank._engine.local import MOST_LANES, lanes_and_threads
 from crossrank._engine.resources import Resources
+from crossrank._engine.threads import NumpyThreads
 from crossrank._engine.work import joined
 from crossrank.errors import PluginError
 from toys.basic import DotReranker, collection

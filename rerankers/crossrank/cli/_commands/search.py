@@ -8,6 +8,7 @@ import click
 
 from crossrank._files.trec import write_run
 from crossrank._items.collection import Collection
+from crossrank._search.search import search
 from crossrank.cli._files import check_output, check_run_ids
 from crossrank.cli._options import (
     PATH,
@@ -50,8 +51,6 @@ def command(
 
     The search is exact. OUTPUT appears when it is complete; an existing file needs --force.
     """
-    from crossrank._search.search import search
-
     check_output(output, force=force)
     asked, searched = Collection.open(queries), Collection.open(gallery)
     check_run_ids(asked.ids, queries)

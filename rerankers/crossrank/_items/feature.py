@@ -1,0 +1,95 @@
+"""Features: a column of a collection, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._files.json_lines import JsonLines
+from crossrank._files.npy_rows import take_rows
+from crossrank._items.ragged import Ragged
+from crossrank.errors import InputError
+
+Feature: TypeAlias = NDArray[Any] | Ragged | Sequence[Any]
+"""One entry per item: an array ``[N, ...]``, ragged rows, or values that JSON can hold."""
+
+
+def as_feature(name: str, value: Any, count: int) -> Feature:
+    """Return what was given for some ids as a feature of them.
+
+    Raises
+    ------
+    InputError
+        If it does not have one entry per id.
+    """
+    feature: Feature = value
+    if not isinstance(value, Ragged | np.ndarray | JsonLines):
+        feature = np.asarray(value) if _is_numeric(value) else tuple(value)
+    if isinstance(feature, np.ndarray) and feature.dtype.kind in "OUS":
+        feature = tuple(feature.tolist())
+    if isinstance(feature, np.ndarray) and feature.ndim == 0:
+        raise InputError(f"Collection: feature {name!r} is a scalar; give one entry per id")
+    if len(feature) != count:
+        raise InputError(
+            f"Collection: feature {name!r} has {len(feature)} entries for {count} ids; "
+            "give one per id, in the order of the ids"
+        )
+    return feature
+
+
+def _is_numeric(value: Any) -> bool:
+    """Tell rows of numbers, which become an array, from values such as str, lists and records."""
+    if not isinstance(value, Sequence):
+        return True
+    try:
+        first = np.asarray(value[:1])
+    except ValueError:
+        return False
+    return first.size > 0 and first.dtype.kind in "fiub"
+
+
+def take_items(feature: Feature, rows: NDArray[np.int64]) -> Feature:
+    """Return a copy of some items."""
+    if isinstance(feature, Ragged):
+        return feature.take(rows)
+    if isinstance(feature, np.ndarray):
+        return take_rows(feature, rows)
+    return tuple(feature[row] for row in rows)
+
+
+def read_only(feature: Feature) -> Feature:
+    """Return a view that refuses to be written to."""
+    if isinstance(feature, Ragged):
+        locked = copy(feature)
+        object.__setattr__(locked, "flat", read_only(feature.flat))
+        object.__setattr__(locked, "lengths", read_only(feature.lengths))
+        return locked
+    if isinstance(feature, np.ndarray):
+        view = feature.view()
+        view.flags.writeable = False
+        return view
+    return feature
+
+
+def same_feature(left: Feature, right: Feature) -> bool:
+    """Tell whether two features hold the same."""
+    if isinstance(left, Ragged) or isinstance(right, Ragged):
+        return isinstance(left, Ragged) and isinstance(right, Ragged) and left == right
+    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
+        return np.array_equal(np.asarray(left), np.asarray(right))
+    return bool(json_like(left) == json_like(right))
+
+
+def json_like(value: Any) -> Any:
+    """Return a value as JSON would give it back: tuples as lists, numpy scalars as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): json_like(member) for key, member in value.items()}
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str):
+        return [json_like(member) for member in value]
+    return value

@@ -1,0 +1,65 @@
+"""Entry points by group: read without importing anything, loaded inside a guard."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from typing import Any
+
+from crossrank.errors import CrossrankError, PluginError
+
+log = logging.getLogger(__name__)
+
+
+def points(group: str) -> list[EntryPoint]:
+    """Return the entry points of a group, of all distributions that can be read."""
+    try:
+        found = list(entry_points(group=group))
+    except Exception:  # a single file that cannot be read must not hide all the others
+        each = {dist.name: dist for dist in reversed(list(distributions()))}
+        readable = [point for dist in each.values() for point in _readable(dist)]
+        found = [point for point in readable if point.group == group]
+    # one distribution seen twice (a stale build beside an editable install) is no rivalry
+    return list({(point.name, origin(point), point.value): point for point in found}.values())
+
+
+def only(what: str, name: str, found: list[EntryPoint]) -> EntryPoint:
+    """Return the one entry point of a name.
+
+    Raises
+    ------
+    PluginError
+        If several distributions claim it.
+    """
+    if len(found) > 1:
+        rivals = " and ".join(sorted(map(origin, found)))
+        raise PluginError(f"the {what} {name!r} is claimed by {rivals}; uninstall one of them")
+    return found[0]
+
+
+def guarded(where: str, call: Callable[[], Any]) -> Any:
+    """Run a plugin's own code; whatever it raises becomes a `PluginError` that names it."""
+    try:
+        return call()
+    except CrossrankError:
+        raise
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split())  # pluggy and compilers say it in several lines
+        raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {said}") from error
+
+
+def origin(point: EntryPoint) -> str:
+    """Return who brings an entry point, with its version."""
+    distribution: Distribution | None = point.dist
+    if distribution is None or not distribution.name:
+        return "(unknown distribution)"
+    return f"{distribution.name} {distribution.version}"
+
+
+def _readable(distribution: Distribution) -> list[EntryPoint]:
+    try:
+        return list(distribution.entry_points)
+    except Exception as error:
+        log.warning("the entry points of %s cannot be read: %s", distribution.name, error)
+        return []

@@ -1,0 +1,36 @@
+"""Names that other packages lend to ``crossrank``, such as ``crossrank.ablate``.
+
+The entry points of the group ``crossrank.names`` say where each lies, as ``package:name``; it is
+imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from crossrank.plugin._entry_points import guarded, only, origin, points
+
+GROUP = "crossrank.names"
+
+
+def lent_names() -> list[str]:
+    """Return all of them, without importing any."""
+    return sorted({point.name for point in points(GROUP)})
+
+
+def lent(name: str) -> Any:
+    """Return what a name stands for.
+
+    Raises
+    ------
+    AttributeError
+        If nobody lends it.
+    PluginError
+        If several distributions do, or what brings it cannot be imported.
+    """
+    # the import system and copy ask for many of these, which nobody lends
+    found = [] if name.startswith("_") else [p for p in points(GROUP) if p.name == name]
+    if not found:
+        raise AttributeError(f"module 'crossrank' has no attribute {name!r}")
+    point = only("name", name, found)
+    return guarded(f"the name {name!r} of {origin(point)}", point.load)
