@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 import crossrank as cr
-from crossrank._encode import as_encoder
 from crossrank._files.atomic import atomic_file, refuse_existing
 from crossrank._progress import as_progress
 from crossrank.cli._files import check_output
@@ -18,6 +17,7 @@ from crossrank.cli._options import PATH, as_json, common_options, crossrank_comm
 from crossrank.cli._printing import table, write_json
 from crossrank.cli._values import read_parameters
 from crossrank.errors import InputError
+from crossrank.plugin.encoders import as_encoder
 from crossrank_knowledge.annotations import Annotations, Coco, FolderPerClass, VisualGenome
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.concepts import SpacyParser

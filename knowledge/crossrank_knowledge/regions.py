@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import crossrank as cr
-from crossrank._encode import as_encoder, maker_name
 from crossrank.errors import InputError, MissingFeatureError
+from crossrank.plugin.encoders import as_encoder, maker_name
 from crossrank_knowledge.annotations import AnnotatedImage, Annotations, Box
 
 Floats = NDArray[np.float32]

@@ -52,7 +52,7 @@ def sides_of(
     context: cr.Context,
 ) -> tuple[tuple[cr.Collection, Integers], tuple[cr.Collection, Integers]]:
     """Return texts and images of a run, with the rows of each that occur in candidate lists."""
-    lists = context.candidates
+    lists = context.lists
     ids = [lists.query_ids[row] for row in np.flatnonzero(lists.mask.any(axis=1))]
     query_rows = np.array([context.queries.row(id) for id in ids], np.int64)
     queries = (context.queries, query_rows)

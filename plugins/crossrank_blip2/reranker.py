@@ -188,7 +188,7 @@ class Blip2Reranker(cr.Reranker):
         backend = self.backend(context)
         read = texts_of(backend, texts, text_rows)
         self._count_cut(read)
-        self._pairs = Counter(context.progress, "blip2: pairs", int(context.candidates.mask.sum()))
+        self._pairs = Counter(context.progress, "blip2: pairs", int(context.lists.mask.sum()))
         state = Blip2State(
             images=found,
             texts=read,

@@ -78,7 +78,7 @@ class CprdReranker(cr.Reranker):
                     f"{side.modality}s were encoded with {side.encoder}; encode them again, or "
                     "train another student"
                 )
-        lists = context.candidates
+        lists = context.lists
         asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
         asked = np.unique(asked[lists.mask.any(axis=1)])
         listed = np.unique(lists.index[lists.mask])

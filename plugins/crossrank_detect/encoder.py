@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import crossrank as cr
-from crossrank._encode import as_encoder
 from crossrank.errors import MissingFeatureError, ParameterError
+from crossrank.plugin.encoders import as_encoder
 from crossrank_detect.detections import Detector
 from crossrank_knowledge.regions import pool_under_box
 

@@ -56,7 +56,7 @@ class FilipReranker(cr.Reranker):
                 f"filip: backend='numpy' computes on the processor, but the run's device is "
                 f"{device!r}; leave out one of them"
             )
-        lists = context.candidates
+        lists = context.lists
         queries = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
         asked = (context.queries, queries[lists.mask.any(axis=1)])
         listed = (context.gallery, np.unique(lists.index[lists.mask]))

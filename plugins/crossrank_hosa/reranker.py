@@ -64,7 +64,7 @@ class HosaReranker(cr.Reranker):
     def prepare(self, context: cr.Context) -> HosaState:
         """Refuse what cannot be scored, then factorise the candidates that occur."""
         device = device_of("hosa", context.device, "hosa", "float64")
-        queries, gallery, lists = context.queries, context.gallery, context.candidates
+        queries, gallery, lists = context.queries, context.gallery, context.lists
         items = np.unique(lists.index[lists.mask])
         asked = np.array([queries.row(id) for id in lists.query_ids], np.int64)
         self.source.check_empty(queries, asked[lists.mask.any(axis=1)])

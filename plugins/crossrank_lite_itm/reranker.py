@@ -90,7 +90,7 @@ class LiteItmReranker(cr.Reranker):
         from crossrank_lite_itm.scoring import ItmState
 
         device = device_of("lite_itm", context.device, "lite-itm")
-        network, lists = self.network_on(device), context.candidates
+        network, lists = self.network_on(device), context.lists
         asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
         query_side = (context.queries, np.unique(asked[lists.mask.any(axis=1)]))
         gallery_side = (context.gallery, np.unique(lists.index[lists.mask]))

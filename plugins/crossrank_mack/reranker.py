@@ -70,7 +70,7 @@ class MackReranker(cr.Reranker):
     def prepare(self, context: cr.Context) -> MackState:
         """Find the concepts of all texts and, for the pooling of ``t2i``, the table of maxima."""
         device = device_of("mack", context.device, "knowledge")
-        candidates = context.candidates
+        candidates = context.lists
         query_rows = np.array([context.queries.row(id) for id in candidates.query_ids], np.int64)
         gallery_rows = np.unique(candidates.index[candidates.mask])
         sides = ((context.queries, query_rows), (context.gallery, gallery_rows))

@@ -11,7 +11,7 @@ from crossrank._items.item import Item
 from crossrank._items.ragged import Ragged
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence, Link
-from crossrank._lists.fusion import RRF, Fusion, Replace, WeightedSum
+from crossrank._lists.fusion import RRF, Fused, Fusion, Replace, WeightedSum
 from crossrank._lists.hits import Hit, Trace
 from crossrank._lists.rankings import Ranking, Rankings
 from crossrank._pipeline import Pipeline
@@ -25,10 +25,15 @@ from crossrank.plugin.contract import (
     Context,
     Encoder,
     EncoderInfo,
+    Feature,
     Needs,
+    Pairs,
+    Progress,
     Reranker,
     RerankerInfo,
     Scores,
+    Side,
+    State,
 )
 from crossrank.plugin.hookspecs import hookimpl
 from crossrank.plugin.registry import register
@@ -51,12 +56,16 @@ __all__ = [
     "EncoderInfo",
     "Evaluation",
     "Evidence",
+    "Feature",
+    "Fused",
     "Fusion",
     "Hit",
     "Item",
     "Link",
     "Needs",
+    "Pairs",
     "Pipeline",
+    "Progress",
     "Ragged",
     "Ranking",
     "Rankings",
@@ -64,8 +73,10 @@ __all__ = [
     "Reranker",
     "RerankerInfo",
     "Scores",
+    "Side",
     "Split",
     "Stage",
+    "State",
     "Trace",
     "WeightedSum",
     "ablate",

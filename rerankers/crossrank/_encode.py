@@ -32,7 +32,7 @@ from crossrank.errors import (
     nearest,
 )
 from crossrank.plugin.contract import Encoder, Progress
-from crossrank.plugin.registry import load_encoder
+from crossrank.plugin.encoders import as_encoder, maker_name
 
 SHARD_ITEMS = 256
 
@@ -112,24 +112,6 @@ def encode(
         parts = [run.shard(read[rows], ids[rows], rows.start) for rows in _shards(len(read), size)]
         return assemble(parts, kind, maker_name(maker), given, ids)
     return run.to_folder(read, ids, given, folder, dtypes)
-
-
-def as_encoder(encoder: str | type[Encoder] | Encoder, params: Mapping[str, Any]) -> Encoder:
-    """Return a ready encoder for a name, class or object."""
-    if isinstance(encoder, Encoder):
-        if params:
-            raise InputError("encode: this encoder is built already; give it its parameters there")
-        return encoder
-    if isinstance(encoder, str):
-        return load_encoder(encoder)(**params)
-    if isinstance(encoder, type) and issubclass(encoder, Encoder):
-        return encoder(**params)
-    raise InputError(f"encode: {encoder!r} is neither an encoder's name nor an Encoder")
-
-
-def maker_name(encoder: Encoder) -> str:
-    """Return what a collection remembers of its encoder: name and fingerprint."""
-    return f"{encoder.info.name}:{encoder.fingerprint()[:16]}"
 
 
 class _Run:

@@ -240,7 +240,7 @@ class Pipeline:
         resources: Resources,
         run: DurableRun | None,
     ) -> Rankings:
-        aligned = context.candidates
+        aligned = context.lists
         base_ranks = ranks(aligned.base_order())
         current = -base_ranks.astype(np.float64) if aligned.scores is None else aligned.scores
         current_ranks = base_ranks
@@ -265,7 +265,7 @@ class Pipeline:
         resources: Resources,
     ) -> dict[str, Any]:
         """Return what makes a run this run, in JSON."""
-        lists = context.candidates
+        lists = context.lists
         scores = None if lists.scores is None else np.where(lists.mask, lists.scores, 0.0)
         index = np.where(lists.mask, lists.index, 0)
         return {
@@ -338,7 +338,7 @@ def _context(
     return Context(
         queries=queries,
         gallery=gallery,
-        candidates=candidates,
+        lists=candidates,
         direction=direction,
         cache_folder=resources.cache_folder,
         memory_budget=resources.memory_budget,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._encode import as_encoder, encode
+from crossrank._encode import encode
 from crossrank._items.collection import Collection
 from crossrank._items.compose import compose
 from crossrank._items.item import Item, ItemLike, as_item, as_parts
@@ -20,6 +20,7 @@ from crossrank._pipeline import Pipeline
 from crossrank._stage import Stage
 from crossrank.errors import DuplicateIdError, InputError
 from crossrank.plugin.contract import Context, Encoder, Progress, Reranker
+from crossrank.plugin.encoders import as_encoder
 
 QueryLike = ItemLike | Sequence[ItemLike]
 BaseScores = Sequence[float] | NDArray[np.floating[Any]]

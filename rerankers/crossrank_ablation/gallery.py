@@ -149,7 +149,7 @@ class _Teller:
             self.task.queries,
             self.task.gallery,
         )
-        context = replace(self.run.scorings.context, candidates=part)
+        context = replace(self.run.scorings.context, lists=part)
         try:
             found = explain_pairs(stage, context, query_rows)
         except CrossrankError as error:

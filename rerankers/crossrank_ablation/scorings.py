@@ -203,7 +203,7 @@ class Scorings:
     ) -> Spent:
         last = np.iinfo(np.int64).max
         places, part = cut_lists(self.task.candidates, missing, np.where(missing, order, last))
-        context = replace(self.context, candidates=part)
+        context = replace(self.context, lists=part)
         job = _Job(stage, context, self.task, self.resources)
         rows = np.flatnonzero(missing.any(axis=1))
         spent = Spent()
@@ -261,7 +261,7 @@ class _Job:
             self._described = self._whole() or {}
         if not self._described:
             return None
-        return {**self._described, "pairs": _pairs_digest(self.context.candidates, rows)}
+        return {**self._described, "pairs": _pairs_digest(self.context.lists, rows)}
 
     def _whole(self) -> dict[str, Any] | None:
         scorer = self.scorer.scorer
@@ -270,7 +270,7 @@ class _Job:
             return None
         lists = None
         if scorer.info.transductive:
-            candidates = self.context.candidates
+            candidates = self.context.lists
             lists = _pairs_digest(candidates, np.arange(len(candidates)))
         return {
             **who,
@@ -291,11 +291,11 @@ class _Job:
             self._state = prepare(self.stage, self.context)
             self._prepared = True
             prepare_seconds = time.perf_counter() - start
-        part = _rows(self.context.candidates, rows)
+        part = _rows(self.context.lists, rows)
         calls, start = self.scorer.calls, time.perf_counter()
         raw, reasons = score_lists(
             self.stage,
-            replace(self.context, candidates=part),
+            replace(self.context, lists=part),
             self._state,
             self.task.query_rows[rows],
             self.resources,

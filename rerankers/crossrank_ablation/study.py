@@ -248,7 +248,7 @@ def _prepare(
         context = Context(
             queries=task.queries,
             gallery=task.gallery,
-            candidates=task.candidates,
+            lists=task.candidates,
             direction=task.direction,
             cache_folder=resources.cache_folder,
             memory_budget=resources.memory_budget,

@@ -164,7 +164,7 @@ def test_a_transductive_teacher_sees_all_queries_at_once() -> None:
         info = replace(Hidden.info, name="looking", transductive=True)
 
         def prepare(self, context: cr.Context) -> None:
-            seen.append(len(context.candidates))
+            seen.append(len(context.lists))
 
     candidates, texts, images = lists()
     teacher_scores(Looking(), candidates, texts, images)

@@ -16,6 +16,7 @@ LATE = {"crossrank.evaluation._irmeasures": "ir_measures brings pandas"}
 
 LEVELS = (
     ("errors", "_progress"),
+    ("_checking",),
     ("_files",),
     ("_items",),
     ("_lists",),

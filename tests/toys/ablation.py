@@ -93,7 +93,7 @@ class Crowded(cr.Reranker):
     info = cr.RerankerInfo(name="crowded", summary="hubs", transductive=True)
 
     def prepare(self, context: cr.Context) -> Any:
-        candidates = context.candidates
+        candidates = context.lists
         early = np.arange(candidates.index.shape[1])[None, :] < 2
         chosen = candidates.index[candidates.mask & early]
         return np.bincount(chosen, minlength=len(context.gallery)).astype(np.float32)

@@ -179,7 +179,7 @@ class ScoreBlocks:
         import ray
 
         if ray.get(self.attempts.begin.remote(rows.start)) > ATTEMPTS:
-            lists, ids = self.work.lists(rows), self.work.context.candidates.query_ids
+            lists, ids = self.work.lists(rows), self.work.context.lists.query_ids
             return PluginError(
                 f"the reranker {self.work.stage.name!r} lost {ATTEMPTS} workers on queries "
                 f"{ids[lists[0]]!r} to {ids[lists[-1]]!r}: it crashes, or they take more memory "

@@ -77,10 +77,10 @@ def score_stage(
     tuple
         The stage's own scores and ``[Q, K]`` the fused ones.
     """
-    candidates = context.candidates
+    candidates = context.lists
     seen = seen_places(stage, candidates.mask, current_ranks)
     order, part = cut_lists(candidates, seen, current_ranks)
-    context = replace(context, candidates=part)
+    context = replace(context, lists=part)
     state = prepare(stage, context)
     screens = keep is not None and isinstance(stage.fusion, Replace) and keep < part.depth
     raw, reasons = score_lists(
@@ -111,7 +111,7 @@ def score_lists(
     Parameters
     ----------
     stage, context, state
-        What to run, over ``context.candidates``, with what `prepare` returned.
+        What to run, over ``context.lists``, with what `prepare` returned.
     query_rows
         ``[Q]`` the row of each list's query in ``context.queries``.
     resources, keep
@@ -124,7 +124,7 @@ def score_lists(
     tuple
         ``[Q, K]`` raw scores, NaN where there is none, and per query why the stage abstained.
     """
-    part = context.candidates
+    part = context.lists
     needs = stage.scorer.needs(context).of_blocks()
     stored = context.gallery.is_stored(needs.candidates)
     order = locality(part.index, part.mask) if stored else np.arange(len(part))

@@ -29,7 +29,7 @@ class BlockWork:
     Parameters
     ----------
     stage, context, state
-        What scores ``context.candidates``, with what `prepare` returned.
+        What scores ``context.lists``, with what `prepare` returned.
     needs
         What blocks carry.
     query_rows
@@ -74,7 +74,7 @@ class BlockWork:
 
     def pairs(self, rows: range) -> str:
         """Return a digest of the pairs of a block, and of all that their scores follow from."""
-        lists, candidates = self.lists(rows), self.context.candidates
+        lists, candidates = self.lists(rows), self.context.lists
         if self.stage.scorer.info.transductive:  # it has seen all lists
             lists = np.concatenate([lists, self.order])
         mask = candidates.mask[lists]
@@ -111,7 +111,7 @@ def gathered(
     keep: int | None = None,
 ) -> Block:
     """Return the block of some lists."""
-    candidates = context.candidates
+    candidates = context.lists
     return make_block(
         query_rows[lists],
         candidates.index[lists],

@@ -36,7 +36,7 @@ def atomic_binary(path: Path) -> Iterator[IO[bytes]]:
     StoreError
         If it cannot be written.
     """
-    with _replacing(path, "xb") as file:
+    with _replacing(path, "x+b") as file:
         yield file
 
 

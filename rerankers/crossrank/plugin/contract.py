@@ -21,8 +21,9 @@ from crossrank._items.fingerprint import fingerprint
 from crossrank._items.item import Item
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence
-from crossrank._progress import Progress
+from crossrank._progress import Progress, silent
 from crossrank.errors import ParameterError, nearest
+from crossrank.plugin.pairs import Pairs, Side, text_asks
 
 State: TypeAlias = Any
 """What `Reranker.prepare` returns: picklable, or rebuilt from the cache folder."""
@@ -109,8 +110,8 @@ class Context:
     ----------
     queries, gallery
         All of them, features read when used.
-    candidates
-        The lists that will be scored, cut to the stage's depth.
+    lists
+        The candidate lists that will be scored, cut to the stage's depth.
     direction
         ``"t2i"``, ``"i2t"``, in general ``<query>2<candidate>``.
     cache_folder
@@ -129,14 +130,39 @@ class Context:
 
     queries: Collection
     gallery: Collection
-    candidates: Candidates
+    lists: Candidates
     direction: str
     cache_folder: Path | None = None
     memory_budget: int = 1 << 30
     device: str = "cpu"
     dtype: str = "float32"
     threads: int = 1
-    progress: Progress = lambda what, done, total: None
+    progress: Progress = silent
+
+    @property
+    def query_rows(self) -> NDArray[np.int64]:
+        """``[len(lists)]`` the row in `queries` of each list."""
+        return np.array([self.queries.row(id) for id in self.lists.query_ids], np.int64)
+
+    @property
+    def asked(self) -> Side:
+        """The queries that have a candidate."""
+        return Side(self.queries, np.unique(self.query_rows[self.lists.mask.any(axis=1)]))
+
+    @property
+    def listed(self) -> Side:
+        """The candidates that are in a list."""
+        return Side(self.gallery, np.unique(self.lists.index[self.lists.mask]))
+
+    @property
+    def texts(self) -> Side:
+        """The side of the texts, in the directions ``t2i`` and ``i2t``."""
+        return self.asked if text_asks(self.direction) else self.listed
+
+    @property
+    def images(self) -> Side:
+        """The side of the images, in the directions ``t2i`` and ``i2t``."""
+        return self.listed if text_asks(self.direction) else self.asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +225,30 @@ class Block:
     candidate_rows: NDArray[np.int64]
     keep: int | None = None
 
+    @property
+    def texts(self) -> Collection:
+        """The block's texts, in the directions ``t2i`` and ``i2t``."""
+        return self.queries if text_asks(self.direction) else self.candidates
+
+    @property
+    def images(self) -> Collection:
+        """The block's images, in the directions ``t2i`` and ``i2t``."""
+        return self.candidates if text_asks(self.direction) else self.queries
+
+    def pairs(self) -> Pairs:
+        """Return the pairs that `mask` holds, row by row."""
+        queries, columns = np.nonzero(self.mask)
+        candidates = self.index[queries, columns]
+        return Pairs(
+            queries,
+            columns,
+            candidates,
+            self.query_rows[queries],
+            self.candidate_rows[candidates],
+            (self.mask.shape[0], self.mask.shape[1]),
+            self.direction,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -217,6 +267,34 @@ class Scores:
     values: NDArray[np.float32]
     abstained: NDArray[np.bool_] | None = None
     reason: str = ""
+
+    @classmethod
+    def of_pairs(
+        cls,
+        pairs: Pairs,
+        values: NDArray[np.floating[Any]],
+        known: NDArray[np.bool_] | None = None,
+        reason: str = "",
+    ) -> Scores:
+        """Return the scores of a block from those of its pairs.
+
+        Parameters
+        ----------
+        pairs
+            See `Block.pairs`.
+        values
+            ``[P]``, one for each pair, or one for each known pair.
+        known
+            ``[P]`` bool, the pairs the scorer has an opinion on; None for all.
+        reason
+            Why it has none on the others.
+        """
+        spread = pairs.spread(values, known)
+        if known is None or known.all():
+            return cls(spread)
+        abstained = np.zeros(pairs.shape, np.bool_)
+        abstained[pairs.queries[~known], pairs.columns[~known]] = True
+        return cls(spread, abstained, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,11 +403,14 @@ __all__ = [
     "Context",
     "Encoder",
     "EncoderInfo",
+    "Feature",
     "Needs",
     "NoParameters",
+    "Pairs",
     "Progress",
     "Reranker",
     "RerankerInfo",
     "Scores",
+    "Side",
     "State",
 ]

@@ -46,3 +46,12 @@ def crossrank_encoder() -> type[Encoder] | None:
 @hookspec
 def crossrank_commands(group: click.Group) -> None:
     """Add a command of the entry point's name to the ``crossrank`` command line."""
+
+
+__all__ = [
+    "crossrank_commands",
+    "crossrank_encoder",
+    "crossrank_reranker",
+    "hookimpl",
+    "hookspec",
+]

@@ -1,10 +1,20 @@
-"""Optional packages: a look at one that another thread may be importing, and the import of one."""
+"""Optional packages: a look at one that another thread may be importing, and the import of one.
+
+A package's ``__init__.py`` gives its names without importing what they stand on::
+
+    __getattr__ = lazy_names(
+        __name__, {"MineReranker": "reranker"}, needs("mine", "mine", "torch", "transformers")
+    )
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from crossrank.errors import MissingPackageError, missing_package
 
@@ -54,8 +64,9 @@ def required(name: str, extra: str, purpose: str) -> ModuleType:
         try:
             return import_module(name)
         except Exception as error:  # a library that is not found is an OSError, and so on
-            if isinstance(error, ModuleNotFoundError) and error.name == name:
-                raise missing_package(name, extra, purpose) from error
+            root = name.partition(".")[0]
+            if isinstance(error, ModuleNotFoundError) and error.name in (name, root):
+                raise missing_package(root, extra, purpose) from error
             # Whoever tries again, as each thread that waited does, is told something else: some
             # libraries cannot be loaded twice.  Only the first error says what is wrong.
             _BROKEN.setdefault(name, error)
@@ -66,3 +77,60 @@ def required(name: str, extra: str, purpose: str) -> ModuleType:
         f"({type(first).__name__}: {said}); install it again: "
         f'pip install --force-reinstall "crossrank[{extra}]"'
     ) from first
+
+
+def needs(purpose: str, extra: str, *packages: str) -> Callable[[], AbstractContextManager[None]]:
+    """Return a guard: within ``with guard():`` a missing package says how to install it.
+
+    Parameters
+    ----------
+    purpose, extra
+        See `required`.
+    *packages
+        Import names of those that the extra brings.  Any other import error is a mistake in the
+        code, not in the installation, and stays as it is.
+    """
+    roots = {package.partition(".")[0] for package in packages}
+
+    @contextmanager
+    def guard() -> Iterator[None]:
+        try:
+            yield
+        except MissingPackageError:
+            raise
+        except ImportError as error:
+            root = (error.name or "").partition(".")[0]
+            if root not in roots:
+                raise
+            raise missing_package(root, extra, purpose) from error
+
+    return guard
+
+
+def lazy_names(
+    module: str,
+    homes: Mapping[str, str],
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` for a package whose names are imported on first use.
+
+    Parameters
+    ----------
+    module
+        The package, ``__name__``.
+    homes
+        Per name the submodule that has it.
+    guard
+        See `needs`.
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        with guard():
+            return getattr(import_module(f"{module}.{homes[name]}"), name)
+
+    return get
+
+
+__all__ = ["lazy_names", "loaded", "needs", "required"]

@@ -233,3 +233,17 @@ def _qualified(plugin: type) -> tuple[str, str]:
 
 def _points(kind: str) -> list[EntryPoint]:
     return points(GROUPS[kind])
+
+
+__all__ = [
+    "PluginRecord",
+    "command_summary",
+    "load_commands",
+    "load_encoder",
+    "load_reranker",
+    "names",
+    "origin",
+    "providers",
+    "records",
+    "register",
+]

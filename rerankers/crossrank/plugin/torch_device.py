@@ -51,14 +51,32 @@ def device_of(who: str, device: str, extra: str, dtype: str = "float32") -> str 
     if name == "cpu":
         return None
     torch = required("torch", extra, f"{who} on the device {name!r}")
+    check_device(who, name, dtype)
+    return str(torch.device(name))
+
+
+def check_device(who: str, device: str, dtype: str = "float32") -> None:
+    """Refuse a device that torch, which is installed, cannot use here.
+
+    Parameters
+    ----------
+    who, device, dtype
+        See `device_of`; ``"cpu"`` is one of torch here.
+
+    Raises
+    ------
+    ParameterError
+        Saying what torch complains of.
+    """
+    import torch
+
     try:
-        torch.zeros(1, dtype=getattr(torch, dtype), device=name).cpu()
+        torch.zeros(1, dtype=getattr(torch, dtype), device=device).cpu()
     except Exception as error:  # RuntimeError, AssertionError, TypeError and others, by backend
         said = str(error).strip().partition("\n")[0].partition(". ")[0] or type(error).__name__
         raise ParameterError(
-            f"{who}: torch cannot use the device {name!r} here: {said}; give device='cpu'"
+            f"{who}: torch cannot use the device {device!r} here: {said}; give device='cpu'"
         ) from error
-    return str(torch.device(name))
 
 
 def free_bytes(device: str) -> int:
@@ -173,3 +191,6 @@ def _set_precision(products: Any, precision: str) -> None:
         products.fp32_precision = precision
     else:
         products.allow_tf32 = precision == "tf32"
+
+
+__all__ = ["check_device", "device_of", "exact_products", "fits", "free_bytes", "in_chunks"]

@@ -227,3 +227,6 @@ def _moved_items(who: str, items: Ragged, device: str) -> Items:
             "features; free some of it, give a smaller memory_budget, or device='cpu'"
         )
     return made[0]
+
+
+__all__ = ["Items", "Padded", "Work", "moved", "score_pairs", "scores_on_device"]

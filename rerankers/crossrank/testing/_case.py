@@ -127,14 +127,14 @@ class Run:
 
     def rows(self) -> list[int]:
         """Return the lists that hold a candidate; the engine scores no others."""
-        return [int(row) for row in np.flatnonzero(self.context.candidates.mask.any(axis=1))]
+        return [int(row) for row in np.flatnonzero(self.context.lists.mask.any(axis=1))]
 
     def block(
         self, rows: Sequence[int] | None = None, *, keep: int | None = None, explain: bool = False
     ) -> Block:
         """Return a block of some lists, all by default."""
-        chosen = np.arange(len(self.context.candidates)) if rows is None else np.asarray(rows)
-        lists, queries = self.context.candidates, self.context.queries
+        chosen = np.arange(len(self.context.lists)) if rows is None else np.asarray(rows)
+        lists, queries = self.context.lists, self.context.queries
         needs = self.scorer.needs(self.context).of_blocks()
         if explain:
             needs = _with_extra(self.scorer, self.context)

@@ -40,7 +40,7 @@ def writable_context(context: Context) -> Context:
         context,
         queries=writable_collection(context.queries),
         gallery=writable_collection(context.gallery),
-        candidates=writable_candidates(context.candidates),
+        lists=writable_candidates(context.lists),
     )
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 import crossrank as cr
-from crossrank._encode import as_encoder
 from crossrank._files.atomic import refuse_existing
 from crossrank._items.read_items import read_items
 from crossrank.cli._options import PATH, as_json, crossrank_command, progress
 from crossrank.cli._printing import write_json
 from crossrank.cli._values import read_parameters
+from crossrank.plugin.encoders import as_encoder
 
 EXAMPLE = """crossrank encode photos --encoder lite -o gallery
 crossrank encode captions.jsonl --encoder lite --features embedding,tokens -o queries"""

@@ -1,0 +1,52 @@
+"""What commands of plugins are written with: options, output and its checks, as the built-in ones.
+
+A command is a click command that the hook `crossrank_commands` adds to the group::
+
+    from crossrank.cli.kit import PATH, as_json, command, write_json
+
+    @command("mine", "crossrank mine --gallery photos/")
+    @click.option("--gallery", required=True, type=PATH, help="The collection that is searched.")
+    @as_json
+    def mine(gallery: Path, as_json: bool) -> None:
+        \"\"\"Say something about a collection.\"\"\"
+
+Whatever it raises of `crossrank.errors` becomes one line on standard error and exit code 2.
+"""
+
+from crossrank.cli._files import check_output, folder_for_output
+from crossrank.cli._options import (
+    PATH,
+    as_json,
+    common_options,
+    force,
+    progress,
+    queries_and_gallery,
+    resources,
+    stages,
+)
+from crossrank.cli._options import crossrank_command as command
+from crossrank.cli._outcome import FAILURE
+from crossrank.cli._printing import plain, table, write_json
+from crossrank.cli._stage_grammar import read_stage, stage_of
+from crossrank.cli._values import read_parameters
+
+__all__ = [
+    "FAILURE",
+    "PATH",
+    "as_json",
+    "check_output",
+    "command",
+    "common_options",
+    "folder_for_output",
+    "force",
+    "plain",
+    "progress",
+    "queries_and_gallery",
+    "read_parameters",
+    "read_stage",
+    "resources",
+    "stage_of",
+    "stages",
+    "table",
+    "write_json",
+]

@@ -1,0 +1,63 @@
+"""Files and folders that appear under their name only when they are complete, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from crossrank._files.atomic import (
+    atomic_binary,
+    atomic_bytes,
+    atomic_file,
+    atomic_folder,
+    disk_errors,
+    refuse_existing,
+)
+from crossrank._files.json_lines import json_line, read_json_lines
+from crossrank.errors import StoreError
+
+
+def file_digest(who: str, path: str | Path, mend: str = "check the path") -> str:
+    """Return a digest of a file's content, read again only when the file was changed.
+
+    Parameters
+    ----------
+    who
+        Who asks, for the message.
+    path
+        The file.
+    mend
+        What would help if it cannot be read.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
+    path = Path(path)
+    try:
+        stat = path.stat()
+        return _digest(path, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise StoreError(f"{who}: {path} cannot be read: {error.strerror}; {mend}") from error
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, size: int, changed: int) -> str:
+    """Digest a file; size and time of change are there to notice that it is another one."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+__all__ = [
+    "atomic_binary",
+    "atomic_bytes",
+    "atomic_file",
+    "atomic_folder",
+    "disk_errors",
+    "file_digest",
+    "json_line",
+    "read_json_lines",
+    "refuse_existing",
+]
