@@ -38,8 +38,7 @@ def attention_maps(
     Returns
     -------
     dict
-        Per number of a layer that ran ``[B, heads, queries, N]`` float32, float64 from a model of
-        that type; each row sums to 1.
+        Per number of a layer that ran ``[B, heads, queries, N]`` float32; each row sums to 1.
 
     Raises
     ------
@@ -54,7 +53,7 @@ def attention_maps(
 
         def watch(given: Tensor) -> Tensor:
             changed = given if change is None else change(given)
-            queries[number] = _widened(changed)
+            queries[number] = changed.float()
             return changed
 
         return watch
@@ -67,7 +66,7 @@ def attention_maps(
             f"but it ran on {sorted({len(each) for each in queries.values()})}"
         )
     return {
-        number: _attention(queries[number], _widened(layers[number].keys(image_embeds)))
+        number: _attention(queries[number], layers[number].keys(image_embeds).float())
         for number in sorted(queries)
     }
 
@@ -75,8 +74,3 @@ def attention_maps(
 def _attention(queries: Tensor, keys: Tensor) -> Tensor:
     logits: Tensor = queries @ keys.mT / queries.shape[-1] ** 0.5
     return logits.softmax(dim=-1)
-
-
-def _widened(values: Tensor) -> Tensor:
-    """Widen half types; what a model in float64 knows is left as it is."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))

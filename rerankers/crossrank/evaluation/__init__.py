@@ -8,6 +8,7 @@ from crossrank.evaluation._qrels import QrelsLike, as_qrels
 from crossrank.evaluation._result import Evaluation, Gain
 from crossrank.evaluation._runs import RunLike
 from crossrank.evaluation._significance import Significance, bootstrap_interval, randomisation_test
+from crossrank.evaluation._winoground import Winoground, winoground
 
 __all__ = [
     "BothDirections",
@@ -17,9 +18,11 @@ __all__ = [
     "QrelsLike",
     "RunLike",
     "Significance",
+    "Winoground",
     "as_qrels",
     "bootstrap_interval",
     "evaluate",
     "evaluate_matrix",
     "randomisation_test",
+    "winoground",
 ]

@@ -1,0 +1,33 @@
+"""Scene graphs of texts: parse them, compare them, change them.
+
+Importing this package loads neither spaCy nor torch.
+"""
+
+from crossrank_graphs.edits import KINDS, Edit, edits
+from crossrank_graphs.graph import Fact, Graph, Object, Relation, Span, graph_of_names
+from crossrank_graphs.matching import Agreement, Comparison, compare
+from crossrank_graphs.parsing import GraphParser, RuleParser, parse
+from crossrank_graphs.precomputed import PrecomputedGraphs, cora_graph
+from crossrank_graphs.tuples import graph_of_tuples, tuples_of
+
+__all__ = [
+    "KINDS",
+    "Agreement",
+    "Comparison",
+    "Edit",
+    "Fact",
+    "Graph",
+    "GraphParser",
+    "Object",
+    "PrecomputedGraphs",
+    "Relation",
+    "RuleParser",
+    "Span",
+    "compare",
+    "cora_graph",
+    "edits",
+    "graph_of_names",
+    "graph_of_tuples",
+    "parse",
+    "tuples_of",
+]

