@@ -13,7 +13,7 @@ import json
 import os
 from pathlib import Path
 
-from crossrank._files.trec import write_qrels
+from crossrank.evaluation import write_qrels
 
 
 def main() -> None:

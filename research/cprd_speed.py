@@ -16,7 +16,7 @@ import numpy as np
 
 import crossrank as cr
 from cprd_data import Split
-from crossrank.cli._stage_grammar import read_stage
+from crossrank.cli.kit import read_stage
 
 TIMES = 3
 

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank._lists.fusion import NORMALISERS
 
 CAPTIONS = 5
 DEPTH = 100
 DIRECTIONS = ("t2i", "i2t")
 CUTS = (1, 5, 10)
+NORMALISATIONS = ("none", "zscore", "minmax", "softmax", "rank")
 WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 
 Figures = dict[str, float]
@@ -95,4 +95,4 @@ def best_fusion(lists: dict[str, Lists], weights: Iterable[float] = WEIGHTS) -> 
         recalls = [each.recall(each.fused(*choice)) for each in lists.values()]
         return sum(each[0] for each in recalls), sum(each[1] for each in recalls)
 
-    return max(((w, how) for how in NORMALISERS for w in weights), key=quality)
+    return max(((w, how) for how in NORMALISATIONS for w in weights), key=quality)

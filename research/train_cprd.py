@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from cprd_data import Split, mined
-from crossrank.cli._stage_grammar import read_stage
+from crossrank.cli.kit import read_stage
 from crossrank_cprd.embedding import embed
 from crossrank_cprd.mining import TaughtLists
 from crossrank_cprd.pairs import Pairs

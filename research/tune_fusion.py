@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank._files.trec import read_qrels
+from crossrank.evaluation import read_qrels
 
 WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 NORMALISATIONS = ("zscore", "minmax", "rank", "softmax", "none")

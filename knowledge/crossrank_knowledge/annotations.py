@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crossrank import fingerprint
-from crossrank._items.item import IMAGE_SUFFIXES
 from crossrank.errors import FormatError, InputError
+from crossrank.plugin.files import IMAGE_SUFFIXES
 from crossrank_knowledge.jsonarray import BrokenArrayError, stream_array
 
 Box = tuple[float, float, float, float]

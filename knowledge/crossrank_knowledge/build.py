@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank import fingerprint
-from crossrank._files.atomic import refuse_existing
 from crossrank.errors import InputError, StoreError
+from crossrank.plugin.files import refuse_existing
 from crossrank_knowledge.store import MANIFEST, read_manifest
 from crossrank_knowledge.sums import RunningSums
 from crossrank_knowledge.tokens import label_tokens

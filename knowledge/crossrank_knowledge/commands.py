@@ -10,14 +10,22 @@ from typing import Any
 import click
 
 import crossrank as cr
-from crossrank._files.atomic import atomic_file, refuse_existing
-from crossrank._progress import as_progress
-from crossrank.cli._files import check_output
-from crossrank.cli._options import PATH, as_json, common_options, crossrank_command, force, progress
-from crossrank.cli._printing import table, write_json
-from crossrank.cli._values import read_parameters
+from crossrank.cli.kit import (
+    PATH,
+    as_json,
+    check_output,
+    common_options,
+    force,
+    progress,
+    read_parameters,
+    table,
+    write_json,
+)
+from crossrank.cli.kit import command as crossrank_command
 from crossrank.errors import InputError
+from crossrank.plugin import as_progress
 from crossrank.plugin.encoders import as_encoder
+from crossrank.plugin.files import atomic_file, refuse_existing
 from crossrank_knowledge.annotations import Annotations, Coco, FolderPerClass, VisualGenome
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.concepts import SpacyParser

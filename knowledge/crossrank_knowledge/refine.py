@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from crossrank import Collection, fingerprint
-from crossrank._files.atomic import refuse_existing
 from crossrank.errors import StoreError
+from crossrank.plugin.files import refuse_existing
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.batches import Batches, RefineOptions
 from crossrank_knowledge.checks import finite_regions, same_space

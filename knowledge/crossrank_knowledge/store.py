@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from crossrank._files.atomic import atomic_folder
-from crossrank._files.json_lines import json_line, read_json_lines
 from crossrank.errors import InputError, StoreError
+from crossrank.plugin.files import atomic_folder, json_line, read_json_lines
 from crossrank_knowledge.tensors import map_tensors, write_tensors
 
 if TYPE_CHECKING:

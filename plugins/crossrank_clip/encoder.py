@@ -16,7 +16,7 @@ from crossrank_clip.source import identity
 if TYPE_CHECKING:
     from PIL import Image
 
-    from crossrank._items.feature import Feature
+    from crossrank.plugin import Feature
     from crossrank_clip.checkpoint import Checkpoint
     from crossrank_clip.texts import Tokens
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crossrank import Ragged
-from crossrank._items.feature import Feature
+from crossrank.plugin import Feature
 from crossrank_clip.boxes import WHOLE, Box, crops_ends, grid_boxes, place, seen_window
 from crossrank_clip.checkpoint import Checkpoint
 from crossrank_clip.towers import project_patches, see_images, to_array, to_ragged, unit

@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from crossrank._files.atomic import atomic_folder, refuse_existing
 from crossrank.errors import ParameterError, PluginError, StoreError, missing_package
+from crossrank.plugin.files import atomic_folder, refuse_existing
 from crossrank_clip.source import first_line
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)

@@ -15,7 +15,7 @@ from crossrank.errors import MissingFeatureError, ParameterError
 from crossrank.plugin.registry import load_encoder
 
 if TYPE_CHECKING:
-    from crossrank._items.feature import Feature
+    from crossrank.plugin import Feature
 
 OF_WORDS = ("tokens", "token_text", "words")
 

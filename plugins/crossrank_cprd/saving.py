@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossrank._files.atomic import atomic_file
 from crossrank.errors import MissingPackageError, StoreError, missing_package
+from crossrank.plugin.files import atomic_file
 
 if TYPE_CHECKING:
     from crossrank_cprd.student import Student

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank._files.atomic import atomic_file
-from crossrank._progress import as_progress
 from crossrank.errors import ScoreError, StoreError
+from crossrank.plugin import as_progress
 from crossrank.plugin.contract import Progress
+from crossrank.plugin.files import atomic_file
 
 FORMAT = "crossrank-teacher-scores/1"
 MANIFEST = "teacher.json"

@@ -7,9 +7,16 @@ from pathlib import Path
 import click
 
 import crossrank as cr
-from crossrank.cli._files import check_output, folder_for_output
-from crossrank.cli._options import PATH, as_json, crossrank_command, force, progress
-from crossrank.cli._printing import write_json
+from crossrank.cli.kit import (
+    PATH,
+    as_json,
+    check_output,
+    folder_for_output,
+    force,
+    progress,
+    write_json,
+)
+from crossrank.cli.kit import command as crossrank_command
 
 PAGE = "index.html"
 

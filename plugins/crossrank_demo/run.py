@@ -6,18 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from crossrank._encode import encode
-from crossrank._files.atomic import atomic_file
-from crossrank._items.collection import Collection
-from crossrank._items.item import Item
-from crossrank._lists.rankings import Rankings
-from crossrank._pipeline import Pipeline
-from crossrank._search.search import search
-from crossrank._stage import Stage
+from crossrank import Collection, Item, Pipeline, Rankings, Stage, encode, search
 from crossrank.errors import StoreError
 from crossrank.evaluation import Evaluation, evaluate
 from crossrank.plugin.contract import Encoder, Progress, Reranker
 from crossrank.plugin.encoders import as_encoder
+from crossrank.plugin.files import atomic_file
 from crossrank.report import Picture, check_jinja, embed
 from crossrank_demo.page import Page, render
 from crossrank_demo.pictures import locate, write_crops

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from crossrank._stage import Stage
+from crossrank import Stage
 from crossrank.evaluation import Evaluation
 from crossrank_demo.story import Chapter
 

@@ -17,7 +17,7 @@ from crossrank_lite.packages import require
 if TYPE_CHECKING:
     from PIL import Image
 
-    from crossrank._items.feature import Feature
+    from crossrank.plugin import Feature
     from crossrank_lite.models import Models
 
 HEADS = Path(__file__).with_name("heads.safetensors")

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from crossrank import Ragged
-from crossrank._items.feature import Feature
+from crossrank.plugin import Feature
 from crossrank_lite.heads import LiteHeads, load_heads
 from crossrank_lite.picture_tower import PictureTower, cell_boxes, to_pixels
 from crossrank_lite.text_tower import TextTower, Words

@@ -14,7 +14,7 @@ from crossrank_openclip.parameters import OpenClipParameters
 if TYPE_CHECKING:
     from PIL import Image
 
-    from crossrank._items.feature import Feature
+    from crossrank.plugin import Feature
     from crossrank_openclip.checkpoint import Checkpoint
     from crossrank_openclip.texts import Tokens
 

@@ -17,8 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from crossrank import Ragged
-from crossrank._items.feature import Feature
 from crossrank.errors import MissingFeatureError
+from crossrank.plugin import Feature
 from crossrank_clip.boxes import grid_boxes, place
 from crossrank_clip.towers import to_array, to_ragged, unit
 from crossrank_openclip.checkpoint import Checkpoint

@@ -17,7 +17,7 @@ from crossrank_vista.parameters import VistaParameters
 if TYPE_CHECKING:
     from PIL import Image
 
-    from crossrank._items.feature import Feature
+    from crossrank.plugin import Feature
     from crossrank_vista.parts import Parts
 
 logger = logging.getLogger(__name__)

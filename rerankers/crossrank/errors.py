@@ -113,3 +113,26 @@ def missing_package(package: str, extra: str, purpose: str) -> MissingPackageErr
         f"{purpose} needs the package {package!r}, which is not installed; "
         f'pip install "crossrank[{extra}]"'
     )
+
+
+__all__ = [
+    "BudgetError",
+    "ClusterError",
+    "CrossrankError",
+    "DuplicateIdError",
+    "FeatureMismatchError",
+    "FormatError",
+    "ImageError",
+    "InputError",
+    "MissingFeatureError",
+    "MissingPackageError",
+    "OrientationError",
+    "ParameterError",
+    "PluginError",
+    "ScoreError",
+    "StoreError",
+    "UnknownIdError",
+    "UnknownPluginError",
+    "missing_package",
+    "nearest",
+]

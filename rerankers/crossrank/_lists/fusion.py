@@ -130,21 +130,16 @@ class WeightedSum(Fusion):
         On an unknown normalisation or a weight that is not finite.
     """
 
-    factor: float = 1.0
+    weight: float = 1.0
     normalise: str = "zscore"
 
-    def __init__(self, weight: float = 1.0, normalise: str = "zscore") -> None:
-        object.__setattr__(self, "factor", check_finite("WeightedSum", "weight", weight))
-        object.__setattr__(self, "normalise", normalise)
-        if normalise not in NORMALISERS:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", check_finite("WeightedSum", "weight", self.weight))
+        if self.normalise not in NORMALISERS:
             raise ParameterError(
-                f"WeightedSum: no normalisation {normalise!r}{nearest(normalise, NORMALISERS)}"
+                f"WeightedSum: no normalisation {self.normalise!r}"
+                f"{nearest(self.normalise, NORMALISERS)}"
             )
-
-    @property
-    def weight(self) -> float:
-        """The factor of the new score."""
-        return self.factor
 
     @property
     def needs_scores(self) -> bool:
@@ -162,10 +157,7 @@ class WeightedSum(Fusion):
         """See `Fusion.join`."""
         normaliser = NORMALISERS[self.normalise]
         normalised = _abstaining_take_the_mean(normaliser(raw, scored), scored)
-        return Fused(normaliser(previous, scored) + self.factor * normalised, normalised)
-
-    def __repr__(self) -> str:
-        return f"WeightedSum(weight={self.factor}, normalise={self.normalise!r})"
+        return Fused(normaliser(previous, scored) + self.weight * normalised, normalised)
 
 
 @dataclass(frozen=True, slots=True)

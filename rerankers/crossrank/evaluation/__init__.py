@@ -1,5 +1,6 @@
 """Before and after, side by side: measures, matrices, significance."""
 
+from crossrank._files.trec import read_qrels, write_qrels
 from crossrank.evaluation._both import BothDirections
 from crossrank.evaluation._captionmap import CaptionMap
 from crossrank.evaluation._matrix import evaluate_matrix
@@ -24,5 +25,7 @@ __all__ = [
     "evaluate",
     "evaluate_matrix",
     "randomisation_test",
+    "read_qrels",
     "winoground",
+    "write_qrels",
 ]

@@ -15,6 +15,7 @@ from crossrank._files.atomic import (
     refuse_existing,
 )
 from crossrank._files.json_lines import json_line, read_json_lines
+from crossrank._items.item import IMAGE_SUFFIXES
 from crossrank.errors import StoreError
 
 
@@ -51,6 +52,7 @@ def _digest(path: Path, size: int, changed: int) -> str:
 
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "atomic_binary",
     "atomic_bytes",
     "atomic_file",

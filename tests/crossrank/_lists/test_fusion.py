@@ -1,5 +1,6 @@
 """Fusion rules against a naive loop over rows in float64."""
 
+import dataclasses
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import crossrank as cr
 from crossrank import RRF, Fusion, Replace, WeightedSum
 from crossrank._lists.fusion import NORMALISERS
 from crossrank._lists.ordering import ranks
@@ -175,3 +177,30 @@ def test_rules_are_equal_by_their_parameters() -> None:
     assert WeightedSum(0.5) == WeightedSum(weight=0.5, normalise="zscore")
     assert WeightedSum(0.5) != WeightedSum(0.5, "none")
     assert repr(WeightedSum(0.5)) == "WeightedSum(weight=0.5, normalise='zscore')"
+
+
+def test_a_fusion_can_be_changed_in_one_place() -> None:
+    changed = dataclasses.replace(cr.WeightedSum(0.5), normalise="none")
+    assert changed == cr.WeightedSum(0.5, "none") == cr.WeightedSum(weight=0.5, normalise="none")
+    assert (changed.weight, repr(changed)) == (0.5, "WeightedSum(weight=0.5, normalise='none')")
+    assert type(cr.WeightedSum(2).weight) is float
+    with pytest.raises(ParameterError, match="weight is nan; give a finite number"):
+        dataclasses.replace(changed, weight=float("nan"))
+
+
+def test_an_own_fusion_returns_what_is_public() -> None:
+    class Keep(cr.Fusion):
+        def join(self, previous: Any, ranks: Any, raw: Any, seen: Any, scored: Any) -> cr.Fused:
+            return cr.Fused(previous, raw)
+
+    queries, gallery = cr.Collection(["q"], "text"), cr.Collection(["a", "b"], "image")
+
+    class Zero(cr.Reranker):
+        info = cr.RerankerInfo(name="zero", summary="nothing")
+
+        def score(self, block: cr.Block, state: Any) -> cr.Scores:
+            return cr.Scores(np.zeros(block.index.shape, np.float32))
+
+    lists = cr.Candidates.from_run({"q": {"a": 0.25, "b": 0.5}})
+    ranking = cr.Pipeline(cr.Stage(Zero, fusion=Keep())).rerank(lists, queries, gallery)["q"]
+    assert [(hit.id, hit.score) for hit in ranking] == [("b", 0.5), ("a", 0.25)]
