@@ -1,6 +1,7 @@
 # make demo      make .venv, install, run the main job on real photographs, print where the report lies
 # make test      make .venv, install, run every test
 # make install   make .venv and install, nothing else
+# make test-kernels  run the plugins' tests with the plain, the AVX2 and the native kernels of BLAS and torch
 # make check     lint, formatting and types
 # make benchmark print the speed tables
 # make test-openclip test the encoder openclip, in an environment of its own
@@ -18,7 +19,7 @@ ifneq ($(wildcard ../shared/data),)
 export CROSSRANK_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test install check benchmark openclip test-openclip test-lavis clean
+.PHONY: demo test test-kernels install check benchmark openclip test-openclip test-lavis clean
 
 demo: install
 	@$(BIN)/crossrank demo -o $(DEMO) --force
@@ -26,6 +27,15 @@ demo: install
 # a process per core, each with one thread: kernels that wait for each other's threads are slow
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto
+
+# what only a kernel decides: tests of plugins, each time with other sums of numpy and torch
+NATIVE := env -u ATEN_CPU_CAPABILITY -u OPENBLAS_CORETYPE -u MKL_CBWR -u ONEDNN_MAX_CPU_ISA OMP_NUM_THREADS=1
+PLUGIN_TESTS := $(wildcard tests/crossrank_*)
+
+test-kernels: install
+	$(NATIVE) ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Nehalem MKL_CBWR=COMPATIBLE ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/pytest -q -n auto $(PLUGIN_TESTS)
+	$(NATIVE) ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswell ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -q -n auto $(PLUGIN_TESTS)
+	$(NATIVE) $(BIN)/pytest -q -n auto $(PLUGIN_TESTS)
 
 install: $(READY)
 

@@ -38,7 +38,8 @@ def attention_maps(
     Returns
     -------
     dict
-        Per number of a layer that ran ``[B, heads, queries, N]`` float32; each row sums to 1.
+        Per number of a layer that ran ``[B, heads, queries, N]`` float32, float64 from a model of
+        that type; each row sums to 1.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def attention_maps(
 
         def watch(given: Tensor) -> Tensor:
             changed = given if change is None else change(given)
-            queries[number] = changed.float()
+            queries[number] = _widened(changed)
             return changed
 
         return watch
@@ -66,7 +67,7 @@ def attention_maps(
             f"but it ran on {sorted({len(each) for each in queries.values()})}"
         )
     return {
-        number: _attention(queries[number], layers[number].keys(image_embeds).float())
+        number: _attention(queries[number], _widened(layers[number].keys(image_embeds)))
         for number in sorted(queries)
     }
 
@@ -74,3 +75,8 @@ def attention_maps(
 def _attention(queries: Tensor, keys: Tensor) -> Tensor:
     logits: Tensor = queries @ keys.mT / queries.shape[-1] ** 0.5
     return logits.softmax(dim=-1)
+
+
+def _widened(values: Tensor) -> Tensor:
+    """Widen half types; what a model in float64 knows is left as it is."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -140,11 +140,13 @@ def _of_layer(
 ) -> Tensor:
     """Return M ``[B, heads, d, d]``, image by image: batched products round by batch size."""
     shape = (len(image_embeds), layer.heads, layer.head_size, layer.head_size)
-    matrices = image_embeds.new_zeros(shape, dtype=torch.float32)
+    # half precision is too coarse for eigenvectors; a model in float64 is left what it knows
+    wide = torch.promote_types(layer.keys(image_embeds[:0]).dtype, torch.float32)
+    matrices = image_embeds.new_zeros(shape, dtype=wide)
     for row, objects in enumerate(images):
         if not len(objects.weights):
             continue
-        keys = layer.keys(image_embeds[row : row + 1])[0].float()
+        keys = layer.keys(image_embeds[row : row + 1])[0].to(wide)
         patches = objects.coverage.shape[1]
         spans = projectors(
             keys[:, -patches:], _like(keys, objects.coverage), settings.n_pc, settings.projector

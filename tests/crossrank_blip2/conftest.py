@@ -33,6 +33,17 @@ def model() -> Any:
     return tiny_blip2.make_model()
 
 
+@pytest.fixture(scope="session")
+def exact_model() -> Any:
+    """Return it in float64, for claims that two ways to compute a score are equal."""
+    return tiny_blip2.make_model().double()
+
+
+@pytest.fixture
+def exact_backend(exact_model: Any, tokenizer: Any) -> CountingBackend:
+    return CountingBackend(exact_model, tokenizer)
+
+
 @pytest.fixture
 def backend(model: Any, tokenizer: Any) -> CountingBackend:
     return CountingBackend(model, tokenizer)

@@ -29,15 +29,15 @@ def test_the_contract(check: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize("score", ["itc", "itm", "itm+itc"])
 def test_scores_are_those_of_forward(
-    score: str, model: Any, tokenizer: Any, texts: cr.Collection, images: cr.Collection
+    score: str, exact_model: Any, tokenizer: Any, texts: cr.Collection, images: cr.Collection
 ) -> None:
     expected = np.array(
         [
-            [oracle(model, tokenizer, text, path, score) for path in images["path"]]
+            [oracle(exact_model, tokenizer, text, path, score) for path in images["path"]]
             for text in texts["text"]
         ]
     )
-    params = {"model": model, "tokenizer": tokenizer, "score": score}
+    params = {"model": exact_model, "tokenizer": tokenizer, "score": score}
     found = run(Blip2Reranker(**params), texts, images).to_similarity()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     turned = run(Blip2Reranker(**params), images, texts).to_similarity()
@@ -49,10 +49,11 @@ def test_scores_are_those_of_forward(
 def test_batches_do_not_matter(
     batch_size: int,
     options: dict[str, Any],
-    backend: CountingBackend,
+    exact_backend: CountingBackend,
     texts: cr.Collection,
     images: cr.Collection,
 ) -> None:
+    backend = exact_backend
     expected = run(Blip2Reranker(model=backend), texts, images).to_similarity()
     backend.matched.clear()
     small = Blip2Reranker(model=backend, batch_size=batch_size)

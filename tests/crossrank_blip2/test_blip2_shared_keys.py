@@ -31,14 +31,14 @@ class Unshared(CountingBackend):
 def test_scores_are_those_of_the_model_left_to_itself(
     reranker: Any,
     batch_size: int,
-    model: Any,
+    exact_model: Any,
     tokenizer: Any,
     texts: cr.Collection,
     images: cr.Collection,
 ) -> None:
     found = [
         run(reranker(model=each, batch_size=batch_size), texts, images).to_similarity()
-        for each in (CountingBackend(model, tokenizer), Unshared(model, tokenizer))
+        for each in (CountingBackend(exact_model, tokenizer), Unshared(exact_model, tokenizer))
     ]
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from crossrank_cprd.student import Student, StudentSizes
 from crossrank_cprd.summary import find_anchors, summaries
 from toys.cprd import ANCHORS, split, student
 from toys.device import DEVICES
+from toys.rounding import assert_same_formula, assert_same_sums
 
 
 def taught(seed: int = 0) -> Student:
@@ -64,11 +66,16 @@ def test_a_summary_is_the_mean_and_the_best_match_of_every_anchor() -> None:
     images, _, _ = split()
     anchors = np.random.default_rng(0).normal(size=(5, 16)).astype(np.float32)
     found = summaries(images, anchors)
+    lengths = (np.linalg.norm(each, axis=1).max() for each in (images["tokens"].flat, anchors))
+    size = math.prod(lengths)
     for row in range(len(images)):
         tokens = images["tokens"][row]
-        best = [max(float(token @ anchor) for token in tokens) for anchor in anchors]
-        np.testing.assert_allclose(found[row], [*tokens.mean(axis=0), *best], rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(summaries(images, anchors, np.array([3, 1])), found[[3, 1]])
+        exact = tokens.astype(np.float64)
+        best = [max(float(token @ anchor) for token in exact) for anchor in anchors]
+        expected = [*exact.mean(axis=0), *best]
+        assert_same_sums(found[row], expected, max(16, len(tokens)), size)
+    some = summaries(images, anchors, np.array([3, 1]))
+    assert_same_sums(some, found[[3, 1]], 16, size, sides=2)
 
 
 def test_an_item_without_tokens_is_summarised_by_zeros() -> None:
@@ -103,8 +110,8 @@ def test_anchors_of_another_size_are_refused() -> None:
 def test_embedding_is_the_towers_own_formula() -> None:
     pupil = taught()
     images, _, _ = split()
-    tower = pupil.image
-    weights = {name: each.double() for name, each in tower.state_dict().items()}
+    tower = pupil.image.double()
+    weights = tower.state_dict()
     summary = torch.from_numpy(summaries(images, pupil.anchors.numpy())).double()
     p = (summary - weights["mean"]) / weights["spread"]
     e = torch.from_numpy(images["embedding"]).double()
@@ -112,8 +119,7 @@ def test_embedding_is_the_towers_own_formula() -> None:
     gelu = hidden * (1 + torch.erf(hidden / 2**0.5)) / 2
     y = e + p @ weights["direct.weight"].T + gelu @ weights["out.weight"].T
     expected = y / y.norm(dim=1, keepdim=True)
-    found = tower(torch.from_numpy(images["embedding"]), tower.standardise(summary.float()))
-    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
+    assert_same_formula(tower(e, tower.standardise(summary)), expected)
 
 
 def test_it_reranks_by_the_inner_product_of_its_embeddings() -> None:

@@ -20,6 +20,7 @@ from toys.qperturb import (
     transformers_model,
     vision_output,
 )
+from toys.rounding import assert_same_formula
 from toys.tiny_blip2 import QUERIES
 
 BOXES = [[[0.1, 0.2, 0.6, 0.9]], [], [[0.0, 0.0, 0.5, 1.0], [0.2, 0.2, 0.4, 0.4]]]
@@ -38,10 +39,10 @@ def own_attention(model: Any, perturbation: qperturb.Perturbation | None) -> lis
     ]
     try:
         if perturbation is None:
-            run_transformers(model, vision_output())
+            run_transformers(model, vision_output().double())
         else:
             with qperturb.perturbed(model, perturbation):
-                run_transformers(model, vision_output())
+                run_transformers(model, vision_output().double())
     finally:
         for hook in hooks:
             hook.remove()
@@ -50,33 +51,31 @@ def own_attention(model: Any, perturbation: qperturb.Perturbation | None) -> lis
 
 @pytest.mark.parametrize("perturb", [False, True])
 def test_the_maps_are_the_models_own(perturb: bool) -> None:
-    model = transformers_model()
-    perturbation = qperturb.perturbation(model, vision_output(), BOXES) if perturb else None
+    model, embeds = transformers_model().double(), vision_output().double()
+    perturbation = qperturb.perturbation(model, embeds, BOXES) if perturb else None
     expected = own_attention(model, perturbation)
     found = qperturb.attention_maps(
-        model, vision_output(), lambda: run_transformers(model, vision_output()), perturbation
+        model, embeds, lambda: run_transformers(model, embeds), perturbation
     )
     assert list(found) == [0, 2] and len(expected) == 2
     for maps, own in zip(found.values(), expected, strict=True):
         assert maps.shape == (3, HEADS, QUERIES, 17)
-        torch.testing.assert_close(maps, own, atol=1e-5, rtol=0)
+        assert_same_formula(maps, own)
 
 
 def test_the_maps_of_a_pooler() -> None:
-    model = pooler()
-    keys = model.ln_k(vision_output())
+    model, embeds = pooler().double(), vision_output().double()
+    keys = model.ln_k(embeds)
     queries = model.ln_q(model.query).expand(3, -1, -1)
-    perturbation = qperturb.perturbation(model, vision_output(), BOXES)
+    perturbation = qperturb.perturbation(model, embeds, BOXES)
     options = {"average_attn_weights": False}
     with torch.no_grad():
         plain = model.attn(queries, keys, keys, **options)[1]
         with qperturb.perturbed(model, perturbation):
             moved = model.attn(queries, keys, keys, **options)[1]
     for expected, each in ((plain, None), (moved, perturbation)):
-        found = qperturb.attention_maps(
-            model, vision_output(), lambda: model(vision_output()), each
-        )
-        torch.testing.assert_close(found[0], expected, atol=1e-5, rtol=0)
+        found = qperturb.attention_maps(model, embeds, lambda: model(embeds), each)
+        assert_same_formula(found[0], expected)
 
 
 def test_watching_is_refused_while_the_model_is_perturbed() -> None:

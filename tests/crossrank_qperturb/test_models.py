@@ -24,24 +24,23 @@ from toys.qperturb import (
     transformers_model,
     vision_output,
 )
+from toys.rounding import assert_same_formula
 
 BOXES = [[[0.1, 0.2, 0.6, 0.9]], [], [[0.0, 0.0, 0.5, 1.0], [0.2, 0.2, 0.4, 0.4]]]
 
 
 def test_lavis_equals_transformers_without_and_with_the_perturbation() -> None:
-    twin = transformers_model()
-    model = lavis_model(twin)
-    plain = run_lavis(model, vision_output())
-    torch.testing.assert_close(plain, run_transformers(twin, vision_output()), atol=1e-5, rtol=0)
-    found = qperturb.perturbation(model, vision_output(), BOXES)
-    expected = qperturb.perturbation(twin, vision_output(), BOXES)
+    twin = transformers_model().double()
+    model, image_embeds = lavis_model(twin).double(), vision_output().double()
+    plain = run_lavis(model, image_embeds)
+    assert_same_formula(plain, run_transformers(twin, image_embeds))
+    found = qperturb.perturbation(model, image_embeds, BOXES)
+    expected = qperturb.perturbation(twin, image_embeds, BOXES)
     for number, matrices in expected.matrices.items():
         assert torch.equal(found.matrices[number], matrices)
     with qperturb.perturbed(model, found), qperturb.perturbed(twin, expected):
-        perturbed = run_lavis(model, vision_output())
-        torch.testing.assert_close(
-            perturbed, run_transformers(twin, vision_output()), atol=1e-5, rtol=0
-        )
+        perturbed = run_lavis(model, image_embeds)
+        assert_same_formula(perturbed, run_transformers(twin, image_embeds))
     assert (perturbed - plain).abs().max() > 0.05
 
 
@@ -49,9 +48,9 @@ def test_lavis_equals_transformers_without_and_with_the_perturbation() -> None:
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("preserve_norm", [True, False])
 def test_coca_equals_a_naive_pooler(width: int, batch_first: bool, preserve_norm: bool) -> None:
-    model = pooler(width=width, batch_first=batch_first)
+    model = pooler(width=width, batch_first=batch_first).double()
     generator = torch.Generator().manual_seed(0)
-    image_embeds = torch.randn(3, 17, width, generator=generator)
+    image_embeds = torch.randn(3, 17, width, generator=generator).double()
     perturbation = qperturb.perturbation(
         model, image_embeds, BOXES, n_pc=3, preserve_norm=preserve_norm
     )
@@ -61,10 +60,8 @@ def test_coca_equals_a_naive_pooler(width: int, batch_first: bool, preserve_norm
             found = model(image_embeds)
     matrices = perturbation.matrices[0].double().numpy()
     expected = naive_pooler(model, image_embeds, matrices, preserve_norm)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    np.testing.assert_allclose(
-        plain, naive_pooler(model, image_embeds, 0 * matrices, False), atol=1e-5
-    )
+    assert_same_formula(found, expected)
+    assert_same_formula(plain, naive_pooler(model, image_embeds, 0 * matrices, False))
     assert torch.equal(found[1], plain[1]) and (found - plain)[0].abs().max() > 0.05
 
 

@@ -26,6 +26,7 @@ from toys.qperturb import (
     transformers_model,
     vision_output,
 )
+from toys.rounding import assert_same_formula
 from toys.tiny_blip2 import WIDTH
 
 BOXES = [[[0.1, 0.2, 0.6, 0.9], [0.5, 0.0, 1.0, 0.3]], [], [[0.0, 0.0, 1.0, 1.0]]]
@@ -40,12 +41,12 @@ WEIGHTS: dict[str, Callable[[float], float]] = {
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    return transformers_model()
+    return transformers_model().double()
 
 
 @pytest.fixture(scope="module")
 def image_embeds() -> Tensor:
-    return vision_output()
+    return vision_output().double()
 
 
 def naive_matrices(
@@ -98,7 +99,7 @@ def test_the_matrices_equal_the_naive_ones(
     assert found.matrices.keys() == expected.keys() and len(found) == 3
     for number, matrices in found.matrices.items():
         assert matrices.shape == (3, HEADS, HEAD_SIZE, HEAD_SIZE)
-        np.testing.assert_allclose(matrices.numpy(), expected[number], atol=2e-4)
+        assert_same_formula(matrices, expected[number])
 
 
 @pytest.mark.parametrize("n_pc", [0.9, 3])
@@ -109,21 +110,21 @@ def test_a_perturbed_model_equals_a_naive_one_with_perturbed_queries(
     expected = naive_matrices(model, image_embeds, BOXES, 8.0, n_pc, "constant")
     with qperturb.perturbed(model, perturbation):
         found = run_transformers(model, image_embeds)
-    np.testing.assert_allclose(found, naive_qformer(model, image_embeds, expected), atol=2e-4)
+    assert_same_formula(found, naive_qformer(model, image_embeds, expected))
     plain = {number: np.zeros_like(matrices) for number, matrices in expected.items()}
     baseline = naive_qformer(model, image_embeds, plain)
-    np.testing.assert_allclose(run_transformers(model, image_embeds), baseline, atol=1e-5)
+    assert_same_formula(run_transformers(model, image_embeds), baseline)
     assert np.abs(found.numpy() - baseline)[[0, 2]].max() > 0.05
 
 
 def test_eager_equals_sdpa(model: Any, image_embeds: Tensor) -> None:
     outputs = []
     for attention in ("eager", "sdpa"):
-        twin = transformers_model()
+        twin = transformers_model().double()
         twin.set_attn_implementation(attention)
         with qperturb.perturbed(twin, qperturb.perturbation(twin, image_embeds, BOXES)):
             outputs.append(run_transformers(twin, image_embeds))
-    torch.testing.assert_close(*outputs, atol=1e-5, rtol=0)
+    assert_same_formula(*outputs)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_a_batch_of_pairs_gathers_its_images(model: Any, image_embeds: Tensor) -
         assert len(pairs) == 5
         with qperturb.perturbed(model, pairs):
             found = run_transformers(model, image_embeds[rows])
-        torch.testing.assert_close(found, one_by_one[rows], atol=1e-5, rtol=0)
+        assert_same_formula(found, one_by_one[rows])
     assert len(perturbation.take([])) == 0
     for wrong, message in (([0.5], "vector of integers"), ([[0]], "vector of integers"),
                            ([True], "vector of integers"), ([0, 3], "rows from 0 to 3 of"),
@@ -204,12 +205,12 @@ def test_perturbing_queries_is_perturbing_keys(
         queries, keys = _queries_and_keys(model, image_embeds, number)
         m = matrices.double()
         moved = (queries + queries @ m) @ keys.mT
-        torch.testing.assert_close(moved, queries @ (keys + keys @ m).mT, atol=1e-4, rtol=1e-5)
-        torch.testing.assert_close(found.change(number)(queries) @ keys.mT, moved)
+        assert_same_formula(moved, queries @ (keys + keys @ m).mT)
+        assert_same_formula(found.change(number)(queries) @ keys.mT, moved)
 
 
 def test_logits_inside_the_subspace_grow_by_one_plus_alpha(model: Any) -> None:
-    image_embeds = vision_output(1)
+    image_embeds = vision_output(1).double()
     image_embeds[:, 1:5] = image_embeds[:, 1:2] * torch.tensor([1.0, -2.0, 0.5, 3.0])[:, None]
     box = [[[0.0, 0.0, 1.0, 0.25]]]
     for alpha in (0.5, 8.0):
@@ -219,9 +220,7 @@ def test_logits_inside_the_subspace_grow_by_one_plus_alpha(model: Any) -> None:
             before = queries @ keys.mT
             after = found.change(number)(queries) @ keys.mT
             inside = slice(1, 5)
-            torch.testing.assert_close(
-                after[..., inside], (1 + alpha) * before[..., inside], atol=1e-3, rtol=1e-3
-            )
+            assert_same_formula(after[..., inside], (1 + alpha) * before[..., inside])
             assert (before[..., inside] < 0).any(), "the sign is scaled too"
             assert not torch.allclose(after[..., 5:], (1 + alpha) * before[..., 5:], atol=0.1)
 
@@ -242,10 +241,10 @@ def test_objects_are_averaged(model: Any, image_embeds: Tensor) -> None:
     alone = [qperturb.perturbation(model, image_embeds[:1], [[box]]) for box in (one, two)]
     for number, matrices in both.matrices.items():
         mean = (alone[0].matrices[number] + alone[1].matrices[number]) / 2
-        torch.testing.assert_close(matrices, mean)
+        assert_same_formula(matrices, mean)
     empty = qperturb.perturbation(model, image_embeds[:1], [[one, [0.4, 0.4, 0.4, 0.9]]])
     for number, matrices in empty.matrices.items():
-        torch.testing.assert_close(matrices, alone[0].matrices[number] / 2)
+        assert_same_formula(matrices, alone[0].matrices[number] / 2)
 
 
 def test_the_class_token_does_not_count(model: Any, image_embeds: Tensor) -> None:
@@ -270,7 +269,8 @@ def test_grids(model: Any) -> None:
             qperturb.perturbation(model, vision_output(1, tokens=tokens), boxes, grid=grid)
 
 
-def test_half_precision_vision_outputs_are_taken(model: Any, image_embeds: Tensor) -> None:
+def test_half_precision_vision_outputs_are_taken(image_embeds: Tensor) -> None:
+    model = transformers_model()
     found = qperturb.perturbation(model, image_embeds.bfloat16(), BOXES, n_pc=2)
     rounded = qperturb.perturbation(model, image_embeds.bfloat16().float(), BOXES, n_pc=2)
     for number, matrices in found.matrices.items():
@@ -355,7 +355,7 @@ def test_the_limit_of_boxes_can_be_raised(model: Any, image_embeds: Tensor) -> N
     many = [[[0.0, 0.0, 1.0, 1.0]] * 101, [], []]
     found = qperturb.perturbation(model, image_embeds, many, most_boxes=101)
     once = qperturb.perturbation(model, image_embeds, [many[0][:1], [], []])
-    torch.testing.assert_close(found.matrices[0], once.matrices[0])
+    assert_same_formula(found.matrices[0], once.matrices[0])
 
 
 def test_rounding_beyond_the_image_is_forgiven(model: Any, image_embeds: Tensor) -> None:

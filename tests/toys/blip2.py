@@ -59,7 +59,8 @@ def oracle(model: Any, tokenizer: Any, text: str, path: str, score: str) -> floa
     values = np.asarray(picture, np.float64) / 255
     mean = np.array([0.48145466, 0.4578275, 0.40821073])
     std = np.array([0.26862954, 0.26130258, 0.27577711])
-    pixels = torch.from_numpy(((values - mean) / std).transpose(2, 0, 1)[None]).float()
+    pixels = torch.from_numpy(((values - mean) / std).transpose(2, 0, 1)[None])
+    pixels = pixels.to(model.query_tokens.dtype)
     total = 0.0
     for name in score.split("+"):
         found = model(
