@@ -1,0 +1,138 @@
+"""Banks: the items whose similarities say how much of a hub a candidate is."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+import crossrank as cr
+from crossrank.errors import FeatureMismatchError, InputError, ParameterError
+
+QUERIES = "queries"
+FEATURE = "embedding"
+
+Bank: TypeAlias = str | Path | cr.Collection
+
+log = logging.getLogger(__name__)
+
+
+def check_bank(who: str, bank: Bank) -> None:
+    """Refuse what cannot be a bank of queries.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither a collection nor a folder nor ``"queries"``.
+    """
+    if not isinstance(bank, str | Path | cr.Collection) or bank == "":
+        raise ParameterError(
+            f"{who}: bank is {bank!r}; give a Collection, the folder of one, or 'queries'"
+        )
+
+
+def check_gallery_bank(who: str, bank: Bank | None) -> None:
+    """Refuse what cannot be a bank of candidates; None, for the gallery itself, can.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else than a collection or a folder.
+    """
+    fits = bank is None or isinstance(bank, str | Path | cr.Collection)
+    if not fits or (isinstance(bank, str) and bank in ("", QUERIES)):
+        raise ParameterError(
+            f"{who}: gallery_bank is {bank!r}; give a Collection of candidates, the folder of one, "
+            "or None for the gallery itself"
+        )
+
+
+def opened(bank: Bank | None) -> cr.Collection | None:
+    """Return the collection of a bank; None for the run's own queries, or for no bank."""
+    if isinstance(bank, cr.Collection):
+        return bank
+    return None if bank is None or bank == QUERIES else cr.Collection.open(bank)
+
+
+def vectors(who: str, bank: cr.Collection, side: cr.Collection, name: str) -> NDArray[np.float32]:
+    """Return ``[m, D]`` the embeddings of a bank that can stand for one side of a run.
+
+    Parameters
+    ----------
+    who, name
+        The reranker and its parameter, for errors.
+    bank
+        The collection.
+    side
+        The queries or the gallery of the run.
+
+    Raises
+    ------
+    InputError
+        If it is empty or an embedding is not finite.
+    FeatureMismatchError
+        If it is of another encoder, or its embeddings of another size.
+    """
+    found = np.asarray(bank[FEATURE])
+    if not len(bank):
+        raise InputError(f"{who}: {name} has no item; a bank holds at least one")
+    if None not in (bank.encoder, side.encoder) and bank.encoder != side.encoder:
+        raise FeatureMismatchError(
+            f"{who}: {name} was encoded with {bank.encoder}, the {side.modality}s of the run with "
+            f"{side.encoder}; encode both with the same encoder"
+        )
+    size = np.shape(side[FEATURE])[1:]
+    if len(side) and found.shape[1:] != size:
+        raise FeatureMismatchError(
+            f"{who}: the embeddings of {name} have size {found.shape[1:]}, those of the run "
+            f"{size}; encode both with the same encoder"
+        )
+    rows = np.ascontiguousarray(found, np.float32)
+    wrong = ~np.isfinite(rows).all(axis=1)
+    if wrong.any():
+        raise InputError(
+            f"{who}: the embedding of {bank.ids[int(np.argmax(wrong))]!r} in {name} is not finite; "
+            "encode it again or leave it out"
+        )
+    if bank.modality != side.modality:
+        log.warning(
+            "%s: %s holds %ss where the run has %ss; it should hold the same kind",
+            who,
+            name,
+            bank.modality,
+            side.modality,
+        )
+    _tell_oddities(who, name, rows)
+    return rows
+
+
+def tell_shared(who: str, bank: NDArray[np.float32], queries: NDArray[np.float32]) -> None:
+    """Warn of queries that stand in the bank: such a run looks at what it is measured on."""
+    asked = {row.tobytes() for row in queries}
+    shared = len(asked & {row.tobytes() for row in bank})
+    if shared:
+        log.warning(
+            "%s: %d of the run's %d queries stand in the bank too; results on them are not those "
+            "of queries that nobody has seen",
+            who,
+            shared,
+            len(queries),
+        )
+
+
+def _tell_oddities(who: str, name: str, rows: NDArray[np.float32]) -> None:
+    zeros = int((~rows.any(axis=1)).sum())
+    if zeros:
+        log.warning("%s: %d of the %d items of %s are zero", who, zeros, len(rows), name)
+    twice = len(rows) - len({row.tobytes() for row in rows})
+    if twice:
+        log.warning(
+            "%s: %d of the %d items of %s repeat another one; they count as often as they stand",
+            who,
+            twice,
+            len(rows),
+            name,
+        )

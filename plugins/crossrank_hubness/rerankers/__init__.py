@@ -1,0 +1,1 @@
+"""A module per reranker; each is an entry point of its own."""

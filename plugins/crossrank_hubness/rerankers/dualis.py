@@ -1,0 +1,81 @@
+"""The reranker ``dualis``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import crossrank as cr
+from crossrank_hubness.banks import Bank, check_gallery_bank
+from crossrank_hubness.corrections import Terms, exponentials
+from crossrank_hubness.matrices import Floats, check_flag, positive
+from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, GalleryBankReranker
+from crossrank_hubness.rerankers.invsoftmax import log_shares
+from crossrank_hubness.run_sides import RunSides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DualisParameters(BankParameters):
+    """What may be chosen.
+
+    Parameters
+    ----------
+    bank
+        A collection of queries, or its folder; ``"queries"`` for the run's own, which makes the
+        run transductive.
+    gallery_bank
+        A collection of candidates, or its folder; None for the gallery itself, in which every
+        candidate meets itself too.
+    beta1, beta2
+        The inverse temperatures of the query bank and of the gallery bank, above 0.
+    log
+        Whether scores are logarithms, which float32 holds for any β.
+    """
+
+    gallery_bank: Bank | None = None
+    beta1: float = 20.0
+    beta2: float = 5.0
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        BankParameters.__post_init__(self)
+        check_gallery_bank("dualis", self.gallery_bank)
+        positive("dualis", "beta1", self.beta1)
+        positive("dualis", "beta2", self.beta2)
+        check_flag("dualis", "log", self.log)
+
+
+class DualisReranker(GalleryBankReranker):
+    """Inverted softmaxes over a bank of queries and a bank of candidates, multiplied.
+
+    ``exp(β₁s) / Σ_b exp(β₁ s(b, g)) · exp(β₂s) / Σ_h exp(β₂ s(h, g))``
+    """
+
+    info = cr.RerankerInfo(
+        name="dualis",
+        summary="inverted softmaxes over a bank of queries and a bank of candidates",
+        paper="Wang, Jian and Xue, Balance Act, EMNLP 2023",
+        **EMBEDDINGS,
+    )
+    Parameters: ClassVar[type] = DualisParameters
+    params: DualisParameters
+
+    def terms(self, sides: RunSides) -> Terms:
+        """Return the logarithm of the product of every candidate's two sums."""
+        first, second = self.params.beta1, self.params.beta2
+        shares = log_shares(self, sides, self.bank_vectors(sides), first)
+        shares += log_shares(self, sides, self.gallery_vectors(sides), second)
+        return Terms(shares, scale=first + second)
+
+    def corrected(self, s: Floats, block: cr.Block, state: Any) -> Floats:
+        """Return the products of shares."""
+        logarithms: Floats = state.added(s, block)
+        if self.params.log:
+            return logarithms
+        return exponentials(self.info.name, "beta1 and beta2", logarithms, block)
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[DualisReranker]:
+    """Return the reranker ``dualis``."""
+    return DualisReranker

@@ -1,0 +1,86 @@
+"""The reranker ``invsoftmax``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import crossrank as cr
+from crossrank_hubness.corrections import Terms, exponentials
+from crossrank_hubness.matrices import Floats, check_flag, positive
+from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, BankReranker
+from crossrank_hubness.run_sides import RunSides
+from crossrank_hubness.streaming import log_sums
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftmaxParameters(BankParameters):
+    """What may be chosen.
+
+    Parameters
+    ----------
+    bank
+        A collection of queries, or its folder; ``"queries"`` for the run's own, which makes the
+        run transductive.
+    beta
+        The inverse temperature, above 0.
+    log
+        Whether scores are logarithms, which float32 holds for any β.
+    """
+
+    beta: float = 20.0
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        BankParameters.__post_init__(self)
+        positive("invsoftmax", "beta", self.beta)
+        check_flag("invsoftmax", "log", self.log)
+
+
+class InvsoftmaxReranker(BankReranker):
+    """The share of a candidate that a query would get among the queries of a bank.
+
+    ``exp(β s(q, g)) / Σ_b exp(β s(b, g))``
+    """
+
+    info = cr.RerankerInfo(
+        name="invsoftmax",
+        summary="inverted softmax: a candidate shared out among the queries of a bank",
+        paper="Smith et al., Orthogonal Transformations and the Inverted Softmax, ICLR 2017",
+        **EMBEDDINGS,
+    )
+    Parameters: ClassVar[type] = SoftmaxParameters
+    params: SoftmaxParameters
+
+    def terms(self, sides: RunSides) -> Any:
+        """Return the logarithm of every candidate's sum."""
+        return Terms(
+            log_shares(self, sides, self.bank_vectors(sides), self.params.beta),
+            scale=self.params.beta,
+        )
+
+    def corrected(self, s: Floats, block: cr.Block, state: Any) -> Floats:
+        """Return the shares."""
+        logarithms: Floats = state.added(s, block)
+        if self.params.log:
+            return logarithms
+        return exponentials(self.info.name, "beta", logarithms, block)
+
+
+def log_shares(reranker: BankReranker, sides: RunSides, bank: Any, beta: float) -> Floats:
+    """Return ``[N]`` ``−log Σ_b exp(β s(b, g))`` of the listed candidates."""
+    sums = log_sums(
+        sides.read_listed,
+        len(sides.listed),
+        bank,
+        beta,
+        sides.block_bytes,
+        sides.report(f"{reranker.info.name}: sums", len(sides.listed)),
+    )
+    return sides.of_candidates(-sums)
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[InvsoftmaxReranker]:
+    """Return the reranker ``invsoftmax``."""
+    return InvsoftmaxReranker

@@ -1,0 +1,72 @@
+"""The reranker ``nnn``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import crossrank as cr
+from crossrank_hubness.corrections import Terms
+from crossrank_hubness.matrices import check_count, finite, largest
+from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, BankReranker
+from crossrank_hubness.run_sides import RunSides
+from crossrank_hubness.streaming import top_k_means
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NnnParameters(BankParameters):
+    """What may be chosen.
+
+    Parameters
+    ----------
+    bank
+        A collection of queries, or its folder; ``"queries"`` for the run's own, which makes the
+        run transductive.
+    k
+        How many of the bank's items nearest to a candidate count.
+    alpha
+        The weight of the bias.
+    """
+
+    k: int = 128
+    alpha: float = 0.75
+
+    def __post_init__(self) -> None:
+        BankParameters.__post_init__(self)
+        check_count("nnn", "k", self.k)
+        finite("nnn", "alpha", self.alpha)
+
+
+class NnnReranker(BankReranker):
+    """Subtracts from a similarity how near the candidate is to the queries of a bank.
+
+    ``s(q, g) − α · mean of the k largest s(b, g)``
+    """
+
+    info = cr.RerankerInfo(
+        name="nnn",
+        summary="similarity less a candidate's mean similarity to its k nearest banked queries",
+        paper="Chowdhury et al., Nearest Neighbor Normalization, EMNLP 2024",
+        **EMBEDDINGS,
+    )
+    Parameters: ClassVar[type] = NnnParameters
+    params: NnnParameters
+
+    def terms(self, sides: RunSides) -> Terms:
+        """Return a bias per candidate."""
+        bank = self.bank_vectors(sides)
+        near = top_k_means(
+            sides.read_listed,
+            len(sides.listed),
+            bank,
+            largest("nnn", self.params.k, len(bank), "bank"),
+            sides.block_bytes,
+            sides.report("nnn: biases", len(sides.listed)),
+        )
+        return Terms(sides.of_candidates(-self.params.alpha * near))
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[NnnReranker]:
+    """Return the reranker ``nnn``."""
+    return NnnReranker
