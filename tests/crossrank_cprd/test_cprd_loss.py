@@ -244,3 +244,13 @@ def test_captions_of_one_image_share_the_target() -> None:
     images = ((by_image[0, 0] + by_image[0, 1]) / 2 + by_image[1, 2]) / 2
     texts = (by_text[0, 0] + by_text[0, 1] + by_text[1, 2]) / 3
     torch.testing.assert_close(contrastive_loss(similarity, match, 1.0), -(images + texts) / 2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_scores_are_widened_before_the_temperature_divides_them(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    student = torch.rand(4, 6, generator=generator).to(dtype)
+    teacher = torch.rand(4, 6, generator=generator)
+    valid = torch.ones(4, 6, dtype=torch.bool)
+    found = cprd_loss(student, teacher, valid, tau=0.07)
+    assert torch.equal(found, cprd_loss(student.float(), teacher, valid, tau=0.07))

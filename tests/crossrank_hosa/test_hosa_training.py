@@ -246,3 +246,12 @@ def test_what_the_training_refuses(script: ModuleType, folders: Path, tmp_path: 
     none = TEXTS.take([], ["tokens"])
     with pytest.raises(SystemExit, match="has no caption"):
         script.Pairs.of(IMAGES, none, "tokens", "tokens")
+
+
+def test_the_hinge_is_computed_where_the_scores_are() -> None:
+    """On a device that holds no numbers: what makes a tensor of its own elsewhere fails."""
+    scores = torch.empty(3, 3, device="meta", requires_grad=True)
+    loss = hardest_hinge(scores, 0.2)
+    assert loss.device.type == "meta" and loss.shape == ()
+    torch.autograd.backward(loss)
+    assert scores.grad is not None and scores.grad.device.type == "meta"

@@ -29,6 +29,15 @@ def test_nouns_with_their_adjectives_in_order(parser: SpacyParser) -> None:
     assert isinstance(parser, Parser)
 
 
+def test_texts_are_lower_cased_and_comparatives_count(parser: SpacyParser) -> None:
+    """As MACK's authors do: "People" is a name to the tagger, and no word of the bank."""
+    texts = ["People walk .", "  PEOPLE WALK . ", "the older man and the smallest dog"]
+    people, shouted, compared = parser.phrases(texts)
+    assert people == shouted == [("people", ())]
+    assert compared == [("man", ("older",)), ("dog", ("smallest",))]
+    assert parser.fingerprint().endswith(":2")  # parses that older rules cached are not taken
+
+
 def test_batches_do_not_matter(parser: SpacyParser) -> None:
     texts = ["A brown dog .", "A boy in a blue shirt .", "Snow ."] * 5
     assert list(SpacyParser(batch_size=2).phrases(texts)) == list(parser.phrases(texts))
