@@ -34,7 +34,7 @@ def main() -> None:
 
     gallery = cr.Collection(range(1000), "image", tokens=cr.Ragged(cells, [49] * 1000))
     queries = cr.Collection(range(20), "text", tokens=cr.Ragged(words, [8] * 20))
-    candidates = cr.Candidates.from_faiss(distances, labels, candidate_ids=gallery.ids)
+    candidates = cr.Candidates.from_faiss(distances, labels, index=index, candidate_ids=gallery.ids)
     pipeline = cr.Pipeline(cr.Stage("filip", fusion=cr.WeightedSum(0.5)))
     rankings = pipeline.rerank(candidates, queries, gallery, top_k=10)
     print(rankings["0"])

@@ -173,6 +173,7 @@ def _model(source: Source, dtype: str, local: bool) -> Any:
         source.name,
         dtype=getattr(torch, dtype),
         output_loading_info=True,
+        trust_remote_code=False,
         ignore_mismatched_sizes=True,  # they are refused below, with a message that says which
         **where,
     )

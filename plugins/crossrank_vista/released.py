@@ -88,7 +88,7 @@ def read_release(params: VistaParameters, device: str, dtype: Any) -> Parts:
             f"vista: config and tokenizer of {source} cannot be read: {first_line(error)}; bring "
             "their files here and give text='/path/to/folder'"
         ) from error
-    text = transformers.AutoModel.from_config(config)
+    text = transformers.AutoModel.from_config(config, trust_remote_code=False)
     _load(text, "text encoder", _text_weights(weights))
     tower = timm().create_model(release.tower, num_classes=0)
     _load(tower, "image tower", _tower_weights(tower, weights))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -134,6 +134,11 @@ def rerank_many(
         if isinstance(values, str | bytes):
             raise InputError(
                 f"rerank: the candidates are one text, {values[:40]!r}; give a list of candidates"
+            )
+        if isinstance(values, Mapping) or hasattr(values, "columns"):
+            raise InputError(
+                f"rerank: the candidates are a {type(values).__name__}, of which the keys would be "
+                "ranked; give a list: list(found.values()), or list(frame['text']) of a table"
             )
         if not isinstance(values, Iterable):
             raise InputError(

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from crossrank._files.atomic import atomic_bytes, disk_errors, remove_partial
+from crossrank._files.atomic import atomic_bytes, disk_errors, refuse_link, remove_partial
 from crossrank.errors import StoreError
 from crossrank.plugin.contract import Scores
 
@@ -118,7 +118,10 @@ class DurableRun:
         name = "".join(char if char.isalnum() or char in "-_" else "_" for char in stage)
         folder = self.folder / "blocks" / f"{number}-{name}"
         with disk_errors(folder):
+            refuse_link(folder.parent)
             folder.mkdir(parents=True, exist_ok=True)
+            for each in (folder.parent, folder):
+                refuse_link(each)
             remove_partial(folder)
         return StageBlocks(folder)
 
@@ -128,6 +131,7 @@ class DurableRun:
 
     def forget_blocks(self) -> None:
         """Remove the blocks, once the result is there."""
+        # rmtree itself refuses a link
         shutil.rmtree(self.folder / "blocks", ignore_errors=True)
 
 
@@ -197,7 +201,11 @@ def _digest(scores: Scores, pairs: str) -> str:
 def _held(folder: Path) -> Iterator[None]:
     """Keep other processes out; the lock goes with the process, however it ends."""
     with disk_errors(folder):
-        lock = (folder / "lock").open("ab+", buffering=0)
+        path = folder / "lock"
+        refuse_link(path)
+        # what becomes a link after that look is not followed either
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        lock = os.fdopen(os.open(path, flags, 0o666), "ab+", buffering=0)
     with lock:
         if fcntl is not None:
             try:

@@ -101,6 +101,18 @@ def refuse_existing(path: Path) -> None:
         raise StoreError(f"{path} exists already; remove it or choose another name")
 
 
+def refuse_link(path: Path) -> None:
+    """Refuse a name that a link stands at: what is written there would land elsewhere.
+
+    Raises
+    ------
+    StoreError
+        If `path` is a symbolic link, wherever it points.
+    """
+    if path.is_symlink():
+        raise StoreError(f"{path} is a link; remove it, so that nothing is written elsewhere")
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn what the disk complains of into one clear error about `path`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -60,11 +61,13 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
             if not line.strip():
                 continue
             try:
                 value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:  # also brackets in brackets in …
                 raise FormatError(f"{path}:{number} is not a JSON value: {error}") from error
             yield number, value
 

@@ -113,7 +113,9 @@ def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
 
 def _lines(path: Path, count: int, form: str) -> Iterator[tuple[int, list[str]]]:
     try:
-        with path.open(encoding="utf-8") as lines:
+        _refuse_gzip(path)
+        # a byte-order mark would stay in the first query's id
+        with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 fields = line.split()
                 if not fields:
@@ -128,6 +130,12 @@ def _lines(path: Path, count: int, form: str) -> Iterator[tuple[int, list[str]]]
         raise
     except (OSError, ValueError) as error:  # also not UTF-8, or a NUL in the path
         raise FormatError(f"{path} cannot be read: {error}") from error
+
+
+def _refuse_gzip(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(2) == b"\x1f\x8b":
+            raise FormatError(f"{path} is gzipped; unpack it first (gunzip -k {path.name})")
 
 
 def _number(path: Path, line: int, text: str) -> float:

@@ -159,6 +159,7 @@ def open_collection(folder: Path) -> StoredCollection:
         If the folder or one of its files is missing, truncated, foreign, or of another version.
     """
     manifest = read_manifest(folder)
+    folder = folder.absolute()  # rows are read later, perhaps from another working directory
     _check_files(folder, manifest["files"])
     count = int(manifest["count"])
     ids = [id for _, id in read_json_lines(folder / "ids.jsonl")]
@@ -190,7 +191,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise StoreError(f"{folder} is not a collection: it has no {MANIFEST}")
     try:
         manifest = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read: {error}; encode the collection again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise StoreError(f"{path} is not the manifest of a crossrank collection")

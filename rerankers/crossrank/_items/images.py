@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from crossrank.errors import ImageError
 
 MAX_PIXELS = 150_000_000
 """Larger pictures are refused before they are decoded."""
+
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "MPO"),
+    *("TGA", "ICO", "PCX", "SGI"),
+)
+"""Raster formats, whatever the file's name: Pillow would start Ghostscript for PostScript."""
+
+ORIENTATION = 0x0112
+"""The one EXIF tag that matters."""
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture of each orientation is turned."""
 
 
 def open_image(source: Path | Image.Image) -> Image.Image:
@@ -36,9 +56,9 @@ def open_image(source: Path | Image.Image) -> Image.Image:
     if isinstance(source, Image.Image):
         _refuse_size(source, "the image")
         with _named("the image"):
-            return _to_rgb(source)
+            return _to_rgb(source, "the image")
     with _opened(source) as image, _named(str(source)):
-        return _to_rgb(image)
+        return _to_rgb(image, str(source))
 
 
 def check_image(path: Path) -> None:
@@ -63,7 +83,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         # we have a limit of our own, below
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         with _named(str(path)):
-            image = Image.open(path)
+            image = Image.open(path, formats=_readable())
     with image:
         _refuse_size(image, str(path))
         yield image
@@ -89,21 +109,34 @@ def _named(name: str) -> Iterator[None]:
         ) from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not a picture; replace it or leave it out") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError) as error:
-        raise ImageError(f"{name} is damaged: {error}; replace it or leave it out") from error
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise whatever they stumble over
+        said = str(error) or type(error).__name__
+        raise ImageError(f"{name} is damaged: {said}; replace it or leave it out") from error
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+@cache
+def _readable() -> list[str]:
+    """Return those of `FORMATS` that the installed Pillow reads."""
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if getattr(image, "is_animated", False) and image.tell() != 0:
         image = image.copy()
-    upright = ImageOps.exif_transpose(image)
-    upright.load()
+    image.load()
+    turn = UPRIGHT.get(_orientation(image))
+    upright = image if turn is None else image.transpose(turn)
     if upright.mode == "RGB":
         return upright.copy() if upright is image else upright
     if upright.mode.startswith("I"):
         return _from_integers(upright)
     if upright.mode == "F":
-        raise ImageError("a picture of floating-point values has no fixed range; save it as 8-bit")
+        raise ImageError(
+            f"{name} holds floating-point values, which have no fixed range; save it as 8-bit"
+        )
     if upright.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in upright.info:
         layer = upright.convert("RGBA")
         ground = Image.new("RGBA", layer.size, "white")
@@ -111,9 +144,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return upright.convert("RGB")
 
 
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation; metadata that cannot be read is no reason to refuse pixels."""
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # TypeError, ZeroDivisionError, struct.error and others, by the damage
+        return 1
+    return found if isinstance(found, int) else 1
+
+
 def _from_integers(image: Image.Image) -> Image.Image:
-    """Scale 16-bit greys, which Pillow would clip at 255, to 8 bits."""
+    """Scale greys of 16 bits, which Pillow would clip at 255, to 8 bits.
+
+    The range is that of the type, not of the picture: a dark one stays dark.  Values of 32 bits
+    that go beyond 16 are scaled by their largest.
+    """
     values = np.asarray(image).astype(np.float64)
-    top = 65535.0 if values.max(initial=0.0) > 255 else 255.0
+    top = max(65535.0, values.max(initial=0.0))
     grey = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")

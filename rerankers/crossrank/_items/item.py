@@ -13,7 +13,10 @@ from PIL import Image
 from crossrank.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    {
+        *(".avif", ".bmp", ".gif", ".jfif", ".jpeg", ".jpg"),
+        *(".png", ".ppm", ".tif", ".tiff", ".webp"),
+    }
 )
 
 

@@ -18,6 +18,9 @@ from crossrank.errors import (
     nearest,
 )
 
+MOST_NUMBERED = 10_000_000
+"""More candidates are not called by their rows one by one: a name takes some sixty bytes."""
+
 Columns: TypeAlias = tuple[
     NDArray[np.int64],
     NDArray[np.float64] | None,
@@ -107,7 +110,8 @@ def run_columns(
 def faiss_columns(
     distances: ArrayLike,
     labels: ArrayLike,
-    metric: str,
+    metric: str | None,
+    searched: Any,
     query_ids: Sequence[Any] | None,
     candidate_ids: Sequence[Any] | None,
     direction: str | None,
@@ -119,18 +123,56 @@ def faiss_columns(
             f"from_faiss: labels are {given.dtype}, not whole numbers; pass distances first, then "
             "labels, as index.search returned them"
         )
+    if given.dtype.kind == "u" and given.max(initial=0) > np.iinfo(np.int64).max:
+        raise InputError(
+            f"from_faiss: the label {given.max()} has no place in 64 bits with a sign; give labels "
+            "below 2**63"
+        )
     index = given.astype(np.int64)
-    if metric not in ("ip", "l2"):
-        raise InputError(f"from_faiss: metric is {metric!r}; give 'ip' or 'l2'")
     if index.ndim != 2 or values.shape != index.shape:
         raise InputError(
             f"from_faiss: distances {values.shape} and labels {index.shape} must both be [Q, K]; "
             "pass them as index.search returned them: distances first"
         )
-    gallery = _names(candidate_ids, int(index.max(initial=-1)) + 1)
+    mask, most = index >= 0, int(index.max(initial=-1)) + 1
+    metric = _metric_of(metric, searched, np.where(mask, values, -np.inf))
+    if candidate_ids is None and most > MOST_NUMBERED:
+        # labels of an IndexIDMap: only those that were found can be named
+        named = np.unique(index[mask])
+        index = np.where(mask, np.searchsorted(named, index), 0)
+        gallery = tuple(map(str, named.tolist()))
+    else:
+        gallery = _names(candidate_ids, most)
+        if most > len(gallery):
+            raise UnknownIdError(
+                f"from_faiss: the label {most - 1} is no row of the {len(gallery):,} "
+                "candidate_ids; an IndexIDMap returns ids of its own: leave candidate_ids out to "
+                "go by these"
+            )
     _check_distinct("from_faiss", gallery)
     scores = values if metric == "ip" else -values
-    return index, scores, index >= 0, _names(query_ids, len(index)), gallery, direction
+    return index, scores, mask, _names(query_ids, len(index)), gallery, direction
+
+
+def _metric_of(metric: str | None, searched: Any, values: NDArray[Any]) -> str:
+    """Return ``"ip"`` or ``"l2"``, as it is said, as the index says, or as the order shows.
+
+    faiss lists the best first: inner products fall, distances rise.
+    """
+    if metric is None and searched is not None:
+        known = {0: "ip", 1: "l2"}  # faiss.METRIC_INNER_PRODUCT and METRIC_L2
+        metric = known.get(int(getattr(searched, "metric_type", -1)))
+    elif metric is None:
+        if values.ndim == 2 and (np.diff(values, axis=1) > 0).any():
+            raise InputError(
+                "from_faiss: the distances rise, as those of an L2 index do; taken for inner "
+                "products they would turn the lists round: give metric='l2' (or 'ip'), or index=, "
+                "the index that was searched"
+            )
+        metric = "ip"
+    if metric not in ("ip", "l2"):
+        raise InputError(f"from_faiss: metric is {metric!r}; give 'ip' or 'l2'")
+    return metric
 
 
 def list_columns(

@@ -232,7 +232,8 @@ class Candidates:
         distances: ArrayLike,
         labels: ArrayLike,
         *,
-        metric: str = "ip",
+        metric: str | None = None,
+        index: Any = None,
         query_ids: Sequence[Any] | None = None,
         candidate_ids: Sequence[Any] | None = None,
         direction: str | None = None,
@@ -244,13 +245,27 @@ class Candidates:
         distances, labels
             ``[Q, K]``; the label −1 marks an empty place.
         metric
-            ``"ip"`` (higher is better) or ``"l2"`` (lower is better: the base score is minus it).
+            ``"ip"`` (higher is better) or ``"l2"`` (lower is better: the base score is minus it);
+            by default what the index says, and without one ``"ip"`` for scores that fall.
+        index
+            The faiss index that was searched, whose ``metric_type`` is read.
         query_ids, candidate_ids
-            Names; ``"0"``, ``"1"``, … by default, as many candidates as the labels need.
+            Names; ``"0"``, ``"1"``, … by default, as many candidates as the labels need.  Labels
+            beyond ten million, as an ``IndexIDMap`` gives them, are themselves the names.
         direction
             See `Candidates`.
+
+        Raises
+        ------
+        InputError
+            If scores rise and neither `metric` nor `index` says that they are distances, or shapes
+            do not fit.
+        UnknownIdError
+            If a label is no row of `candidate_ids`.
         """
-        return cls(*faiss_columns(distances, labels, metric, query_ids, candidate_ids, direction))
+        return cls(
+            *faiss_columns(distances, labels, metric, index, query_ids, candidate_ids, direction)
+        )
 
     @classmethod
     def from_lists(

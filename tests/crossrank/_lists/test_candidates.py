@@ -1,5 +1,6 @@
 """Candidate lists out of matrices, runs, faiss results and plain lists."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -135,14 +136,40 @@ def test_faiss_results_with_empty_places() -> None:
     labels = np.array([[3, 1, -1]])
     near = Candidates.from_faiss(distances, labels, metric="l2")
     assert near.to_lists() == [[(3, -0.5), (1, -2.0)]]
-    similar = Candidates.from_faiss(distances, labels, candidate_ids=list("abcd"))
+    similar = Candidates.from_faiss(distances, labels, metric="ip", candidate_ids=list("abcd"))
     assert [similar.candidate_ids[row] for row, _ in similar.to_lists()[0]] == ["b", "d"]
     with pytest.raises(InputError, match="metric"):
         Candidates.from_faiss(distances, labels, metric="cosine")
-    with pytest.raises(UnknownIdError, match="gallery row 3"):
-        Candidates.from_faiss(distances, labels, candidate_ids=["a"])
+    with pytest.raises(UnknownIdError, match="label 3 is no row of the 1 candidate_ids"):
+        Candidates.from_faiss(distances, labels, metric="l2", candidate_ids=["a"])
     with pytest.raises(InputError, match="distances first"):
         Candidates.from_faiss(distances[0], labels)
+
+
+def test_an_l2_index_is_not_taken_for_inner_products() -> None:
+    rising, labels = np.array([[0.5, 2.0]], np.float32), np.array([[3, 1]])
+    with pytest.raises(InputError, match=r"distances rise, as those of an L2 index.*metric='l2'"):
+        Candidates.from_faiss(rising, labels)
+    index = SimpleNamespace(metric_type=1)
+    assert Candidates.from_faiss(rising, labels, index=index).to_lists() == [[(3, -0.5), (1, -2.0)]]
+    assert Candidates.from_faiss(-rising, labels).to_lists() == [[(3, -0.5), (1, -2.0)]]
+    with pytest.raises(InputError, match="metric is None"):
+        Candidates.from_faiss(rising, labels, index=SimpleNamespace(metric_type=20))
+
+
+def test_labels_of_an_id_map_are_names() -> None:
+    labels = np.array([[98_510_963, -1], [7, 98_510_963]])
+    found = Candidates.from_faiss([[0.9, -3e38], [0.8, 0.1]], labels)
+    assert found.candidate_ids == ("7", "98510963")
+    ids = found.candidate_ids
+    assert [[ids[row] for row, _ in own] for own in found.to_lists()] == [
+        ["98510963"],
+        ["7", "98510963"],
+    ]
+    with pytest.raises(UnknownIdError, match=r"label 98510963 is no row of the 2 .*IndexIDMap"):
+        Candidates.from_faiss([[0.9, 0.1]], labels[1:], candidate_ids=["a", "b"])
+    with pytest.raises(InputError, match="no place in 64 bits"):
+        Candidates.from_faiss([[0.9]], np.array([[2**64 - 1]], np.uint64))
 
 
 def test_lists_and_scores_must_match() -> None:
