@@ -59,6 +59,13 @@ class Pipeline:
             [stage if isinstance(stage, Stage) else Stage(stage) for stage in given]
         )
 
+    @property
+    def transductive(self) -> bool:
+        """Whether a query's result depends on the run's other queries."""
+        return any(
+            stage.scorer.info.transductive or stage.fusion.transductive for stage in self.stages
+        )
+
     def rerank(
         self,
         candidates: Candidates,
@@ -284,6 +291,7 @@ class Pipeline:
                 ]
                 for each in self.stages
             ],
+            **({"looks_at_other_queries": True} if self.transductive else {}),
             "top_k": top_k,
             "score_threshold": score_threshold,
             "block_bytes": block_bytes(resources.memory_budget),

@@ -13,7 +13,11 @@ from crossrank._stage import Stage
 from crossrank.cli._stage_grammar import stage_of
 from crossrank.plugin.contract import Reranker
 
-FUSION_KEYS = {"weighted": ("weight", "normalise"), "replace": (), "rrf": ("k",)}
+FUSION_KEYS = {
+    "weighted": ("weight", "normalise", "statistics"),
+    "replace": (),
+    "rrf": ("k",),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """Fusion: how a stage's raw scores and the scores before it become one.
 
 Each rule works on the pairs of a row that the stage *scored* (saw and did not abstain on).  A row
-in which nothing was scored keeps its scores.  What was not seen is moved below, in its old order.
+in which nothing was scored keeps its order, with scores on the scale of the other rows.  What was
+not seen is moved below, in its old order.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ NORMALISERS: dict[str, Normaliser] = {
     "softmax": softmax,
     "rank": rank,
 }
+
+
+OF_RUNS = ("zscore", "minmax")
+"""Normalisations that have statistics of a whole run: a mean and a deviation, or a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,11 @@ class Fusion(ABC):
         """Whether the rule cannot do without previous scores."""
         return False
 
+    @property
+    def transductive(self) -> bool:
+        """Whether a row's fused scores depend on other queries of the run."""
+        return False
+
     @abstractmethod
     def join(
         self,
@@ -67,6 +77,19 @@ class Fusion(ABC):
         scored: NDArray[np.bool_],
     ) -> Fused:
         """Return the fused scores of the seen pairs; what it returns elsewhere is not used."""
+
+    def keep(
+        self,
+        previous: NDArray[np.float64],
+        previous_ranks: NDArray[np.int64],
+        seen: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """Return the scores of rows in which nothing was scored, on the scale of the others.
+
+        By default the previous ones.
+        """
+        return previous
 
     def fuse(
         self,
@@ -89,9 +112,12 @@ class Fusion(ABC):
             ``[Q, K]``: taken places; those the stage saw; those it has an opinion on.
         """
         joined = self.join(previous, previous_ranks, np.where(scored, raw, 0.0), seen, scored)
-        scores = shift_below(joined.scores, seen, previous, valid & ~seen)
         opinion = scored.any(axis=1, keepdims=True)
-        return Fused(np.where(opinion, scores, previous), joined.normalised)
+        kept = self.keep(previous, previous_ranks, seen, scored)
+        fused = np.where(opinion, joined.scores, kept)
+        scores = shift_below(fused, seen, previous, valid & ~seen)
+        untouched = ~opinion & (kept is previous)
+        return Fused(np.where(untouched, previous, scores), joined.normalised)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +140,8 @@ class Replace(Fusion):
 class WeightedSum(Fusion):
     """``norm(previous) + weight · norm(score)``, both normalised over the row's scored pairs.
 
-    A pair the stage abstains on takes the mean normalised score of its row.
+    A pair the stage abstains on takes the mean normalised score of its row; a row it abstains on
+    entirely keeps ``norm(previous)`` alone.
 
     Parameters
     ----------
@@ -123,15 +150,25 @@ class WeightedSum(Fusion):
     normalise
         ``"none"``, ``"zscore"`` (ddof 0), ``"minmax"``, ``"softmax"`` or ``"rank"``; a constant row
         gives 0 under zscore, minmax and rank.
+    statistics
+        ``"row"``: of each row by itself.  ``"run"``, with zscore and minmax: of all scored pairs of
+        the stage, so that scores compare across queries and lists of any length; such a run looks
+        at other queries.  Of one query both are the same.
 
     Raises
     ------
     ParameterError
-        On an unknown normalisation or a weight that is not finite.
+        On an unknown normalisation or statistics, or a weight that is not finite.
+
+    Notes
+    -----
+    Z-scores of a row of two are ±1 whatever the scores were: with weight 0.99 the base decides,
+    with 1.01 the stage.
     """
 
     weight: float = 1.0
     normalise: str = "zscore"
+    statistics: str = "row"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", check_finite("WeightedSum", "weight", self.weight))
@@ -140,6 +177,25 @@ class WeightedSum(Fusion):
                 f"WeightedSum: no normalisation {self.normalise!r}"
                 f"{nearest(self.normalise, NORMALISERS)}"
             )
+        if self.statistics not in ("row", "run"):
+            raise ParameterError(
+                f"WeightedSum: statistics is {self.statistics!r}; give 'row' or 'run'"
+            )
+        if self.statistics == "run" and self.normalise not in OF_RUNS:
+            raise ParameterError(
+                f"WeightedSum: statistics='run' goes with normalise={' or '.join(OF_RUNS)}, not "
+                f"with {self.normalise!r}"
+            )
+
+    def __repr__(self) -> str:
+        # run folders know their fusion by this text: what is as it always was, reads as it did
+        own = "" if self.statistics == "row" else f", statistics={self.statistics!r}"
+        return f"WeightedSum(weight={self.weight}, normalise={self.normalise!r}{own})"
+
+    @property
+    def transductive(self) -> bool:
+        """Statistics of the run come from other queries."""
+        return self.statistics == "run"
 
     @property
     def needs_scores(self) -> bool:
@@ -155,9 +211,28 @@ class WeightedSum(Fusion):
         scored: NDArray[np.bool_],
     ) -> Fused:
         """See `Fusion.join`."""
+        normalised = _abstaining_take_the_mean(self._normalised(raw, scored), scored)
+        return Fused(self._normalised(previous, scored) + self.weight * normalised, normalised)
+
+    def keep(
+        self,
+        previous: NDArray[np.float64],
+        previous_ranks: NDArray[np.int64],
+        seen: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """Return the previous scores, normalised as those of other rows are."""
+        counted = scored if self.statistics == "run" and scored.any() else seen
+        return self._normalised(previous, counted)
+
+    def _normalised(
+        self, values: NDArray[np.float64], counted: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
         normaliser = NORMALISERS[self.normalise]
-        normalised = _abstaining_take_the_mean(normaliser(raw, scored), scored)
-        return Fused(normaliser(previous, scored) + self.weight * normalised, normalised)
+        if self.statistics == "row":
+            return normaliser(values, counted)
+        whole = normaliser(values.reshape(1, -1), counted.reshape(1, -1))
+        return whole.reshape(values.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +271,19 @@ class RRF(Fusion):
         by_score = np.argsort(order, axis=1, kind="stable") + 1
         normalised = _abstaining_take_the_mean(_reciprocal(self.k + by_score), scored)
         return Fused(_reciprocal(self.k + among_seen) + normalised, normalised)
+
+    def keep(
+        self,
+        previous: NDArray[np.float64],
+        previous_ranks: NDArray[np.int64],
+        seen: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+    ) -> NDArray[np.float64]:
+        """Return ``1/(k + previous rank)`` plus its mean: without an opinion all add the same."""
+        before = np.where(seen, previous_ranks, np.iinfo(np.int64).max)
+        order = np.argsort(before, axis=1, kind="stable")
+        by_rank = _reciprocal(self.k + np.argsort(order, axis=1, kind="stable") + 1)
+        return by_rank + _row_mean(by_rank, seen)
 
 
 def shift_below(
@@ -239,6 +327,11 @@ def _reciprocal(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 def _abstaining_take_the_mean(
     values: NDArray[np.float64], scored: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    count = np.maximum(scored.sum(axis=1, keepdims=True), 1)
-    mean = np.where(scored, values, 0.0).sum(axis=1, keepdims=True) / count
-    return np.where(scored, values, mean)
+    return np.where(scored, values, _row_mean(values, scored))
+
+
+def _row_mean(values: NDArray[np.float64], counted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return ``[Q, 1]`` the mean of each row's counted values, 0 where none counts."""
+    count = np.maximum(counted.sum(axis=1, keepdims=True), 1)
+    mean: NDArray[np.float64] = np.where(counted, values, 0.0).sum(axis=1, keepdims=True) / count
+    return mean

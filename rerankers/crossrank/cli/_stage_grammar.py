@@ -23,7 +23,7 @@ from crossrank.errors import CrossrankError, ParameterError, nearest
 from crossrank.plugin.contract import Reranker
 
 FUSIONS: dict[str, tuple[type[Fusion], tuple[str, ...]]] = {
-    "weighted": (WeightedSum, ("weight", "normalise")),
+    "weighted": (WeightedSum, ("weight", "normalise", "statistics")),
     "replace": (Replace, ()),
     "rrf": (RRF, ("k",)),
 }

@@ -66,8 +66,11 @@ def test_weighted_sum_equals_the_loop(
 ) -> None:
     found = fuse(WeightedSum(weight, normalise), row)
     scored = np.flatnonzero(row["scored"])
-    if len(scored) == 0:
-        np.testing.assert_array_equal(found[row["valid"]], row["previous"][row["valid"]])
+    if len(scored) == 0:  # on the scale of the rows in which something was scored
+        old = [row["previous"][place] for place in np.flatnonzero(row["seen"])]
+        for place in np.flatnonzero(row["seen"]):
+            expected = naive_normalise(normalise, row["previous"][place], old)
+            assert found[place] == pytest.approx(expected, rel=1e-6, abs=1e-6)
         return
     old = [row["previous"][place] for place in scored]
     new = [row["raw"][place] for place in scored]
@@ -100,12 +103,15 @@ def test_rank_normalisation_is_the_share_of_others_below(row: dict[str, NDArray[
 def test_reciprocal_rank_fusion_equals_the_loop(row: dict[str, NDArray[Any]], k: float) -> None:
     found = fuse(RRF(k), row)
     scored = list(np.flatnonzero(row["scored"]))
+    seen = sorted(np.flatnonzero(row["seen"]), key=lambda p: row["previous_ranks"][p])
     if not scored:
+        firsts = [1 / (k + rank) for rank in range(1, len(seen) + 1)]
+        for first, place in zip(firsts, seen, strict=True):
+            assert found[place] == pytest.approx(first + sum(firsts) / len(firsts))
         return
     by_score = sorted(scored, key=lambda p: (-row["raw"][p], row["previous_ranks"][p]))
     second = {place: 1 / (k + rank) for rank, place in enumerate(by_score, 1)}
     mean = sum(second.values()) / len(second)
-    seen = sorted(np.flatnonzero(row["seen"]), key=lambda p: row["previous_ranks"][p])
     for rank, place in enumerate(seen, 1):
         assert found[place] == pytest.approx(1 / (k + rank) + second.get(place, mean))
 
@@ -204,3 +210,71 @@ def test_an_own_fusion_returns_what_is_public() -> None:
     lists = cr.Candidates.from_run({"q": {"a": 0.25, "b": 0.5}})
     ranking = cr.Pipeline(cr.Stage(Zero, fusion=Keep())).rerank(lists, queries, gallery)["q"]
     assert [(hit.id, hit.score) for hit in ranking] == [("b", 0.5), ("a", 0.25)]
+
+
+def two_rows(raw: list[list[float]], previous: list[list[float]]) -> dict[str, NDArray[Any]]:
+    """Return a run of rows in which everything is valid, seen and scored but NaN."""
+    scores, before = np.array(raw, np.float64), np.array(previous, np.float64)
+    valid = np.ones(scores.shape, np.bool_)
+    places = np.argsort(np.argsort(-before, axis=1), axis=1) + 1
+    return {
+        "previous": before,
+        "previous_ranks": places.astype(np.int64),
+        "raw": np.nan_to_num(scores),
+        "valid": valid,
+        "seen": valid,
+        "scored": ~np.isnan(scores),
+    }
+
+
+def test_a_row_without_an_opinion_has_scores_on_the_scale_of_the_others() -> None:
+    """A threshold on the result dropped every query of which the stage knew no noun."""
+    nan = math.nan
+    run = two_rows([[0.2, 0.9, 0.4], [nan, nan, nan]], [[0.31, 0.30, 0.29], [0.33, 0.32, 0.28]])
+    fused = WeightedSum(1.0).fuse(**run).scores
+    assert fused[1].tolist() == pytest.approx([0.926, 0.463, -1.389], abs=1e-3)
+    assert WeightedSum(0.0).fuse(**run).scores[0].std() == pytest.approx(fused[1].std())
+
+
+@given(st.integers(1, 4), st.integers(0, 2**32 - 1), st.sampled_from(["zscore", "minmax"]))
+def test_statistics_of_the_run_equal_the_loop(count: int, seed: int, normalise: str) -> None:
+    rng = np.random.default_rng(seed)
+    raw, previous = rng.normal(size=(count, 5)), rng.normal(size=(count, 5))
+    raw[rng.random(raw.shape) < 0.3] = math.nan
+    run = two_rows(raw.tolist(), previous.tolist())
+    found = WeightedSum(0.7, normalise, "run").fuse(**run).scores
+    pairs = np.argwhere(run["scored"]).tolist()
+    new, old = ([array[q, k] for q, k in pairs] for array in (run["raw"], run["previous"]))
+    for q in range(count):
+        own = [naive_normalise(normalise, run["raw"][q, k], new) for r, k in pairs if r == q]
+        if not own:
+            continue
+        for k in range(5):
+            scored = run["scored"][q, k]
+            second = (
+                naive_normalise(normalise, run["raw"][q, k], new) if scored else sum(own) / len(own)
+            )
+            first = naive_normalise(normalise, run["previous"][q, k], old)
+            assert found[q, k] == pytest.approx(first + 0.7 * second, rel=1e-6, abs=1e-6)
+    if count == 1 and pairs:
+        by_row = WeightedSum(0.7, normalise).fuse(**run).scores
+        np.testing.assert_allclose(found, by_row, atol=1e-9)
+
+
+def test_short_lists_are_switches_by_row_and_not_by_run() -> None:
+    """With z-scores of a row of two, weight .99 lets the base win and 1.01 the stage."""
+    previous = [[0.9, 0.1], [0.5, 0.4]]  # sure of the first, and hardly
+    raw = [[0.50, 0.51], [0.1, 0.9]]  # hardly, and sure
+    run = two_rows(raw, previous)
+    for weight, first in ((0.99, [0, 0]), (1.01, [1, 1])):
+        assert WeightedSum(weight).fuse(**run).scores.argmax(axis=1).tolist() == first
+        by_run = WeightedSum(weight, statistics="run").fuse(**run).scores
+        assert by_run.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_statistics_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(ParameterError, match="statistics is 'all'; give 'row' or 'run'"):
+        WeightedSum(statistics="all")
+    with pytest.raises(ParameterError, match="goes with normalise=zscore or minmax, not"):
+        WeightedSum(normalise="rank", statistics="run")
+    assert WeightedSum(statistics="run").transductive and not WeightedSum().transductive

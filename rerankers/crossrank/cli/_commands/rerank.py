@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from crossrank._items.collection import Collection
 from crossrank._lists.candidates import Candidates
@@ -125,13 +126,13 @@ def command(
     if output is not None:
         rankings.to_trec(output)
     if as_json:
-        for line in json_document(rankings):
+        for line in json_document(rankings, pipeline.transductive):
             click.echo(line)
     else:
-        click.echo(f"{folder or output}: {summary(rankings)}")
+        click.echo(f"{folder or output}: {summary(rankings, pipeline.transductive)}")
 
 
-def summary(rankings: Rankings) -> str:
+def summary(rankings: Rankings, transductive: bool = False) -> str:
     """Say in a line what came of a run."""
     first = [int(rank) for rank, taken in _first_places(rankings) if taken]
     moved = sum(rank != 1 for rank in first)
@@ -139,12 +140,34 @@ def summary(rankings: Rankings) -> str:
     return (
         f"{len(rankings)} lists reranked by {stages} ({rankings.direction}); "
         f"{moved} of {len(first)} have another candidate in first place"
+        + "".join(
+            f"; {each['stage']} abstained on {each['pairs']:,} pairs, "
+            f"all of {each['lists']:,} lists"
+            for each in abstentions(rankings)
+            if each["pairs"]
+        )
+        + ("; looks at the other queries" if transductive else "")
     )
 
 
-def json_document(rankings: Rankings) -> Iterator[str]:
+def abstentions(rankings: Rankings) -> list[dict[str, Any]]:
+    """Count per stage the pairs it saw and did not score, and the lists of which it scored none."""
+    found = []
+    for stage in rankings.stages:
+        silent = stage.seen & np.isnan(stage.raw)
+        lists = silent.any(axis=1) & ~(stage.seen & ~np.isnan(stage.raw)).any(axis=1)
+        found.append({"stage": stage.name, "pairs": int(silent.sum()), "lists": int(lists.sum())})
+    return found
+
+
+def json_document(rankings: Rankings, transductive: bool = False) -> Iterator[str]:
     """Yield the lines of one JSON document: a head, then one query a line."""
-    head = {"direction": rankings.direction, "stages": [stage.name for stage in rankings.stages]}
+    head = {
+        "direction": rankings.direction,
+        "stages": [stage.name for stage in rankings.stages],
+        "abstained": abstentions(rankings),
+        "looks_at_other_queries": transductive,
+    }
     yield json.dumps(head, ensure_ascii=False)[:-1] + ', "queries": ['
     for number, (query, ranking) in enumerate(rankings.items(), 1):
         record = {"id": query, "hits": list(ranking)}
