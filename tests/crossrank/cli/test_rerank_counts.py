@@ -1,4 +1,4 @@
-"""What the closing line and the JSON of ``crossrank rerank`` say of abstentions and other queries."""
+"""What the closing line and the JSON of ``crossrank rerank`` say besides the rankings."""
 
 from __future__ import annotations
 
