@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from crossrank.errors import ParameterError
 
 _CHOICES = {
+    "aggregate": ("mean", "sum"),
     "mode": ("auto", "t2i", "i2t", "both"),
     "backend": ("auto", "numpy", "torch"),
     "screen": ("auto", "always", "never"),
@@ -25,6 +26,10 @@ class FilipParameters:
         tokens, which is s^T for a text query and s^I for an image query, the directions they are
         trained in, and the same rule for any other query.  Where modalities do not tell the sides
         apart, ``"t2i"`` and ``"i2t"`` average over the query's tokens too.
+    aggregate
+        ``"mean"``, as FILIP; ``"sum"``, as MaxSim (Khattab and Zaharia, ColBERT, SIGIR 2020) and
+        the ColPali-like models score: the sum over the same tokens, which are the query's by
+        default in either direction.  With ``mode="both"`` the mean of the two sums.
     backend
         ``"numpy"``, ``"torch"``, or ``"auto"``: torch for large products where it is installed.
         On the processor; a run with another device computes there, with torch.
@@ -36,6 +41,7 @@ class FilipParameters:
     """
 
     mode: str = "auto"
+    aggregate: str = "mean"
     backend: str = "auto"
     screen: str = "auto"
 

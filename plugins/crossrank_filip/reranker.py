@@ -28,6 +28,7 @@ class FilipReranker(cr.Reranker):
     With unit tokens V ``[n1, D]`` of an image and T ``[n2, D]`` of a text, ``M = V Tᵀ``:
     ``s^T`` is the mean over words of the best patch, ``s^I`` the mean over patches of the best
     word (FILIP, ICLR 2022).  A text query is scored by s^T and an image query by s^I.
+    With ``aggregate="sum"`` the same maxima are summed: MaxSim (ColBERT, SIGIR 2020).
     """
 
     info = cr.RerankerInfo(
@@ -82,13 +83,17 @@ class FilipReranker(cr.Reranker):
         return device
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
-        """Return the mean over one side's tokens of their best product with the other's."""
+        """Return the mean or sum over one side's tokens of their best product with the other's."""
         sides = self._mean_over(block.direction)
         if state is not None:
             scored = [_on_device(state, block, side) for side in sides]
         else:
-            keep = self._screened_to(block) if len(sides) == 1 else None
+            keep = self._screened_to(block) if self._ordered_by_means(sides) else None
             scored = [self._interaction(block, side, keep) for side in sides]
+        if self.params.aggregate == "sum":
+            scored = [
+                mean * _lengths(block, side) for mean, side in zip(scored, sides, strict=True)
+            ]
         scores = np.mean(scored, axis=0)
         return cr.Scores(scores.astype(np.float32, copy=False))
 
@@ -116,6 +121,10 @@ class FilipReranker(cr.Reranker):
             )
         sides = Rounded.of(queries), Rounded.of(candidates)
         return screened(*sides, *lists, keep, mean_over=mean_over, backend=backend)
+
+    def _ordered_by_means(self, sides: tuple[MeanOver, ...]) -> bool:
+        """Return whether the means of one side order a list: sums over candidates may not."""
+        return len(sides) == 1 and (self.params.aggregate == "mean" or sides == ("queries",))
 
     def _screened_to(self, block: cr.Block) -> int | None:
         """Return how many of each list must be exact, None for all."""
@@ -146,6 +155,13 @@ class FilipReranker(cr.Reranker):
         if mode != "auto" and (listed_alone or (listed == side and asked != side)):
             return ("candidates",)
         return ("queries",)
+
+
+def _lengths(block: cr.Block, side: MeanOver) -> Floats:
+    """Return how many tokens a sum is over: ``[Q, 1]`` of the queries, ``[Q, K]`` of candidates."""
+    if side == "queries":
+        return np.asarray(block.queries["tokens"].lengths[:, None], np.float32)
+    return np.asarray(block.candidates["tokens"].lengths[block.index], np.float32)
 
 
 def _on_device(device: str, block: cr.Block, mean_over: MeanOver) -> Floats:

@@ -19,3 +19,8 @@ def test_both_in_numpy(check: Callable[[], None]) -> None:
 @pytest.mark.parametrize("check", check_reranker(FilipReranker, screen="always"))
 def test_screened(check: Callable[[], None]) -> None:
     check()
+
+
+@pytest.mark.parametrize("check", check_reranker(FilipReranker, aggregate="sum", screen="always"))
+def test_sums_screened(check: Callable[[], None]) -> None:
+    check()
