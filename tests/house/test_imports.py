@@ -36,6 +36,7 @@ LEVELS = (
 """The rooms of the core from the ground up; a module imports from its own room or from below."""
 
 DECLARED = {
+    "crossrank_adamatch": {"crossrank_filip"},
     "crossrank_cora": {"crossrank_lite"},
     "crossrank_cprd": {"crossrank_filip", "crossrank_lite"},
     "crossrank_lite": {"crossrank_filip"},

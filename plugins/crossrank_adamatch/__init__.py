@@ -1,0 +1,43 @@
+"""The reranker ``adamatch``: words beside patches that have a size and a place of their own.
+
+"Fine-grained Image-text Alignment in Medical Imaging Enables Explainable Cyclic Image-Report
+Generation", ACL 2024.  Without weights the patches are windows of several scales over the grid of
+any encoder; with weights a small network moves and sizes them (`AdaPatch`).  The box of a patch is
+the evidence.  Importing this package does not import torch; `sample` and `patch_boxes` do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import crossrank as cr
+from crossrank.plugin.optional import lazy_names, needs
+
+if TYPE_CHECKING:
+    from crossrank_adamatch.boxes import patch_boxes
+    from crossrank_adamatch.reranker import AdaMatchReranker
+    from crossrank_adamatch.sampling import sample
+    from crossrank_adamatch.scales import window_boxes, windows
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "AdaMatchReranker": "reranker",
+        "patch_boxes": "boxes",
+        "sample": "sampling",
+        "window_boxes": "scales",
+        "windows": "scales",
+    },
+    needs("adamatch", "adamatch", "torch"),
+)
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[AdaMatchReranker]:
+    """Return the reranker ``adamatch``."""
+    from crossrank_adamatch.reranker import AdaMatchReranker
+
+    return AdaMatchReranker
+
+
+__all__ = ["AdaMatchReranker", "patch_boxes", "sample", "window_boxes", "windows"]

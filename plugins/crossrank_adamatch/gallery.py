@@ -1,0 +1,182 @@
+"""The patches of every picture of a run, made once and kept: their tokens, and their boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import crossrank as cr
+from crossrank.plugin.cached_array import cached_array, scratch_array
+from crossrank.plugin.pairs import Side
+from crossrank_adamatch.grids import Grid, read_grids
+from crossrank_adamatch.patches import Cells, Floats, PatchSource, distinct, grid_boxes
+
+Integers = NDArray[np.int64]
+SHARE_OF_BUDGET = 16
+MOST_PICTURES = 256
+"""Pictures that are read and worked on together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """What all blocks of a run share.
+
+    Parameters
+    ----------
+    tokens
+        Per picture that occurs ``[P, D]`` float32 unit rows.
+    boxes
+        Likewise ``[P, 4]``, in [0, 1] of the picture.
+    place
+        Per row of the collection of pictures its place among these.
+    device
+        The device of torch that scores, None for the processor.
+    """
+
+    tokens: cr.Ragged
+    boxes: cr.Ragged
+    place: Integers
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The pictures of a run that occur, and what makes their patches.
+
+    Parameters
+    ----------
+    side
+        The collection, and which rows of it.
+    grids
+        Of each of these.
+    source
+        What makes the patches.
+    """
+
+    side: Side
+    grids: Sequence[Grid | None]
+    source: PatchSource
+
+    @classmethod
+    def of(cls, side: Side, source: PatchSource, given: Grid | None) -> Pictures:
+        """Read the pictures' grids, or take the given one; see `read_grids`."""
+        return cls(side, read_grids(side.collection, side.rows, given), source)
+
+    @property
+    def lengths(self) -> Integers:
+        """``[N]`` the cells of each picture."""
+        lengths: Integers = self.side.collection["tokens"].lengths[self.side.rows]
+        return lengths
+
+    @property
+    def counts(self) -> Integers:
+        """``[N]`` the patches of each picture."""
+        made = map(self.source.count, self.lengths.tolist(), self.grids)
+        return np.fromiter(made, np.int64, len(self.grids))
+
+    @property
+    def dim(self) -> int:
+        """The size of a patch's token."""
+        trailing = self.side.collection["tokens"].trailing
+        return self.source.dim(trailing[0]) if trailing else 0  # no rows, no size
+
+    def patches(self, context: cr.Context) -> Iterator[tuple[int, Floats, Floats]]:
+        """Yield each picture's place, tokens and boxes; some pictures are in memory at a time."""
+        tokens = self.side.collection["tokens"]
+        row_bytes = 4 * tokens.trailing[0] * (1 + int(self.lengths.max(initial=0)))
+        most = max(1, min(MOST_PICTURES, context.memory_budget // SHARE_OF_BUDGET // row_bytes))
+        for start in range(0, len(self.grids), most):
+            chosen = range(start, min(start + most, len(self.grids)))
+            made = self.source.make([self._cells(place) for place in chosen])
+            for place, (rows, boxes) in zip(chosen, made, strict=True):
+                yield place, rows, boxes
+            context.progress("adamatch: patches", chosen.stop, len(self.grids))
+
+    def _cells(self, place: int) -> Cells:
+        collection, row, grid = self.side.collection, int(self.side.rows[place]), self.grids[place]
+        tokens = np.asarray(collection["tokens"][row], np.float32)
+        known = collection["token_boxes"][row] if "token_boxes" in collection else ()
+        if grid is None or len(known) == len(tokens):
+            return Cells(tokens, np.asarray(known, np.float32), grid)
+        return Cells(tokens, grid_boxes(grid), grid)
+
+
+def prepared(
+    context: cr.Context, pictures: Pictures, prune: float | None, device: str | None
+) -> Patches:
+    """Make the patches of the run's pictures, or find them in the cache folder.
+
+    Parameters
+    ----------
+    context
+        The run.
+    pictures
+        Its pictures.
+    prune
+        See `crossrank_adamatch.parameters.AdaMatchParameters`.
+    device
+        The device that scores.
+    """
+    side, tables = pictures.side, _Tables(context, pictures, prune)
+    key = cr.fingerprint(
+        [
+            side.collection.fingerprint(),
+            side.rows,
+            pictures.grids,
+            pictures.source.fingerprint(),
+            prune,
+        ]
+    )
+    lengths = pictures.counts
+    if prune is not None:
+        shape = (int(lengths.sum()),)
+        kept = cached_array("adamatch-kept", context, key, shape, tables.fill_kept, np.bool_)
+        tables.kept = cr.Ragged(kept, lengths)
+        lengths = np.fromiter((int(each.sum()) for each in tables.kept), np.int64, len(lengths))
+    rows = int(lengths.sum())
+    tokens = cached_array("adamatch", context, key, (rows, pictures.dim), tables.fill_tokens)
+    boxes = cached_array("adamatch-boxes", context, key, (rows, 4), tables.fill_boxes)
+    return Patches(cr.Ragged(tokens, lengths), cr.Ragged(boxes, lengths), side.places, device)
+
+
+class _Tables:
+    """Writes the tables of a run; boxes that were made beside the tokens are not made again."""
+
+    def __init__(self, context: cr.Context, pictures: Pictures, prune: float | None) -> None:
+        self.context, self.pictures, self.prune = context, pictures, prune
+        self.kept: cr.Ragged | None = None
+        self._boxes: NDArray[np.float32] | None = None
+
+    def fill_kept(self, table: NDArray[np.bool_]) -> None:
+        """Write which patches stay."""
+        at = 0
+        for _, tokens, _ in self.pictures.patches(self.context):
+            table[at : at + len(tokens)] = distinct(tokens, float(self.prune or 0))
+            at += len(tokens)
+
+    def fill_tokens(self, table: Floats) -> None:
+        """Write the tokens, and remember the boxes."""
+        most = self.context.memory_budget // SHARE_OF_BUDGET
+        boxes = scratch_array((len(table), 4), most)
+        self._fill(table, boxes)
+        self._boxes = boxes
+
+    def fill_boxes(self, table: Floats) -> None:
+        """Write the boxes."""
+        if self._boxes is None:  # the tokens were found in the cache folder, and no boxes with them
+            self._fill(None, table)
+        else:
+            table[:] = self._boxes
+
+    def _fill(self, tokens: Floats | None, boxes: Floats) -> None:
+        at = 0
+        for place, rows, corners in self.pictures.patches(self.context):
+            stay = slice(None) if self.kept is None else self.kept[place]
+            end = at + len(corners[stay])
+            if tokens is not None:
+                tokens[at:end] = rows[stay]
+            boxes[at:end] = corners[stay]
+            at = end

@@ -1,0 +1,53 @@
+"""The parameters of the reranker ``adamatch``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crossrank.plugin.parameters import Check, between, check, each, integer, none, one_of
+from crossrank_adamatch.grids import Grid
+
+PAIR = Check(lambda value: len(value) == 2, "two of them, height and width")
+
+
+@dataclass(frozen=True, slots=True)
+class AdaMatchParameters:
+    """What may be chosen; the defaults need no weights.
+
+    Parameters
+    ----------
+    sizes
+        The windows' scales: a window is s×s cells, and 1 stands for the cells themselves.  A
+        picture goes without the sizes that are larger than its grid.
+    prune
+        Leave out a window whose cosine with one that is kept is at least this, in the order of
+        `sizes`; None keeps all.  What is left out costs nothing when scoring.
+    mode
+        ``"t2i"``: s^T, the mean over words of the best patch; ``"i2t"``: s^I, the mean over patches
+        of the best word; ``"auto"``: the first for text queries and the second for image queries,
+        as they are trained; ``"both"``: the mean of the two.
+    grid
+        Height and width in cells, where the images have no ``token_boxes`` and their grid is not
+        square; None to find it.
+    """
+
+    sizes: Sequence[int] = (1, 2)
+    prune: float | None = None
+    mode: str = "auto"
+    grid: Grid | None = None
+
+    def __post_init__(self) -> None:
+        check(
+            "adamatch",
+            self,
+            sizes=each(integer(1), 1),
+            prune=between(-1, 1) | none,
+            mode=one_of("auto", "t2i", "i2t", "both"),
+            grid=(each(integer(1)) & PAIR) | none,
+        )
+        # a list, as TOML has it, means the same as a tuple and gives the same fingerprint
+        object.__setattr__(self, "sizes", tuple(int(size) for size in self.sizes))
+        if self.grid is not None:
+            height, width = self.grid
+            object.__setattr__(self, "grid", (int(height), int(width)))
