@@ -1,12 +1,18 @@
 """Retrieval by dialogue: what was asked and answered becomes a query, and is measured by rounds.
 
 After PlugIR (Lee et al., ACL 2024): any frozen matcher ranks, so any crossrank pipeline does; a
-language model is not needed.
+language model helps and is not needed.
 """
 
+from crossrank_dialogue.caption_topics import CaptionTopics
 from crossrank_dialogue.dialogue import Dialogue, Turn, read_dialogues
-from crossrank_dialogue.entropy import expected_drop
+from crossrank_dialogue.drop_questioner import DropQuestioner
+from crossrank_dialogue.entropy import expected_drop, expected_gain
+from crossrank_dialogue.llm import Llm
+from crossrank_dialogue.llm_questioner import LlmQuestioner
 from crossrank_dialogue.measures import bri, hits_at, log_rank, padded, ranks_of, recall_at
+from crossrank_dialogue.models import CachedModel, OpenAIModel
+from crossrank_dialogue.questioners import Question, Questioner
 from crossrank_dialogue.reformulators import (
     Answers,
     Concat,
@@ -17,21 +23,42 @@ from crossrank_dialogue.reformulators import (
     Rules,
 )
 from crossrank_dialogue.selection import entropies, representatives, select_question
+from crossrank_dialogue.selector import QuestionSelector
 from crossrank_dialogue.statements import is_unknown, statement
+from crossrank_dialogue.summary import CandidateSummary
+from crossrank_dialogue.topics import LabelTopics, Topic
+from crossrank_dialogue.view import View
+from crossrank_dialogue.word_topics import BankTopics, WordTopics
 
 __all__ = [
     "Answers",
+    "BankTopics",
+    "CachedModel",
+    "CandidateSummary",
+    "CaptionTopics",
     "Concat",
     "Dialogue",
+    "DropQuestioner",
     "Fuse",
+    "LabelTopics",
+    "Llm",
+    "LlmQuestioner",
+    "OpenAIModel",
     "Part",
     "Precomputed",
+    "Question",
+    "QuestionSelector",
+    "Questioner",
     "Reformulator",
     "Rules",
+    "Topic",
     "Turn",
+    "View",
+    "WordTopics",
     "bri",
     "entropies",
     "expected_drop",
+    "expected_gain",
     "hits_at",
     "is_unknown",
     "log_rank",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import entr, softmax
+from scipy.special import entr
 
 from crossrank.errors import InputError
 
@@ -52,10 +52,42 @@ def expected_drop(prior: ArrayLike, likelihood: ArrayLike, known: float = 1.0) -
     return float(known * max(of_answers - of_answers_per_candidate, 0.0))
 
 
-def prior_of(scores: ArrayLike, sharpness: float) -> Floats:
-    """Return ``[n]`` the softmax of scores times a sharpness: how likely each candidate is."""
-    values: Floats = softmax(sharpness * np.asarray(scores, np.float64))
-    return values
+def expected_gain(prior: ArrayLike, likelihood: ArrayLike) -> float:
+    """Return how many nats the answers that are given are expected to tell.
+
+    ``Σ_a P(a) KL(candidate | a ‖ prior)`` over the answers that count: what the rows lack of 1 is
+    "unknown", or an answer that changes no query, and adds nothing.  With rows of sum 1 it is
+    `expected_drop`.
+
+    Parameters
+    ----------
+    prior
+        ``[n]`` how likely each candidate is; scaled to a sum of 1.
+    likelihood
+        ``[n, V]`` how likely each answer is for each candidate; rows sum to 1 at most.
+
+    Raises
+    ------
+    InputError
+        On shapes that do not fit, or what is no probability.
+
+    Examples
+    --------
+    >>> round(expected_gain([0.5, 0.5], [[1.0], [0.0]]), 6)  # "yes" tells all, "no" nothing
+    0.346574
+    """
+    weights = _distribution("prior", prior)
+    answers = np.asarray(likelihood, np.float64)
+    if weights.ndim != 1 or answers.ndim != 2 or len(weights) != len(answers):
+        raise InputError(
+            f"expected_gain: prior {weights.shape} and likelihood {answers.shape}; give [n], [n, V]"
+        )
+    if not ((answers >= 0).all() and (answers.sum(axis=1) <= 1 + 1e-9).all()):
+        raise InputError("expected_gain: a row of likelihood has a sum over 1 or a number below 0")
+    joint = weights[:, None] * answers
+    told = joint.sum(axis=0)
+    # Σ_a Σ_n P(n, a) log(P(n, a) / P(n) P(a)) = Σ P(n) P(a|n) log P(a|n) − Σ P(a) log P(a)
+    return float(max(entr(told).sum() - weights @ entr(answers).sum(axis=1), 0.0))
 
 
 def _distribution(name: str, values: ArrayLike) -> Floats:

@@ -38,6 +38,10 @@ class Reformulator(ABC):
         text = self.rewrite(dialogue)
         return "" if text == dialogue.caption else text
 
+    def note(self, dialogue: Dialogue) -> str:
+        """Return what a trace should say of the rewrite, such as who stood in for whom."""
+        return ""
+
     def parts(self, dialogue: Dialogue) -> tuple[Part, ...]:
         """Return the texts whose scores are added up, by default one."""
         return (Part(self.rewrite(dialogue)),)
@@ -167,6 +171,10 @@ class Fuse(Reformulator):
     def rewrite(self, dialogue: Dialogue) -> str:
         """Return the one text of the inner reformulator."""
         return self.inner.rewrite(dialogue)
+
+    def note(self, dialogue: Dialogue) -> str:
+        """Return what the inner reformulator has to say."""
+        return self.inner.note(dialogue)
 
     def apart(self, dialogue: Dialogue) -> str:
         """Return what the inner reformulator says without the caption."""
