@@ -57,6 +57,49 @@ def opened(bank: Bank | None) -> cr.Collection | None:
     return None if bank is None or bank == QUERIES else cr.Collection.open(bank)
 
 
+def check_encoder(who: str, bank: cr.Collection, side: cr.Collection, name: str) -> None:
+    """Refuse a bank that is empty or of another encoder.
+
+    Raises
+    ------
+    InputError
+        If it is empty.
+    FeatureMismatchError
+        If both say which encoder they are of, and differ.
+    """
+    if not len(bank):
+        raise InputError(f"{who}: {name} has no item; a bank holds at least one")
+    if None not in (bank.encoder, side.encoder) and bank.encoder != side.encoder:
+        raise FeatureMismatchError(
+            f"{who}: {name} was encoded with {bank.encoder}, the {side.modality}s of the run with "
+            f"{side.encoder}; encode both with the same encoder"
+        )
+
+
+def check_scored_bank(
+    who: str, bank: cr.Collection, queries: cr.Collection, asked: NDArray[np.int64]
+) -> None:
+    """Refuse a bank that stages cannot score as the run's queries; tell queries that are in it.
+
+    Raises
+    ------
+    InputError
+        If it is empty, of another modality, or its embeddings, where it has any, are not finite.
+    FeatureMismatchError
+        If it is of another encoder, or its embeddings of another size.
+    """
+    check_encoder(who, bank, queries, "the bank")
+    if bank.modality != queries.modality:
+        raise InputError(
+            f"{who}: the bank holds {bank.modality}s where the run's queries are "
+            f"{queries.modality}s; give a bank of {queries.modality}s"
+        )
+    if FEATURE in bank and FEATURE in queries:
+        rows = vectors(who, bank, queries, "the bank")
+        own = queries.take(asked, [FEATURE])[FEATURE]
+        tell_shared(who, rows, np.ascontiguousarray(own, np.float32))
+
+
 def vectors(who: str, bank: cr.Collection, side: cr.Collection, name: str) -> NDArray[np.float32]:
     """Return ``[m, D]`` the embeddings of a bank that can stand for one side of a run.
 
@@ -77,13 +120,7 @@ def vectors(who: str, bank: cr.Collection, side: cr.Collection, name: str) -> ND
         If it is of another encoder, or its embeddings of another size.
     """
     found = np.asarray(bank[FEATURE])
-    if not len(bank):
-        raise InputError(f"{who}: {name} has no item; a bank holds at least one")
-    if None not in (bank.encoder, side.encoder) and bank.encoder != side.encoder:
-        raise FeatureMismatchError(
-            f"{who}: {name} was encoded with {bank.encoder}, the {side.modality}s of the run with "
-            f"{side.encoder}; encode both with the same encoder"
-        )
+    check_encoder(who, bank, side, name)
     size = np.shape(side[FEATURE])[1:]
     if len(side) and found.shape[1:] != size:
         raise FeatureMismatchError(

@@ -45,6 +45,26 @@ class RunSides:
         """What a block of a computation may take."""
         return self.context.memory_budget // SHARE_OF_BUDGET
 
+    def previous(self) -> Floats:
+        """Return ``[A, K]`` the scores before the stage, −inf where there is no candidate."""
+        lists = self.context.lists
+        scores = (
+            np.zeros(lists.mask.shape) if self.context.previous is None else (self.context.previous)
+        )
+        return np.where(lists.mask, scores, -np.inf)
+
+    def best_listed(self) -> Integers:
+        """Return ``[A]`` the best row of the gallery by the scores before the stage.
+
+        Of equal ones the earlier row; −1 for an empty list.
+        """
+        scores, lists = self.previous(), self.context.lists
+        if not lists.mask.shape[1]:
+            return np.full(len(lists), -1, np.int64)
+        high = scores.max(axis=1, keepdims=True)
+        rows = np.where(lists.mask & (scores == high), lists.index, np.iinfo(np.int64).max)
+        return np.where(lists.mask.any(axis=1), rows.min(axis=1), -1)
+
     def queries(self) -> cr.Collection:
         """Return the queries that ask, with their embeddings."""
         return self.context.queries.take(self.asked, [FEATURE])

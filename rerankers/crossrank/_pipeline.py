@@ -256,7 +256,15 @@ class Pipeline:
             kept = None if run is None else run.blocks(number, stage.name)
             keep = top_k if stage is self.stages[-1] else None
             scores, current = score_stage(
-                stage, context, query_rows, current, current_ranks, resources, keep, kept
+                stage,
+                context,
+                query_rows,
+                current,
+                current_ranks,
+                resources,
+                keep,
+                kept,
+                self.stages[:number],
             )
             order = order_rows(aligned.mask, current, base_ranks, aligned.index)
             current_ranks = ranks(order)

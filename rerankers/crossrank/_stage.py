@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.base_lists import check_positive
 from crossrank._lists.fusion import Fusion, WeightedSum
 from crossrank.errors import ParameterError
@@ -61,6 +62,19 @@ class Stage:
     def __reduce__(self) -> tuple[Any, ...]:
         """Take the built scorer along to another process; it has its parameters."""
         return type(self), (self.scorer, self.depth, self.fusion, {}, self.name)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the reranker with its parameters, the depth and the fusion."""
+        kind = type(self.scorer)
+        return fingerprint(
+            [
+                f"{kind.__module__}:{kind.__qualname__}",
+                self.scorer.fingerprint(),
+                self.depth,
+                repr(self.fusion),
+                self.name,
+            ]
+        )
 
     def _build(self) -> Reranker:
         if isinstance(self.reranker, Reranker):

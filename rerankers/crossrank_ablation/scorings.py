@@ -21,7 +21,7 @@ from crossrank._engine.scoring import cut_lists, prepare, score_lists
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence
-from crossrank._lists.ordering import scatter
+from crossrank._lists.ordering import arrange, scatter
 from crossrank._stage import Stage
 from crossrank.plugin.contract import Block, Context, Needs, Reranker, Scores, State
 from crossrank_ablation.cache import ScoreCache, ScoredBlock, description_key
@@ -96,6 +96,26 @@ class Counted(Reranker):
         return self.scorer.fingerprint()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class After:
+    """What a scorer that reads the scores before it follows.
+
+    Parameters
+    ----------
+    stages
+        The stages before.
+    previous
+        ``[Q, K]`` the scores after them.
+    """
+
+    stages: tuple[Stage, ...]
+    previous: NDArray[np.float64]
+
+    def fingerprint(self) -> str:
+        """Return a digest of stages and scores."""
+        return fingerprint([self.stages, self.previous])
+
+
 @dataclass(slots=True)
 class _Known:
     """All that is known of one scorer's pairs; arrays are ``[Q, K]``."""
@@ -151,7 +171,12 @@ class Scorings:
         self._foreseen = dict(depths)
 
     def raw(
-        self, stage: Stage, seen: NDArray[np.bool_], current_ranks: NDArray[np.int64]
+        self,
+        stage: Stage,
+        seen: NDArray[np.bool_],
+        current_ranks: NDArray[np.int64],
+        previous: NDArray[np.float64] | None = None,
+        before: tuple[Stage, ...] = (),
     ) -> tuple[NDArray[np.float32], tuple[str, ...], Spent]:
         """Return ``[Q, K]`` a stage's raw scores where `seen`, NaN elsewhere, and what it took.
 
@@ -161,12 +186,19 @@ class Scorings:
             Whose scores.
         seen, current_ranks
             ``[Q, K]`` what lies within its depth, and the ranks before it.
+        previous, before
+            ``[Q, K]`` the scores before it, and the stages that made them.
         """
-        transductive = stage.scorer.info.transductive
-        order = current_ranks if transductive else self.task.base_ranks
+        follows = stage.scorer.needs(self.context).previous
+        bound = stage.scorer.info.transductive or follows
+        order = current_ranks if bound else self.task.base_ranks
         name = scorer_key(stage)
-        if transductive:  # its scores hold for these very lists only
+        if bound:  # its scores hold for these very lists only
             name += fingerprint([np.where(seen, current_ranks, 0)])
+        after = None
+        if follows and previous is not None:
+            after = After(before, np.where(self.task.candidates.mask, previous, 0.0))
+            name += after.fingerprint()
         known = self._known.get(name)
         missing = seen if known is None else seen & ~known.done
         if known is None:
@@ -183,7 +215,7 @@ class Scorings:
                 missing = seen | ahead
         spent = Spent(shared=int((seen & known.done).sum()))
         if missing.any():
-            spent += self._score(stage, known, missing, order)
+            spent += self._score(stage, known, missing, order, after)
         scores = np.where(seen, known.raw, np.float32(np.nan))
         return scores, tuple(known.reasons), spent
 
@@ -199,11 +231,19 @@ class Scorings:
         return total
 
     def _score(
-        self, stage: Stage, known: _Known, missing: NDArray[np.bool_], order: NDArray[np.int64]
+        self,
+        stage: Stage,
+        known: _Known,
+        missing: NDArray[np.bool_],
+        order: NDArray[np.int64],
+        after: After | None,
     ) -> Spent:
         last = np.iinfo(np.int64).max
         places, part = cut_lists(self.task.candidates, missing, np.where(missing, order, last))
         context = replace(self.context, lists=part)
+        if after is not None:
+            previous = arrange(after.previous, places)
+            context = replace(context, before=after.stages, previous=previous)
         job = _Job(stage, context, self.task, self.resources)
         rows = np.flatnonzero(missing.any(axis=1))
         spent = Spent()
@@ -261,7 +301,10 @@ class _Job:
             self._described = self._whole() or {}
         if not self._described:
             return None
-        return {**self._described, "pairs": _pairs_digest(self.context.lists, rows)}
+        pairs = {"pairs": _pairs_digest(self.context.lists, rows)}
+        if self.context.previous is not None:
+            pairs["after"] = fingerprint([self.context.before, self.context.previous[rows]])
+        return {**self._described, **pairs}
 
     def _whole(self) -> dict[str, Any] | None:
         scorer = self.scorer.scorer
@@ -291,11 +334,13 @@ class _Job:
             self._state = prepare(self.stage, self.context)
             self._prepared = True
             prepare_seconds = time.perf_counter() - start
-        part = _rows(self.context.lists, rows)
+        part, previous = _rows(self.context.lists, rows), self.context.previous
         calls, start = self.scorer.calls, time.perf_counter()
         raw, reasons = score_lists(
             self.stage,
-            replace(self.context, lists=part),
+            replace(
+                self.context, lists=part, previous=None if previous is None else previous[rows]
+            ),
             self._state,
             self.task.query_rows[rows],
             self.resources,

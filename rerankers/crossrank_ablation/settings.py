@@ -47,6 +47,8 @@ class StageSettings:
         fusion = stage.fusion
         if isinstance(fusion, WeightedSum):
             values |= {"fusion": "weighted", "weight": fusion.weight, "normalise": fusion.normalise}
+            if fusion.statistics != "row":
+                values["statistics"] = fusion.statistics
         elif isinstance(fusion, RRF):
             values |= {"fusion": "rrf", "k": fusion.k}
         else:

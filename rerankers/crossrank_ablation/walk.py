@@ -86,7 +86,9 @@ def step(position: Position, stage: Stage, task: Task, scorings: Scorings) -> Po
     check_features([stage], scorings.context)
     mask = task.candidates.mask
     seen = seen_places(stage, mask, position.ranks)
-    raw, reasons, spent = scorings.raw(stage, seen, position.ranks)
+    raw, reasons, spent = scorings.raw(
+        stage, seen, position.ranks, position.scores, position.stages
+    )
     start = time.perf_counter()
     trace, fused = fuse_stage(stage, raw, reasons, mask, seen, position.scores, position.ranks)
     after = ranks(order_rows(mask, fused, task.base_ranks, task.candidates.index))

@@ -24,6 +24,7 @@ from crossrank_hubness.banks import (
 from crossrank_hubness.corrections import Terms, pair_products
 from crossrank_hubness.matrices import Floats
 from crossrank_hubness.run_sides import RunSides
+from crossrank_hubness.streaming import log_sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,10 @@ class BankReranker(cr.Reranker):
     def __init__(self, /, **params: Any) -> None:
         super().__init__(**params)
         if self.params.bank == QUERIES:
-            self.info = dataclasses.replace(self.info, transductive=True)  # type: ignore[misc]
+            self._looks_at_queries()
+
+    def _looks_at_queries(self) -> None:
+        self.info = dataclasses.replace(self.info, transductive=True)  # type: ignore[misc]
 
     @cached_property
     def bank(self) -> cr.Collection | None:
@@ -64,11 +68,14 @@ class BankReranker(cr.Reranker):
 
     def fingerprint(self) -> str:
         """Return a digest of the parameters and of what the banks hold."""
-        given = {
+        content = {**self.given(), **self._banks()}
+        return cr.fingerprint([type(self).__module__, type(self).__qualname__, content])
+
+    def given(self) -> dict[str, Any]:
+        """Return the parameters by name."""
+        return {
             each.name: getattr(self.params, each.name) for each in dataclasses.fields(self.params)
         }
-        content = {**given, **self._banks()}
-        return cr.fingerprint([type(self).__module__, type(self).__qualname__, content])
 
     def _banks(self) -> dict[str, cr.Collection | None]:
         """Return the opened banks by the names of their parameters."""
@@ -129,6 +136,19 @@ class GalleryBankReranker(BankReranker):
             rows: NDArray[Any] = gallery[FEATURE]
             return rows
         return vectors(self.info.name, self.gallery_bank, gallery, "the gallery bank")
+
+
+def product_shares(reranker: BankReranker, sides: RunSides, bank: Any, beta: float) -> Floats:
+    """Return ``[N]`` ``−log Σ_b exp(β ⟨b, g⟩)`` of the listed candidates."""
+    sums = log_sums(
+        sides.read_listed,
+        len(sides.listed),
+        bank,
+        beta,
+        sides.block_bytes,
+        sides.report(f"{reranker.info.name}: sums", len(sides.listed)),
+    )
+    return sides.of_candidates(-sums)
 
 
 EMBEDDINGS: dict[str, Any] = {

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 import crossrank as cr
 from crossrank_hubness.banks import FEATURE
 from crossrank_hubness.corrections import Terms
-from crossrank_hubness.matrices import check_count, largest
-from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, BankReranker
+from crossrank_hubness.matrices import Floats, check_count, largest
+from crossrank_hubness.over import OverScores
+from crossrank_hubness.rerankers.base import EMBEDDINGS
+from crossrank_hubness.rerankers.over_base import OverParameters, OverReranker
 from crossrank_hubness.run_sides import RunSides
 from crossrank_hubness.streaming import top_k_means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CslsParameters(BankParameters):
+class CslsParameters(OverParameters):
     """What may be chosen.
 
     Parameters
@@ -23,6 +27,9 @@ class CslsParameters(BankParameters):
     bank
         A collection of queries, or its folder; ``"queries"`` for the run's own, which makes the
         run transductive.
+    over
+        What s is: ``"embedding"``, or ``"scores"``, see `OverParameters`; r_G then runs over the
+        query's list.
     k
         How many neighbours count: of a candidate in the bank, and of a query in the gallery.
     """
@@ -30,11 +37,11 @@ class CslsParameters(BankParameters):
     k: int = 10
 
     def __post_init__(self) -> None:
-        BankParameters.__post_init__(self)
+        OverParameters.__post_init__(self)
         check_count("csls", "k", self.k)
 
 
-class CslsReranker(BankReranker):
+class CslsReranker(OverReranker):
     """Local scaling: twice the similarity less how dense it is around both sides.
 
     ``2 s(q, g) − r_G(q) − r_B(g)``, r the mean of the k largest.  r_G runs over the whole gallery.
@@ -48,19 +55,19 @@ class CslsReranker(BankReranker):
     )
     Parameters: ClassVar[type] = CslsParameters
     params: CslsParameters
+    of_stages = False
 
     def terms(self, sides: RunSides) -> Terms:
         """Return a term per query and one per candidate."""
-        bank, gallery = self.bank_vectors(sides), sides.context.gallery[FEATURE]
-        of_candidates = top_k_means(
-            sides.read_listed,
-            len(sides.listed),
-            bank,
-            largest("csls", self.params.k, len(bank), "bank"),
-            sides.block_bytes,
-            sides.report("csls: candidates", len(sides.listed)),
-        )
-        of_queries = top_k_means(
+        count = largest("csls", self.params.k, self.bank_size(sides), "bank")
+        of_candidates = self.kept(sides, "means", count, lambda bank: bank.means(count))
+        own = self._in_lists(sides) if isinstance(self.over, OverScores) else self._near(sides)
+        return Terms(sides.of_candidates(-of_candidates), sides.of_queries(-own), 2.0)
+
+    def _near(self, sides: RunSides) -> Floats:
+        """Return ``[A]`` the mean of each query's k largest similarities in the gallery."""
+        gallery = sides.context.gallery[FEATURE]
+        return top_k_means(
             sides.read_queries,
             len(sides.asked),
             gallery,
@@ -68,7 +75,13 @@ class CslsReranker(BankReranker):
             sides.block_bytes,
             sides.report("csls: queries", len(sides.asked)),
         )
-        return Terms(sides.of_candidates(-of_candidates), sides.of_queries(-of_queries), 2.0)
+
+    def _in_lists(self, sides: RunSides) -> Floats:
+        """Return ``[A]`` the mean of each query's k largest scores in its list."""
+        ordered = -np.sort(-sides.previous(), axis=1)[:, : self.params.k]
+        there = np.isfinite(ordered)
+        sums = np.where(there, ordered, 0.0).sum(axis=1)
+        return np.asarray(sums / np.maximum(there.sum(axis=1), 1), np.float64)
 
 
 @cr.hookimpl

@@ -13,8 +13,12 @@ from crossrank.errors import InputError
 from crossrank_hubness.banks import QUERIES, Bank, vectors
 from crossrank_hubness.corrections import Terms, exponentials
 from crossrank_hubness.matrices import Floats, check_flag, positive
-from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, BankReranker
-from crossrank_hubness.rerankers.invsoftmax import log_shares
+from crossrank_hubness.rerankers.base import (
+    EMBEDDINGS,
+    BankParameters,
+    BankReranker,
+    product_shares,
+)
 from crossrank_hubness.run_sides import RunSides
 
 
@@ -65,7 +69,7 @@ class DslReranker(BankReranker):
         rows: NDArray[Any] = vectors("dsl", queries, queries, "the run's queries")
         if self.bank is not None:
             rows = np.concatenate([rows, self.bank_vectors(sides)])
-        return Terms(log_shares(self, sides, rows, self.params.beta), scale=self.params.beta)
+        return Terms(product_shares(self, sides, rows, self.params.beta), scale=self.params.beta)
 
     def corrected(self, s: Floats, block: cr.Block, state: Any) -> Floats:
         """Return similarity times share."""

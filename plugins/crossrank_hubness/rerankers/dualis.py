@@ -9,8 +9,12 @@ import crossrank as cr
 from crossrank_hubness.banks import Bank, check_gallery_bank
 from crossrank_hubness.corrections import Terms, exponentials
 from crossrank_hubness.matrices import Floats, check_flag, positive
-from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, GalleryBankReranker
-from crossrank_hubness.rerankers.invsoftmax import log_shares
+from crossrank_hubness.rerankers.base import (
+    EMBEDDINGS,
+    BankParameters,
+    GalleryBankReranker,
+    product_shares,
+)
 from crossrank_hubness.run_sides import RunSides
 
 
@@ -63,8 +67,8 @@ class DualisReranker(GalleryBankReranker):
     def terms(self, sides: RunSides) -> Terms:
         """Return the logarithm of the product of every candidate's two sums."""
         first, second = self.params.beta1, self.params.beta2
-        shares = log_shares(self, sides, self.bank_vectors(sides), first)
-        shares += log_shares(self, sides, self.gallery_vectors(sides), second)
+        shares = product_shares(self, sides, self.bank_vectors(sides), first)
+        shares += product_shares(self, sides, self.gallery_vectors(sides), second)
         return Terms(shares, scale=first + second)
 
     def corrected(self, s: Floats, block: cr.Block, state: Any) -> Floats:

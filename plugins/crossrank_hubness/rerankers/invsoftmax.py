@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import crossrank as cr
 from crossrank_hubness.corrections import Terms, exponentials
 from crossrank_hubness.matrices import Floats, check_flag, positive
-from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, BankReranker
+from crossrank_hubness.rerankers.base import EMBEDDINGS
+from crossrank_hubness.rerankers.over_base import OverParameters, OverReranker
 from crossrank_hubness.run_sides import RunSides
-from crossrank_hubness.streaming import log_sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoftmaxParameters(BankParameters):
+class InvsoftmaxParameters(OverParameters):
     """What may be chosen.
 
     Parameters
@@ -22,6 +22,8 @@ class SoftmaxParameters(BankParameters):
     bank
         A collection of queries, or its folder; ``"queries"`` for the run's own, which makes the
         run transductive.
+    over
+        What s is: ``"embedding"``, ``"scores"`` or a stage; see `OverParameters`.
     beta
         The inverse temperature, above 0.
     log
@@ -32,12 +34,12 @@ class SoftmaxParameters(BankParameters):
     log: bool = False
 
     def __post_init__(self) -> None:
-        BankParameters.__post_init__(self)
+        OverParameters.__post_init__(self)
         positive("invsoftmax", "beta", self.beta)
         check_flag("invsoftmax", "log", self.log)
 
 
-class InvsoftmaxReranker(BankReranker):
+class InvsoftmaxReranker(OverReranker):
     """The share of a candidate that a query would get among the queries of a bank.
 
     ``exp(β s(q, g)) / Σ_b exp(β s(b, g))``
@@ -49,13 +51,13 @@ class InvsoftmaxReranker(BankReranker):
         paper="Smith et al., Orthogonal Transformations and the Inverted Softmax, ICLR 2017",
         **EMBEDDINGS,
     )
-    Parameters: ClassVar[type] = SoftmaxParameters
-    params: SoftmaxParameters
+    Parameters: ClassVar[type] = InvsoftmaxParameters
+    params: InvsoftmaxParameters
 
     def terms(self, sides: RunSides) -> Any:
         """Return the logarithm of every candidate's sum."""
         return Terms(
-            log_shares(self, sides, self.bank_vectors(sides), self.params.beta),
+            log_shares(self, sides, self.params.beta),
             scale=self.params.beta,
         )
 
@@ -67,16 +69,9 @@ class InvsoftmaxReranker(BankReranker):
         return exponentials(self.info.name, "beta", logarithms, block)
 
 
-def log_shares(reranker: BankReranker, sides: RunSides, bank: Any, beta: float) -> Floats:
+def log_shares(reranker: OverReranker, sides: RunSides, beta: float) -> Floats:
     """Return ``[N]`` ``−log Σ_b exp(β s(b, g))`` of the listed candidates."""
-    sums = log_sums(
-        sides.read_listed,
-        len(sides.listed),
-        bank,
-        beta,
-        sides.block_bytes,
-        sides.report(f"{reranker.info.name}: sums", len(sides.listed)),
-    )
+    sums = reranker.kept(sides, "log-sums", beta, lambda bank: bank.log_sums(beta))
     return sides.of_candidates(-sums)
 
 

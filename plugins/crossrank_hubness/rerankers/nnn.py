@@ -8,13 +8,13 @@ from typing import ClassVar
 import crossrank as cr
 from crossrank_hubness.corrections import Terms
 from crossrank_hubness.matrices import check_count, finite, largest
-from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, BankReranker
+from crossrank_hubness.rerankers.base import EMBEDDINGS
+from crossrank_hubness.rerankers.over_base import OverParameters, OverReranker
 from crossrank_hubness.run_sides import RunSides
-from crossrank_hubness.streaming import top_k_means
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NnnParameters(BankParameters):
+class NnnParameters(OverParameters):
     """What may be chosen.
 
     Parameters
@@ -22,6 +22,8 @@ class NnnParameters(BankParameters):
     bank
         A collection of queries, or its folder; ``"queries"`` for the run's own, which makes the
         run transductive.
+    over
+        What s is: ``"embedding"``, ``"scores"`` or a stage; see `OverParameters`.
     k
         How many of the bank's items nearest to a candidate count.
     alpha
@@ -32,12 +34,12 @@ class NnnParameters(BankParameters):
     alpha: float = 0.75
 
     def __post_init__(self) -> None:
-        BankParameters.__post_init__(self)
+        OverParameters.__post_init__(self)
         check_count("nnn", "k", self.k)
         finite("nnn", "alpha", self.alpha)
 
 
-class NnnReranker(BankReranker):
+class NnnReranker(OverReranker):
     """Subtracts from a similarity how near the candidate is to the queries of a bank.
 
     ``s(q, g) − α · mean of the k largest s(b, g)``
@@ -54,15 +56,8 @@ class NnnReranker(BankReranker):
 
     def terms(self, sides: RunSides) -> Terms:
         """Return a bias per candidate."""
-        bank = self.bank_vectors(sides)
-        near = top_k_means(
-            sides.read_listed,
-            len(sides.listed),
-            bank,
-            largest("nnn", self.params.k, len(bank), "bank"),
-            sides.block_bytes,
-            sides.report("nnn: biases", len(sides.listed)),
-        )
+        count = largest("nnn", self.params.k, self.bank_size(sides), "bank")
+        near = self.kept(sides, "means", count, lambda bank: bank.means(count))
         return Terms(sides.of_candidates(-self.params.alpha * near))
 
 

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank_hubness.corrections import Terms, exponentials
 from crossrank_hubness.matrices import Floats, check_count, largest
-from crossrank_hubness.rerankers.base import EMBEDDINGS, BankReranker
-from crossrank_hubness.rerankers.invsoftmax import SoftmaxParameters, log_shares
+from crossrank_hubness.over import OverScores
+from crossrank_hubness.rerankers.base import EMBEDDINGS
+from crossrank_hubness.rerankers.invsoftmax import InvsoftmaxParameters, log_shares
+from crossrank_hubness.rerankers.over_base import OverReranker
 from crossrank_hubness.run_sides import RunSides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QbnormParameters(SoftmaxParameters):
+class QbnormParameters(InvsoftmaxParameters):
     """What may be chosen.
 
     Parameters
     ----------
-    bank, beta
+    bank, beta, over
         As for ``invsoftmax``.
     k
         How many candidates each item of the bank activates.
@@ -33,7 +35,7 @@ class QbnormParameters(SoftmaxParameters):
     k: int = 1
 
     def __post_init__(self) -> None:
-        SoftmaxParameters.__post_init__(self)
+        InvsoftmaxParameters.__post_init__(self)
         check_count("qbnorm", "k", self.k)
 
 
@@ -53,11 +55,12 @@ class Activation:
     corrected: NDArray[np.bool_]
 
 
-class QbnormReranker(BankReranker):
+class QbnormReranker(OverReranker):
     """Inverted softmax for queries whose best candidate is a hub, and for no other.
 
     A hub is what some query of the bank has among its k best.  Best is meant over the whole
-    gallery, whatever the lists hold.  Queries that are not corrected keep s.
+    gallery, whatever the lists hold; under ``over="scores"`` over the query's list.  Queries that
+    are not corrected keep s.
     """
 
     info = cr.RerankerInfo(
@@ -68,17 +71,23 @@ class QbnormReranker(BankReranker):
     )
     Parameters: ClassVar[type] = QbnormParameters
     params: QbnormParameters
+    of_stages = False
 
     def terms(self, sides: RunSides) -> Activation:
         """Return the sums, and which queries are corrected."""
         gallery = sides.context.gallery
-        vectors = self.bank_vectors(sides)
-        depth = largest("qbnorm", self.params.k, len(gallery), "gallery")
-        hubs = np.unique(cr.search(self.bank_collection(sides), gallery, depth).index)
-        best = cr.search(sides.queries(), gallery, 1).index[:, 0]
+        if isinstance(self.over, OverScores):
+            depth = largest("qbnorm", self.params.k, len(sides.listed), "gallery")
+            best = sides.best_listed()
+        else:
+            depth = largest("qbnorm", self.params.k, len(gallery), "gallery")
+            best = cr.search(sides.queries(), gallery, 1).index[:, 0]
+        hubs = self.kept(
+            sides, "hubs", depth, lambda bank: bank.hubs(depth).astype(np.float64), len(gallery)
+        )
         corrected = np.zeros(len(sides.context.queries), np.bool_)
-        corrected[sides.asked] = np.isin(best, hubs)
-        shares = log_shares(self, sides, vectors, self.params.beta)
+        corrected[sides.asked] = np.isin(best, np.flatnonzero(hubs))
+        shares = log_shares(self, sides, self.params.beta)
         return Activation(Terms(shares, scale=self.params.beta), corrected)
 
     def corrected(self, s: Floats, block: cr.Block, state: Any) -> Floats:

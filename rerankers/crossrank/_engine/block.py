@@ -50,6 +50,7 @@ def make_block(
     needs: Needs,
     direction: str,
     keep: int | None = None,
+    previous: NDArray[np.float64] | None = None,
 ) -> Block:
     """Gather what some queries and their distinct candidates need.
 
@@ -57,8 +58,8 @@ def make_block(
     ----------
     rows
         ``[B]`` rows of `queries`.
-    index, mask, base_scores
-        ``[B, K]`` their candidates.
+    index, mask, base_scores, previous
+        ``[B, K]`` their candidates, and the scores of these.
     """
     listed = index[mask]
     candidate_rows = distinct(listed)
@@ -78,6 +79,7 @@ def make_block(
         query_rows=_locked(rows.view()),
         candidate_rows=_locked(candidate_rows),
         keep=keep,
+        previous=None if previous is None else _locked(previous.view()),
     )
 
 

@@ -54,6 +54,7 @@ def score_stage(
     resources: Resources,
     keep: int | None,
     kept: KeptBlocks | None = None,
+    before: tuple[Stage, ...] = (),
 ) -> tuple[StageScores, NDArray[np.float64]]:
     """Score what the stage sees of every list and fuse.
 
@@ -71,6 +72,8 @@ def score_stage(
         How many of each list will be returned; set for the last stage.
     kept
         See `score_lists`.
+    before
+        The stages before this one.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def score_stage(
     candidates = context.lists
     seen = seen_places(stage, candidates.mask, current_ranks)
     order, part = cut_lists(candidates, seen, current_ranks)
-    context = replace(context, lists=part)
+    context = replace(context, lists=part, before=before, previous=arrange(current, order))
     state = prepare(stage, context)
     screens = keep is not None and isinstance(stage.fusion, Replace) and keep < part.depth
     raw, reasons = score_lists(
@@ -217,6 +220,7 @@ def explain_pairs(
     more = Needs(
         tuple(dict.fromkeys((*needs.queries, *(f for f in extra if f in context.queries)))),
         tuple(dict.fromkeys((*needs.candidates, *(f for f in extra if f in context.gallery)))),
+        previous=needs.previous,
     )
     block = gathered(context, more, query_rows, np.arange(len(query_rows)))
     found = guarded(stage, "explain", lambda: stage.scorer.explain(block, state), block)

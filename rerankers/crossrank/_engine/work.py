@@ -79,7 +79,10 @@ class BlockWork:
             lists = np.concatenate([lists, self.order])
         mask = candidates.mask[lists]
         index = np.where(mask, candidates.index[lists], 0)
-        return fingerprint([self.query_rows[lists], mask, index, self.keep])
+        parts = [self.query_rows[lists], mask, index, self.keep]
+        if self.needs.previous and self.context.previous is not None:
+            parts.append(np.where(mask, self.context.previous[lists], 0.0))
+        return fingerprint(parts)
 
 
 def joined(parts: Sequence[Scores | CrossrankError]) -> Scores | CrossrankError:
@@ -122,6 +125,7 @@ def gathered(
         needs,
         context.direction,
         keep,
+        context.previous[lists] if needs.previous and context.previous is not None else None,
     )
 
 

@@ -126,6 +126,11 @@ class Context:
         How many threads a kernel may use.
     progress
         To be called during long work.
+    before
+        The `crossrank.Stage` objects that come before this one.
+    previous
+        ``[Q, K]`` float64 the scores after them, in the places of `lists`.  Without any they are
+        the base scores, or minus the base rank.
     """
 
     queries: Collection
@@ -138,6 +143,8 @@ class Context:
     dtype: str = "float32"
     threads: int = 1
     progress: Progress = silent
+    before: tuple[Any, ...] = ()
+    previous: NDArray[np.float64] | None = None
 
     @property
     def query_rows(self) -> NDArray[np.int64]:
@@ -175,17 +182,21 @@ class Needs:
         Of either side; they must be there before any work starts.
     prepare_only
         Those among them that `prepare` alone reads: no block carries them to `score`.
+    previous
+        Whether it reads the scores before its stage: only then do blocks carry them.
     """
 
     queries: tuple[str, ...]
     candidates: tuple[str, ...]
     prepare_only: tuple[str, ...] = ()
+    previous: bool = False
 
     def of_blocks(self) -> Needs:
         """Return what blocks carry."""
         return Needs(
             tuple(name for name in self.queries if name not in self.prepare_only),
             tuple(name for name in self.candidates if name not in self.prepare_only),
+            previous=self.previous,
         )
 
 
@@ -213,6 +224,8 @@ class Block:
     keep
         If set, only the `keep` best raw scores of a query matter: the others may be approximate as
         long as they stay below these.
+    previous
+        ``[Q, K]`` float64 the scores before the stage; None unless `Needs` asks for them.
     """
 
     queries: Collection
@@ -224,6 +237,7 @@ class Block:
     query_rows: NDArray[np.int64]
     candidate_rows: NDArray[np.int64]
     keep: int | None = None
+    previous: NDArray[np.float64] | None = None
 
     @property
     def texts(self) -> Collection:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossrank._engine.block import make_block
 from crossrank._items.collection import Collection
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.fusion import Fusion, Replace
+from crossrank._lists.ordering import ranks
 from crossrank._lists.rankings import Rankings
 from crossrank._pipeline import Pipeline
 from crossrank._stage import Stage
@@ -82,7 +84,8 @@ class RerankerCase:
     def context(self, candidates: Candidates | None = None, **changes: Any) -> Context:
         """Return what `start` lets the reranker prepare from."""
         lists = self.lists() if candidates is None else candidates
-        return replace(Context(self.queries, self.gallery, lists, self.direction), **changes)
+        context = replace(Context(self.queries, self.gallery, lists, self.direction), **changes)
+        return replace(context, previous=previous_of(context))
 
     def rerank(
         self,
@@ -148,6 +151,7 @@ class Run:
             needs,
             self.context.direction,
             keep,
+            previous_of(self.context)[chosen] if needs.previous else None,
         )
 
     def scores(self, *blocks: Block) -> PairScores:
@@ -156,6 +160,12 @@ class Run:
         for block in blocks or (self.block(),):
             found |= read_scores(block, self.scorer.score(block, self.state))
         return found
+
+
+def previous_of(context: Context) -> NDArray[np.float64]:
+    """Return ``[Q, K]`` the scores that a first stage finds."""
+    lists = context.lists
+    return -ranks(lists.base_order()).astype(np.float64) if lists.scores is None else lists.scores
 
 
 def read_scores(block: Block, scores: Scores) -> PairScores:
@@ -189,6 +199,7 @@ def _with_extra(scorer: Reranker, context: Context) -> Needs:
     return Needs(
         tuple(dict.fromkeys((*needs.queries, *(f for f in extra if f in context.queries)))),
         tuple(dict.fromkeys((*needs.candidates, *(f for f in extra if f in context.gallery)))),
+        previous=needs.previous,
     )
 
 
