@@ -5,6 +5,7 @@
 # make check     lint, formatting and types
 # make benchmark print the speed tables
 # make test-openclip test the encoder openclip, in an environment of its own
+# make test-hosts test the adapters of crossrank_hosts against their hosts, in environments of their own
 # make test-lavis hold the LAVIS adapter against LAVIS's own classes, in an environment of its own
 
 PYTHON ?= python3
@@ -13,13 +14,15 @@ READY := .venv/.ready
 DEMO := out/demo
 LAVIS := .venv-lavis
 OPENCLIP := .venv-openclip
+HOSTS := .venv-hosts
+MORE_HOSTS := .venv-hosts-more
 
 # where the shared photographs lie beside the checkout, tests that need them find them
 ifneq ($(wildcard ../shared/data),)
 export CROSSRANK_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: demo test test-kernels install check benchmark openclip test-openclip test-lavis clean
+.PHONY: demo test test-kernels install check benchmark openclip test-openclip hosts test-hosts test-lavis clean
 
 demo: install
 	@$(BIN)/crossrank demo -o $(DEMO) --force
@@ -71,6 +74,23 @@ $(OPENCLIP)/.ready: pyproject.toml constraints.txt
 	$(OPENCLIP)/bin/pip install -q --disable-pip-version-check --no-deps -c constraints.txt open-clip-torch timm torchvision
 	touch $(OPENCLIP)/.ready
 
+hosts: $(HOSTS)/.ready $(MORE_HOSTS)/.ready
+
+test-hosts: hosts
+	OMP_NUM_THREADS=1 $(HOSTS)/bin/python -m pytest -q tests/crossrank_hosts
+	OMP_NUM_THREADS=1 $(MORE_HOSTS)/bin/python -m pytest -q tests/crossrank_hosts
+
+$(HOSTS)/.ready: pyproject.toml constraints.txt
+	test -x $(HOSTS)/bin/python || $(PYTHON) -m venv $(HOSTS)
+	$(HOSTS)/bin/pip install -q --disable-pip-version-check -c constraints.txt pytest hypothesis hnswlib usearch -e ".[filip,lite,faiss,llamaindex,haystack,chroma,qdrant,lancedb,elasticsearch,opensearch,vespa,ranx,mteb,rerankers,txtai]"
+	touch $(HOSTS)/.ready
+
+# those whose newest versions want other packages than the constraints have
+$(MORE_HOSTS)/.ready: pyproject.toml
+	test -x $(MORE_HOSTS)/bin/python || $(PYTHON) -m venv $(MORE_HOSTS)
+	$(MORE_HOSTS)/bin/pip install -q --disable-pip-version-check "torch==2.13.0" pytest hypothesis -e ".[filip,lite,langchain,weaviate,pyterrier,dspy]"
+	touch $(MORE_HOSTS)/.ready
+
 test-lavis: install $(LAVIS)/.ready
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LAVIS)/bin/python -m lavis_parity.lavis_side out/lavis
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m lavis_parity.transformers_side out/lavis
@@ -83,4 +103,4 @@ $(LAVIS)/.ready: pyproject.toml
 	touch $(LAVIS)/.ready
 
 clean:
-	rm -rf .venv .venv-lavis .venv-openclip out dist build
+	rm -rf .venv .venv-lavis .venv-openclip .venv-hosts .venv-hosts-more out dist build
