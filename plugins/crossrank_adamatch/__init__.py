@@ -14,7 +14,10 @@ import crossrank as cr
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
+    from crossrank_adamatch.ada_patch import AdaPatch
     from crossrank_adamatch.boxes import patch_boxes
+    from crossrank_adamatch.losses import adamatch_loss, adamatch_loss_over_texts
+    from crossrank_adamatch.network import AdaMatch, Sizes, load_network, save_network
     from crossrank_adamatch.reranker import AdaMatchReranker
     from crossrank_adamatch.sampling import sample
     from crossrank_adamatch.scales import window_boxes, windows
@@ -22,9 +25,16 @@ if TYPE_CHECKING:
 __getattr__ = lazy_names(
     __name__,
     {
+        "AdaMatch": "network",
         "AdaMatchReranker": "reranker",
+        "AdaPatch": "ada_patch",
+        "Sizes": "network",
+        "adamatch_loss": "losses",
+        "adamatch_loss_over_texts": "losses",
+        "load_network": "network",
         "patch_boxes": "boxes",
         "sample": "sampling",
+        "save_network": "network",
         "window_boxes": "scales",
         "windows": "scales",
     },
@@ -40,4 +50,17 @@ def crossrank_reranker() -> type[AdaMatchReranker]:
     return AdaMatchReranker
 
 
-__all__ = ["AdaMatchReranker", "patch_boxes", "sample", "window_boxes", "windows"]
+__all__ = [
+    "AdaMatch",
+    "AdaMatchReranker",
+    "AdaPatch",
+    "Sizes",
+    "adamatch_loss",
+    "adamatch_loss_over_texts",
+    "load_network",
+    "patch_boxes",
+    "sample",
+    "save_network",
+    "window_boxes",
+    "windows",
+]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.plugin.cached_array import cached_array, scratch_array
 from crossrank.plugin.pairs import Side
-from crossrank_adamatch.grids import Grid, read_grids
+from crossrank_adamatch.grids import Grid, boxes_feature, read_grids
 from crossrank_adamatch.patches import Cells, Floats, PatchSource, distinct, grid_boxes
 
 Integers = NDArray[np.int64]
@@ -21,25 +21,23 @@ MOST_PICTURES = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Patches:
-    """What all blocks of a run share.
+class Made:
+    """What was made of the items of one side that occur.
 
     Parameters
     ----------
-    tokens
-        Per picture that occurs ``[P, D]`` float32 unit rows.
-    boxes
-        Likewise ``[P, 4]``, in [0, 1] of the picture.
+    rows
+        Per item ``[P, D]`` float32 unit rows.
     place
-        Per row of the collection of pictures its place among these.
-    device
-        The device of torch that scores, None for the processor.
+        Per row of the collection its place among these.
     """
 
-    tokens: cr.Ragged
-    boxes: cr.Ragged
+    rows: cr.Ragged
     place: Integers
-    device: str | None = None
+
+    def of(self, items: Integers) -> cr.Ragged:
+        """Return a copy of what was made of some items, by their rows in the collection."""
+        return self.rows.take(self.place[items])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,18 @@ class Pictures:
     @classmethod
     def of(cls, side: Side, source: PatchSource, given: Grid | None) -> Pictures:
         """Read the pictures' grids, or take the given one; see `read_grids`."""
-        return cls(side, read_grids(side.collection, side.rows, given), source)
+        return cls(side, read_grids(side.collection, side.rows, given, source.feature), source)
+
+    @property
+    def cells(self) -> cr.Ragged:
+        """The feature that holds the cells, of the whole collection."""
+        cells: cr.Ragged = self.side.collection[self.source.feature]
+        return cells
 
     @property
     def lengths(self) -> Integers:
         """``[N]`` the cells of each picture."""
-        lengths: Integers = self.side.collection["tokens"].lengths[self.side.rows]
+        lengths: Integers = self.cells.lengths[self.side.rows]
         return lengths
 
     @property
@@ -80,13 +84,12 @@ class Pictures:
     @property
     def dim(self) -> int:
         """The size of a patch's token."""
-        trailing = self.side.collection["tokens"].trailing
+        trailing = self.cells.trailing
         return self.source.dim(trailing[0]) if trailing else 0  # no rows, no size
 
     def patches(self, context: cr.Context) -> Iterator[tuple[int, Floats, Floats]]:
         """Yield each picture's place, tokens and boxes; some pictures are in memory at a time."""
-        tokens = self.side.collection["tokens"]
-        row_bytes = 4 * tokens.trailing[0] * (1 + int(self.lengths.max(initial=0)))
+        row_bytes = 4 * self.cells.trailing[0] * (1 + int(self.lengths.max(initial=0)))
         most = max(1, min(MOST_PICTURES, context.memory_budget // SHARE_OF_BUDGET // row_bytes))
         for start in range(0, len(self.grids), most):
             chosen = range(start, min(start + most, len(self.grids)))
@@ -97,16 +100,17 @@ class Pictures:
 
     def _cells(self, place: int) -> Cells:
         collection, row, grid = self.side.collection, int(self.side.rows[place]), self.grids[place]
-        tokens = np.asarray(collection["tokens"][row], np.float32)
-        known = collection["token_boxes"][row] if "token_boxes" in collection else ()
-        if grid is None or len(known) == len(tokens):
-            return Cells(tokens, np.asarray(known, np.float32), grid)
-        return Cells(tokens, grid_boxes(grid), grid)
+        features = np.asarray(self.cells[row], np.float32)
+        name = boxes_feature(collection, self.source.feature)
+        known = () if name is None else collection[name][row]
+        if grid is None or len(known) == len(features):
+            return Cells(features, np.asarray(known, np.float32), grid)
+        return Cells(features, grid_boxes(grid), grid)
 
 
 def prepared(
-    context: cr.Context, pictures: Pictures, prune: float | None, device: str | None
-) -> Patches:
+    context: cr.Context, pictures: Pictures, prune: float | None
+) -> tuple[Made, cr.Ragged]:
     """Make the patches of the run's pictures, or find them in the cache folder.
 
     Parameters
@@ -117,8 +121,11 @@ def prepared(
         Its pictures.
     prune
         See `crossrank_adamatch.parameters.AdaMatchParameters`.
-    device
-        The device that scores.
+
+    Returns
+    -------
+    patches, boxes
+        The patches' tokens; and of each picture ``[P, 4]``, in [0, 1] of it.
     """
     side, tables = pictures.side, _Tables(context, pictures, prune)
     key = cr.fingerprint(
@@ -139,7 +146,7 @@ def prepared(
     rows = int(lengths.sum())
     tokens = cached_array("adamatch", context, key, (rows, pictures.dim), tables.fill_tokens)
     boxes = cached_array("adamatch-boxes", context, key, (rows, 4), tables.fill_boxes)
-    return Patches(cr.Ragged(tokens, lengths), cr.Ragged(boxes, lengths), side.places, device)
+    return Made(cr.Ragged(tokens, lengths), side.places), cr.Ragged(boxes, lengths)
 
 
 class _Tables:

@@ -46,10 +46,22 @@ def square_of(count: int) -> Grid | None:
     return (side, side) if side and side * side == count else None
 
 
+def boxes_feature(images: cr.Collection, feature: str) -> str | None:
+    """Return which feature says where the cells of another lie, None if there is none.
+
+    It is ``token_boxes`` for tokens and for raw cells that are as many, else ``boxes`` for regions.
+    """
+    if "token_boxes" in images:
+        lengths = images["token_boxes"].lengths
+        if feature == "tokens" or np.array_equal(lengths, images[feature].lengths):
+            return "token_boxes"
+    return "boxes" if feature == "regions" and "boxes" in images else None
+
+
 def read_grids(
-    images: cr.Collection, rows: NDArray[np.int64], given: Grid | None
+    images: cr.Collection, rows: NDArray[np.int64], given: Grid | None, feature: str = "tokens"
 ) -> list[Grid | None]:
-    """Return the grid of each picture: as it is given, by its ``token_boxes``, or a square.
+    """Return the grid of each picture: as it is given, by its cells' boxes, or a square.
 
     Parameters
     ----------
@@ -57,6 +69,8 @@ def read_grids(
         The pictures, and which of them.
     given
         Height and width of all of them, if the caller knows.
+    feature
+        What holds the cells.
 
     Returns
     -------
@@ -66,44 +80,44 @@ def read_grids(
     Raises
     ------
     InputError
-        If a picture has not as many tokens as the given grid.
+        If a picture has not as many cells as the given grid, or as boxes.
     MissingFeatureError
-        If there are no boxes, and the number of a picture's tokens is no square.
+        If there are no boxes, and the number of a picture's cells is no square.
     """
-    lengths = images["tokens"].lengths[rows].tolist()
+    lengths = images[feature].lengths[rows].tolist()
     if given is not None:
         for row, length in zip(rows.tolist(), lengths, strict=True):
             if length != given[0] * given[1]:
                 raise InputError(
-                    f"adamatch: the image {images.ids[row]!r} has {length} tokens, no grid of "
+                    f"adamatch: the image {images.ids[row]!r} has {length} {feature}, no grid of "
                     f"{given[0]}×{given[1]}; give another grid, or none and token_boxes"
                 )
         return [given] * len(lengths)
-    if "token_boxes" in images:
-        return _by_boxes(images, rows, lengths)
+    boxes = boxes_feature(images, feature)
+    if boxes is not None:
+        return _by_boxes(images, rows, lengths, images[boxes])
     squares = [square_of(length) for length in lengths]
     if None in squares:
         at = squares.index(None)
         raise MissingFeatureError(
-            f"adamatch: the image {images.ids[int(rows[at])]!r} has {lengths[at]} tokens, which is "
-            "no square grid, and there are no token_boxes; encode the images with the feature "
+            f"adamatch: the image {images.ids[int(rows[at])]!r} has {lengths[at]} {feature}, which "
+            "is no square grid, and there are no token_boxes; encode the images with the feature "
             "token_boxes, or give the parameter grid=[height, width]"
         )
     return list(squares)
 
 
 def _by_boxes(
-    images: cr.Collection, rows: NDArray[np.int64], lengths: list[int]
+    images: cr.Collection, rows: NDArray[np.int64], lengths: list[int], boxes: cr.Ragged
 ) -> list[Grid | None]:
-    boxes = images["token_boxes"]
     known: dict[bytes, Grid | None] = {}
     grids: list[Grid | None] = []
     for row, length in zip(rows.tolist(), lengths, strict=True):
         corners = np.asarray(boxes[row])
         if len(corners) != length:
             raise InputError(
-                f"adamatch: the image {images.ids[row]!r} has {length} tokens but {len(corners)} "
-                "token_boxes; encode it again"
+                f"adamatch: the image {images.ids[row]!r} has {length} cells but {len(corners)} "
+                "boxes of them (token_boxes); encode it again"
             )
         key = corners.tobytes()  # most galleries have one grid, and checking it costs more
         if key not in known:

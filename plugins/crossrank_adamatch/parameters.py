@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from crossrank.plugin.parameters import Check, between, check, each, integer, none, one_of
+from crossrank.plugin.parameters import Check, between, check, each, integer, none, one_of, path
 from crossrank_adamatch.grids import Grid
 
 PAIR = Check(lambda value: len(value) == 2, "two of them, height and width")
@@ -19,7 +20,10 @@ class AdaMatchParameters:
     ----------
     sizes
         The windows' scales: a window is s×s cells, and 1 stands for the cells themselves.  A
-        picture goes without the sizes that are larger than its grid.
+        picture goes without the sizes that are larger than its grid.  Not read with `weights`.
+    weights
+        The file of a trained network, whose adaptive patches are scored in place of windows;
+        ``research/train_adamatch.py`` writes one.  None for windows.
     prune
         Leave out a window whose cosine with one that is kept is at least this, in the order of
         `sizes`; None keeps all.  What is left out costs nothing when scoring.
@@ -33,6 +37,7 @@ class AdaMatchParameters:
     """
 
     sizes: Sequence[int] = (1, 2)
+    weights: str | Path | None = None
     prune: float | None = None
     mode: str = "auto"
     grid: Grid | None = None
@@ -42,6 +47,7 @@ class AdaMatchParameters:
             "adamatch",
             self,
             sizes=each(integer(1), 1),
+            weights=path | none,
             prune=between(-1, 1) | none,
             mode=one_of("auto", "t2i", "i2t", "both"),
             grid=(each(integer(1)) & PAIR) | none,

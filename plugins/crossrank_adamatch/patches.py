@@ -17,19 +17,19 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The tokens of one picture and where they lie.
+    """The cells of one picture: what was seen in each, and where they lie.
 
     Parameters
     ----------
-    tokens
-        ``[L, D]`` float32.
+    features
+        ``[L, D]`` float32: tokens, or what else a source of patches reads.
     boxes
         ``[L, 4]``: ``x0, y0, x1, y1`` in [0, 1] of the picture.
     grid
         The grid they form, row by row; None if they form none.
     """
 
-    tokens: Floats
+    features: Floats
     boxes: Floats
     grid: Grid | None
 
@@ -37,11 +37,15 @@ class Cells:
 class PatchSource(Protocol):
     """Makes a picture's patches of its cells."""
 
-    def count(self, cells: int, grid: Grid | None) -> int:
-        """Return how many patches a picture of so many cells has."""
+    @property
+    def feature(self) -> str:
+        """The feature of images that holds the cells."""
 
-    def dim(self, token: int) -> int:
-        """Return the size of a patch's token, given that of a cell's."""
+    def count(self, cells: int, grid: Grid | None) -> int:
+        """Return how many patches a picture of so many cells has, 0 if it cannot have any."""
+
+    def dim(self, cell: int) -> int:
+        """Return the size of a patch's token, given that of a cell's feature."""
 
     def make(self, pictures: Sequence[Cells]) -> list[tuple[Floats, Floats]]:
         """Return of each picture the patches' unit tokens ``[P, D]`` and boxes ``[P, 4]``."""
@@ -62,13 +66,18 @@ class Windows:
 
     sizes: tuple[int, ...]
 
+    @property
+    def feature(self) -> str:
+        """See `PatchSource.feature`."""
+        return "tokens"
+
     def count(self, cells: int, grid: Grid | None) -> int:
         """See `PatchSource.count`."""
         return cells if grid is None else window_count(*grid, fitting(*grid, self.sizes))
 
-    def dim(self, token: int) -> int:
+    def dim(self, cell: int) -> int:
         """See `PatchSource.dim`."""
-        return token
+        return cell
 
     def make(self, pictures: Sequence[Cells]) -> list[tuple[Floats, Floats]]:
         """See `PatchSource.make`."""
@@ -80,10 +89,10 @@ class Windows:
 
     def _of(self, picture: Cells) -> tuple[Floats, Floats]:
         if picture.grid is None:
-            return unit(picture.tokens), picture.boxes
+            return unit(picture.features), picture.boxes
         sizes = fitting(*picture.grid, self.sizes)
         return (
-            windows(picture.tokens, *picture.grid, sizes),
+            windows(picture.features, *picture.grid, sizes),
             window_boxes(picture.boxes, *picture.grid, sizes),
         )
 

@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
-import logging
+import copy
 from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, InputError
+from crossrank.plugin.files import file_digest
+from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import Side, text_asks
 from crossrank.plugin.parts import Part, as_box, evidence, link, parts_of
 from crossrank.plugin.torch_device import device_of
-from crossrank_adamatch.gallery import Patches, Pictures, prepared
-from crossrank_adamatch.grids import read_grids
+from crossrank_adamatch.checks import check_encoded, check_parts, check_windows
+from crossrank_adamatch.gallery import Made, Pictures, prepared
+from crossrank_adamatch.grids import boxes_feature, read_grids
 from crossrank_adamatch.parameters import AdaMatchParameters
-from crossrank_adamatch.patches import PatchSource, Windows
+from crossrank_adamatch.patches import Windows
 from crossrank_filip.interaction import MeanOver, late_interaction
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from crossrank_adamatch.adaptive import Adaptive
+    from crossrank_adamatch.network import AdaMatch
+
+
+@dataclass(frozen=True, slots=True)
+class AdaMatchState:
+    """What all blocks of a run share.
+
+    Parameters
+    ----------
+    patches
+        Of the pictures.
+    boxes
+        Per picture that occurs ``[P, 4]``: where its patches lie.
+    words
+        Of the texts; None where the tokens of a block are the words.
+    device
+        The device of torch that scores, None for the processor.
+    """
+
+    patches: Made
+    boxes: cr.Ragged
+    words: Made | None
+    device: str | None
 
 
 class AdaMatchReranker(cr.Reranker):
@@ -28,7 +56,8 @@ class AdaMatchReranker(cr.Reranker):
 
     The score is FILIP's: the mean over words of the best patch for a text query, the mean over
     patches of the best word for an image query.  The patches are windows of several scales over
-    the grid of the image's tokens; those of a gallery are made once and kept.
+    the grid of the image's tokens, or those of a trained network (`crossrank_adamatch.AdaPatch`);
+    those of a gallery are made once and kept.
     """
 
     info: ClassVar[cr.RerankerInfo] = cr.RerankerInfo(
@@ -45,67 +74,117 @@ class AdaMatchReranker(cr.Reranker):
     Parameters: ClassVar[type] = AdaMatchParameters
     params: AdaMatchParameters
 
-    def source(self) -> PatchSource:
-        """Return what makes the patches."""
-        return Windows(tuple(self.params.sizes))
+    @cached_property
+    def network(self) -> AdaMatch:
+        """The trained network, read on first use."""
+        with needs("adamatch with weights", "adamatch", "torch")():
+            from crossrank_adamatch.network import load_network
+        return load_network(Path(str(self.params.weights)))
+
+    def source(self, device: str | None) -> Windows | Adaptive:
+        """Return what makes the patches.
+
+        Parameters
+        ----------
+        device
+            Of torch, None for the processor.
+        """
+        if self.params.weights is None:
+            return Windows(tuple(self.params.sizes))
+        from crossrank_adamatch.adaptive import Adaptive
+
+        network = self.network if device is None else copy.deepcopy(self.network).to(device)
+        return Adaptive(network, device or "cpu", self._digest())
+
+    def fingerprint(self) -> str:
+        """Return a digest of the parameters and of the weights' file."""
+        return cr.fingerprint([super().fingerprint(), self._digest()])
 
     def needs(self, context: cr.Context) -> cr.Needs:
-        """Return the tokens, and the images' boxes where they are there to tell the grid.
+        """Return the tokens, or what the network reads, and where the images' cells lie.
 
         Raises
         ------
         MissingFeatureError
             If nothing tells the grid.
         """
-        images = context.images
-        of_images: tuple[str, ...] = ("tokens",)
-        if "token_boxes" in images.collection:
-            of_images = ("tokens", "token_boxes")
-        elif self.params.grid is None and _has_tokens(images):
-            read_grids(images.collection, images.rows, None)
+        images, (of_cells, of_words) = context.images, self._features()
+        of_images: tuple[str, ...] = (of_cells,)
+        if _is_ragged(images, of_cells):
+            boxes = boxes_feature(images.collection, of_cells)
+            if boxes is not None:
+                of_images = (of_cells, boxes)
+            elif self.params.grid is None:
+                read_grids(images.collection, images.rows, None, of_cells)
+        once = of_images[1:] if self.params.weights is None else (*of_images, of_words)
         if text_asks(context.direction):
-            return cr.Needs(("tokens",), of_images, of_images[1:])
-        return cr.Needs(of_images, ("tokens",), of_images[1:])
+            return cr.Needs((of_words,), of_images, once)
+        return cr.Needs(of_images, (of_words,), once)
 
-    def prepare(self, context: cr.Context) -> Patches:
-        """Refuse tokens that cannot be compared, then make the patches of the run's pictures."""
+    def prepare(self, context: cr.Context) -> AdaMatchState:
+        """Refuse what cannot be compared, then make the patches of the run's pictures."""
         device = device_of("adamatch", context.device, "adamatch")
-        for side in (context.texts, context.images):
-            _check_tokens(side)
-        pictures = Pictures.of(context.images, self.source(), self.params.grid)
-        _check_patches(pictures, context.texts)
-        return prepared(context, pictures, self.params.prune, device)
-
-    def score(self, block: cr.Block, state: Patches) -> cr.Scores:
-        """Return the mean over one side's tokens of their best product with the other's."""
-        asked, listed, index = block.queries["tokens"], state.tokens, block.index
-        if text_asks(block.direction):
-            index = state.place[block.candidate_rows[index]] if len(block.candidates) else index
+        texts, images, (of_cells, of_words) = context.texts, context.images, self._features()
+        check_parts(texts, of_words)
+        check_parts(images, of_cells)
+        source = self.source(device)
+        pictures = Pictures.of(images, source, self.params.grid)
+        if isinstance(source, Windows):
+            check_windows(pictures, texts)
+            words = None
         else:
-            asked = state.tokens.take(state.place[block.query_rows])
-            listed = block.candidates["tokens"]
-        interact = late_interaction if state.device is None else _interaction_on(state.device)
+            check_encoded(source.network.sizes, pictures, texts)
+            words = Made(source.words(texts, context), texts.places)
+        return AdaMatchState(*prepared(context, pictures, self.params.prune), words, device)
+
+    def score(self, block: cr.Block, state: AdaMatchState) -> cr.Scores:
+        """Return the mean over one side's parts of their best product with the other's."""
+        words_ask = text_asks(block.direction)
+        asking, listing = (
+            (state.words, state.patches) if words_ask else (state.patches, state.words)
+        )
+        asked = block.queries["tokens"] if asking is None else asking.of(block.query_rows)
+        if listing is None:
+            listed, index = block.candidates["tokens"], block.index
+        else:  # where they lie: a copy of all candidates' patches may be large
+            places = listing.place[block.candidate_rows]
+            listed, index = listing.rows, places[block.index] if len(places) else block.index
+        interact: Any = late_interaction if state.device is None else _interaction_on(state.device)
         scored = [
             interact(asked, listed, index, block.mask, mean_over=side)
             for side in self._mean_over(block.direction)
         ]
         return cr.Scores(np.mean(scored, axis=0).astype(np.float32, copy=False))
 
-    def explain(self, block: cr.Block, state: Patches) -> Sequence[cr.Evidence]:
+    def explain(self, block: cr.Block, state: AdaMatchState) -> Sequence[cr.Evidence]:
         """Return for each pair a link per word to its best patch, whichever asks for which."""
-        pairs = block.pairs()
+        pairs, patches = block.pairs(), state.patches
         texts, words_ask = block.texts, text_asks(block.direction)
 
         def links(pair: int) -> Iterator[cr.Link]:
-            text, picture = int(pairs.texts[pair]), int(state.place[pairs.image_rows[pair]])
-            words = np.asarray(texts["tokens"][text], np.float32)
-            said = parts_of(texts, text, len(words))
-            similarities = words @ state.tokens[picture].T
+            text, picture = int(pairs.texts[pair]), int(patches.place[pairs.image_rows[pair]])
+            if state.words is None:
+                words = np.asarray(texts["tokens"][text], np.float32)
+            else:
+                words = state.words.rows[int(state.words.place[pairs.text_rows[pair]])]
+            said = parts_of(texts, text, len(words), boxes=())
+            similarities = words @ patches.rows[picture].T
             for word, patch in enumerate(similarities.argmax(axis=1).tolist()):
                 seen = Part(str(patch), as_box(state.boxes[picture][patch]))
                 yield link(said[word], seen, similarities[word, patch], asks=words_ask)
 
         return evidence(block, self.score(block, state), links)
+
+    def _features(self) -> tuple[str, str]:
+        """Return what is read of images and of texts."""
+        if self.params.weights is None:
+            return "tokens", "tokens"
+        return self.network.sizes.cells, self.network.sizes.words
+
+    def _digest(self) -> str:
+        if self.params.weights is None:
+            return ""
+        return file_digest("adamatch", self.params.weights, "train some with train_adamatch.py")
 
     def _mean_over(self, direction: str) -> tuple[MeanOver, ...]:
         """Return the sides to average over; the scores of several are averaged."""
@@ -121,45 +200,5 @@ def _interaction_on(device: str) -> Any:
     return partial(late_interaction_on, device)
 
 
-def _has_tokens(side: Side) -> bool:
-    return "tokens" in side.collection and isinstance(side.collection["tokens"], cr.Ragged)
-
-
-def _check_tokens(side: Side) -> None:
-    """Refuse items that have nothing to compare."""
-    modality, tokens = side.collection.modality, side.collection["tokens"]
-    if not isinstance(tokens, cr.Ragged):
-        raise InputError(
-            f"adamatch: the {modality}s' tokens are no crossrank.Ragged; give Ragged(flat "
-            "[rows, D], lengths), for an array [N, L, D] Ragged(array.reshape(N * L, D), [L] * N)"
-        )
-    empty = side.rows[tokens.lengths[side.rows] == 0]
-    if len(empty):
-        raise InputError(
-            f"adamatch: the {modality} {side.collection.ids[empty[0]]!r} has no token, so there is "
-            "nothing to compare; leave it out, or encode it again"
-        )
-
-
-def _check_patches(pictures: Pictures, texts: Side) -> None:
-    """Refuse pictures without a patch, and words that cannot be multiplied with patches."""
-    images = pictures.side
-    bare = np.flatnonzero(pictures.counts == 0)
-    if len(bare):
-        raise InputError(
-            f"adamatch: every window is larger than the grid of the image "
-            f"{images.ids[int(bare[0])]!r}; add 1 to sizes"
-        )
-    word = texts.collection["tokens"].trailing
-    if len(images) and len(texts) and word != (pictures.dim,):
-        raise FeatureMismatchError(
-            f"adamatch: the texts' tokens have size {word}, the images' patches {pictures.dim}; "
-            "encode both with the same encoder"
-        )
-    alone = sum(grid is None for grid in pictures.grids)
-    if alone:
-        logger.warning(
-            "adamatch: the token_boxes of %d of %d images form no grid; their tokens stay alone",
-            alone,
-            len(images),
-        )
+def _is_ragged(side: Side, feature: str) -> bool:
+    return feature in side.collection and isinstance(side.collection[feature], cr.Ragged)

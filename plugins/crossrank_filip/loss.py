@@ -88,7 +88,7 @@ class FilipLoss(nn.Module):
             image_ids = torch.arange(len(image_tokens), device=image_tokens.device)
         if text_image_ids is None:
             text_image_ids = image_ids
-        match = _matches(image_ids, text_image_ids, len(image_tokens), len(text_tokens))
+        match = matches(image_ids, text_image_ids, len(image_tokens), len(text_tokens))
         if self.training and self.keep < 1.0:
             kept_images = keep_tokens(image_tokens, image_mask, text_tokens, text_mask, self.keep)
             kept_texts = keep_tokens(text_tokens, text_mask, image_tokens, image_mask, self.keep)
@@ -97,8 +97,8 @@ class FilipLoss(nn.Module):
             image_tokens, text_tokens, text_mask, image_mask=image_mask
         )
         temperature = self.temperature
-        over_texts = _shared_cross_entropy(image_scores / temperature, match, dim=1)
-        over_images = _shared_cross_entropy(text_scores / temperature, match, dim=0)
+        over_texts = shared_cross_entropy(image_scores / temperature, match, dim=1)
+        over_images = shared_cross_entropy(text_scores / temperature, match, dim=0)
         return (over_texts + over_images) / 2
 
 
@@ -172,7 +172,21 @@ def keep_tokens(
     return kept, kept_mask
 
 
-def _matches(image_ids: Tensor, text_image_ids: Tensor, images: int, texts: int) -> Tensor:
+def matches(image_ids: Tensor, text_image_ids: Tensor, images: int, texts: int) -> Tensor:
+    """Return ``[images, texts]``: which texts describe which image.
+
+    Parameters
+    ----------
+    image_ids, text_image_ids
+        As in :meth:`FilipLoss.forward`.
+    images, texts
+        How many there are.
+
+    Raises
+    ------
+    ValueError
+        If an id is missing, a text has no image in the batch, or an image no text.
+    """
     if image_ids.shape != (images,) or text_image_ids.shape != (texts,):
         raise ValueError(
             f"FilipLoss got {images} images with image_ids of shape {tuple(image_ids.shape)} and "
@@ -211,7 +225,17 @@ def _masked_mean(values: Tensor, dim: int, mask: Tensor | None) -> Tensor:
     return total / mask.sum(dim=dim)
 
 
-def _shared_cross_entropy(logits: Tensor, match: Tensor, dim: int) -> Tensor:
-    """Mean cross entropy along ``dim``, each row's matches sharing the target equally."""
+def shared_cross_entropy(logits: Tensor, match: Tensor, dim: int) -> Tensor:
+    """Return the mean cross entropy along a dimension, where matches share the target equally.
+
+    Parameters
+    ----------
+    logits : Tensor
+        Float, ``[N, M]``.
+    match : Tensor
+        Bool, ``[N, M]``; each line along `dim` has at least one.
+    dim : int
+        What the softmax runs over: 1 for the columns, 0 for the rows.
+    """
     targets = match / match.sum(dim=dim, keepdim=True)
     return -(targets * logits.log_softmax(dim=dim)).sum(dim=dim).mean()
