@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import crossrank as cr
 from crossrank.errors import MissingFeatureError, ParameterError
-from crossrank.plugin.registry import load_encoder
+from crossrank.plugin.encoders import as_encoder
 
 if TYPE_CHECKING:
     from crossrank.plugin import Feature
@@ -94,7 +94,7 @@ class ComposedEncoder(cr.Encoder):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         own = self.params.encoder
-        self.base = load_encoder(own)() if isinstance(own, str) else own
+        self.base = as_encoder(own, {})
         self.batch_size = self.base.batch_size
         for modality in ("image", "text"):
             if "embedding" not in self.base.info.features.get(modality, ()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
-from crossrank.errors import InputError, StoreError
+from crossrank.errors import InputError
+from crossrank.plugin.files import file_digest
 from crossrank_lite.packages import require
 
 if TYPE_CHECKING:
@@ -91,11 +91,7 @@ class LiteEncoder(cr.Encoder):
 
         The towers are those of packages whose versions the extra ``lite`` pins.
         """
-        path = Path(self.params.heads)
-        try:
-            content = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-        except OSError as error:
-            raise StoreError(f"lite: {path} cannot be read: {error}") from error
+        content = file_digest("lite", self.params.heads)
         return cr.fingerprint([type(self).__qualname__, content])
 
     def encode_batch(

@@ -15,7 +15,8 @@ from crossrank._lists.fusion import RRF, Fused, Fusion, Replace, WeightedSum
 from crossrank._lists.hits import Hit, Trace
 from crossrank._lists.rankings import Ranking, Rankings
 from crossrank._pipeline import Pipeline
-from crossrank._rerank import rerank, rerank_many
+from crossrank._rerank.awaiting import arerank, arerank_many
+from crossrank._rerank.call import rerank, rerank_many
 from crossrank._search.search import search
 from crossrank._stage import Stage
 from crossrank.evaluation import BothDirections, Evaluation, evaluate, evaluate_matrix
@@ -80,6 +81,8 @@ __all__ = [
     "Trace",
     "WeightedSum",
     "ablate",
+    "arerank",
+    "arerank_many",
     "encode",
     "evaluate",
     "evaluate_matrix",

@@ -42,10 +42,12 @@ def test_the_one_call_and_the_pipeline(
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{name}.jpg")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    run(block_with("cr.rerank("), names)
+    run(block_with("hit.base_rank"), names)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["1", "2", "3"]
-    run(block_with("cr.encode("), names)
+    run(block_with("ids=["), names)
+    assert sorted(hit.index for hit in names["ranking"]) == [0, 1]
+    run(block_with("cr.search("), names)
     assert "R@1" in capsys.readouterr().out
     assert len(names["rankings"]) == 2
     assert cr.Collection.open("gallery").ids == names["gallery"].ids

@@ -173,7 +173,6 @@ def test_encoders_are_built_once_between_calls() -> None:
         (InputError, "top_k", "q", ["a"], {"top_k": 0}),
         (ParameterError, "score_threshold", "q", ["a"], {"score_threshold": float("nan")}),
         (DuplicateIdError, "'x'", "q", [cr.Item("x", text="a"), cr.Item("x", text="b")], {}),
-        (DuplicateIdError, "'x' twice", "q", [cr.Item("x", text="a")] * 2, {}),
         (ParameterError, "dot has no parameter 'alpha'", "q", ["a"], {"alpha": 1}),
         (UnknownPluginError, "did you mean 'dot'", "q", ["a"], {"reranker": "dott"}),
         (UnknownPluginError, "did you mean 'toy'", "q", ["a"], {"encoder": "tot"}),

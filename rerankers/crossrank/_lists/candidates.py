@@ -38,6 +38,8 @@ class Candidates:
         The names of the Q queries and of the gallery's rows.
     direction
         ``"t2i"``, ``"i2t"``, …; None where only the collections will tell.
+    repeats
+        Whether a list may name a candidate more than once.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Candidates:
     query_ids: tuple[str, ...]
     candidate_ids: tuple[str, ...]
     direction: str | None = None
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         if self.index.ndim != 2 or self.index.shape != self.mask.shape:
@@ -93,6 +96,8 @@ class Candidates:
                 f"Candidates: query {self.query_ids[row]!r} lists gallery row "
                 f"{self.index[row, place]}, but the gallery has {size} rows"
             )
+        if self.repeats:
+            return
         spread = np.where(self.mask, self.index, -1 - np.arange(self.index.shape[1]))
         ordered = np.sort(spread, axis=1)
         twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)

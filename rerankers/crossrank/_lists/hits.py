@@ -44,7 +44,7 @@ class Hit:
     rank
         From 1.
     index
-        The candidate's row in the gallery.
+        The candidate's row in the gallery; of the drop-in call its place in the caller's list.
     base_score
         What the base matcher said; None where it gave no scores.
     base_rank

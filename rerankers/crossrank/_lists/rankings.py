@@ -90,6 +90,9 @@ class Rankings(Mapping[str, Ranking]):
         Each stage's own scores, in the same places.
     direction
         ``"t2i"``, ``"i2t"``, …
+    places
+        ``[Q, K]`` int64 places in the lists that the caller gave, which `Hit.index` then is; None
+        where it is the row of the gallery.
     """
 
     query_ids: tuple[str, ...]
@@ -101,6 +104,7 @@ class Rankings(Mapping[str, Ranking]):
     base_ranks: NDArray[np.int64]
     stages: tuple[StageScores, ...] = ()
     direction: str | None = None
+    places: NDArray[np.int64] | None = None
     _rows: dict[str, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,11 +146,12 @@ class Rankings(Mapping[str, Ranking]):
         """Return one hit of the query in a row."""
         base = None if self.base_scores is None else float(self.base_scores[row, place])
         index = int(self.index[row, place])
+        own = index if self.places is None else int(self.places[row, place])
         return Hit(
             id=self.candidate_ids[index],
             score=float(self.final[row, place]),
             rank=place + 1,
-            index=index,
+            index=own,
             base_score=base,
             base_rank=int(self.base_ranks[row, place]),
             trace=tuple(stage.trace(row, place) for stage in self.stages),
@@ -165,6 +170,7 @@ class Rankings(Mapping[str, Ranking]):
             base_scores=None if self.base_scores is None else self.base_scores[chosen],
             base_ranks=self.base_ranks[chosen],
             stages=tuple(stage.arranged(chosen, order) for stage in self.stages),
+            places=None if self.places is None else self.places[chosen],
         )
 
     def scores(self, stage: str | None = None) -> NDArray[Any]:
@@ -189,11 +195,16 @@ class Rankings(Mapping[str, Ranking]):
         raise UnknownIdError(f"no stage is called {stage!r}{nearest(stage, names)}")
 
     def to_run(self) -> dict[str, dict[str, float]]:
-        """Return ``{query id: {candidate id: score}}``, best first, in Python floats."""
-        return {
-            query: dict(zip(ranking.ids, scores[: len(ranking)].tolist(), strict=True))
-            for (query, ranking), scores in zip(self.items(), self.final, strict=True)
-        }
+        """Return ``{query id: {candidate id: score}}``, best first, in Python floats.
+
+        Of a candidate that stands in a list twice, the better place counts.
+        """
+        run: dict[str, dict[str, float]] = {}
+        for (query, ranking), scores in zip(self.items(), self.final, strict=True):
+            own = run.setdefault(query, {})
+            for id, score in zip(ranking.ids, scores[: len(ranking)].tolist(), strict=True):
+                own.setdefault(id, score)
+        return run
 
     def base_run(self) -> dict[str, dict[str, float]]:
         """Return the same candidates with their base scores; without scores, minus the rank."""
@@ -203,7 +214,9 @@ class Rankings(Mapping[str, Ranking]):
         run: dict[str, dict[str, float]] = {}
         for row, (query, ranking) in enumerate(self.items()):
             order = np.argsort(self.base_ranks[row, : len(ranking)], kind="stable")
-            run[query] = {ranking.ids[place]: float(values[row, place]) for place in order}
+            ids, own = ranking.ids, run.setdefault(query, {})
+            for place in order:
+                own.setdefault(ids[place], float(values[row, place]))
         return run
 
     def to_trec(self, path: str | Path, tag: str = "crossrank") -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from crossrank._lists.rankings import Rankings
 
 FORMAT = "crossrank rankings 1"
-COLUMNS = ("index", "final", "mask", "base_scores", "base_ranks")
+COLUMNS = ("index", "final", "mask", "base_scores", "base_ranks", "places")
+OPTIONAL = ("base_scores", "places")
 STAGE_COLUMNS = ("raw", "normalised", "seen")
 
 
@@ -88,10 +89,10 @@ def _columns(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> d
     return {
         "query_ids": tuple(about["query_ids"]),
         "candidate_ids": tuple(about["candidate_ids"]),
-        "base_scores": tensors.get("base_scores"),
         "stages": stages,
         "direction": about["direction"],
-        **{name: column(name) for name in COLUMNS if name != "base_scores"},
+        **{name: tensors.get(name) for name in OPTIONAL},
+        **{name: column(name) for name in COLUMNS if name not in OPTIONAL},
     }
 
 

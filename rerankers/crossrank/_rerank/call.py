@@ -1,0 +1,228 @@
+"""The drop-in call: a query and its candidates in, a better list out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._encode import encode
+from crossrank._engine.checks import check_fusable
+from crossrank._engine.resources import Resources
+from crossrank._items.collection import Collection
+from crossrank._items.item import ItemLike
+from crossrank._lists.base_lists import check_positive
+from crossrank._lists.candidates import Candidates
+from crossrank._lists.fusion import Fusion
+from crossrank._lists.rankings import Ranking, Rankings
+from crossrank._rerank.encoding import Asked, QueryLike, bare_items, needs_of
+from crossrank._rerank.lists import candidates_of, loose_lists, stored_lists, with_places
+from crossrank._rerank.makers import encoder_of
+from crossrank._rerank.settings import RerankerLike, pipeline_of
+from crossrank.errors import InputError
+from crossrank.plugin.contract import Encoder, Progress
+
+BaseScores: TypeAlias = Sequence[float] | NDArray[np.floating[Any]]
+Ids: TypeAlias = Sequence[str | Path | int] | NDArray[Any]
+
+
+def rerank(
+    query: QueryLike | Collection,
+    candidates: Sequence[ItemLike] | Collection,
+    reranker: RerankerLike = "filip",
+    *,
+    ids: Ids | None = None,
+    encoder: str | Encoder | None = None,
+    base_scores: BaseScores | None = None,
+    top_k: int | None = None,
+    score_threshold: float | None = None,
+    fusion: str | Fusion | None = None,
+    weight: float | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    threads: int | None = None,
+    on_error: str = "raise",
+    progress: Progress | bool | None = None,
+    **params: Any,
+) -> Ranking:
+    """Rerank the candidates of one query.
+
+    Parameters
+    ----------
+    query
+        A text (str), a picture (`Path` or PIL image), an `Item`, or a sequence of these.  A picture
+        with a text (``[picture, "but at night"]``, or an `Item` of both) is encoded as one where
+        the encoder knows both at once; else the parts' features are put together.  A `Collection`
+        of one item is taken as it is.
+    candidates
+        Likewise, all of one kind: texts, pictures, or `Item` with both for an encoder that knows
+        them; in base order where there are no base scores.  One may stand in the list twice.
+
+        Or a stored gallery, a `Collection`: its candidates are scored from their features, and no
+        picture is opened.
+    reranker
+        The name of an installed reranker, a class, an object, a `Stage`, several of these that run
+        one after another, or a whole `Pipeline`.
+    ids
+        Which items of a gallery are the candidates, in base order: ids (str) or rows (int); all of
+        them by default.
+    encoder
+        What turns loose items into features; loaded once per process.  By default that of the
+        gallery, or ``"lite"``.
+    base_scores
+        What the base matcher said of each candidate, higher is better.
+    top_k
+        How many to return; all by default.
+    score_threshold
+        The lowest final score to return, inclusive.
+    fusion
+        How base and new scores are joined: ``"weighted"``, ``"replace"``, ``"rrf"`` or a `Fusion`;
+        by default z-scores in equal parts where there are base scores, else the new score alone.
+    weight
+        The factor of the new score beside the base score: short for ``WeightedSum(weight)``.
+    device, dtype
+        Where and in which float type models compute, those of an encoder by name too.
+    threads
+        Threads of numpy and torch; all cores by default.
+    on_error
+        When the reranker fails: ``"raise"``, or ``"base_order"``, which keeps the order and says
+        why in the trace.
+    progress
+        True for bars on standard error, or a callable ``(what, done, total)``.
+    **params
+        The reranker's parameters.
+
+    Returns
+    -------
+    Ranking
+        Hits with ``id`` (an item's own, a path as text, else its place in `candidates`), ``index``
+        (its place in `candidates`, or in `ids` where these are given), scores, ranks and trace.
+
+    Raises
+    ------
+    CrossrankError
+        One clear error for input that cannot be ranked.
+
+    Examples
+    --------
+    >>> import crossrank as cr
+    >>> from pathlib import Path
+    >>> best = cr.rerank("a cup of coffee", list(Path("photos").glob("*.jpg")))[0]
+    ... # doctest: +SKIP
+    >>> gallery = cr.Collection.open("gallery")  # doctest: +SKIP
+    >>> cr.rerank("a cup of coffee", gallery, ids=["17.jpg", "4.jpg"])  # doctest: +SKIP
+    """
+    if isinstance(query, Collection) and len(query) != 1:
+        raise InputError(f"rerank: the query is a collection of {len(query)}; use rerank_many")
+    rankings = rerank_many(
+        query if isinstance(query, Collection) else [query],
+        candidates if isinstance(candidates, Collection) else [candidates],
+        reranker,
+        ids=None if ids is None else [ids],
+        encoder=encoder,
+        base_scores=None if base_scores is None else [base_scores],
+        top_k=top_k,
+        score_threshold=score_threshold,
+        fusion=fusion,
+        weight=weight,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        on_error=on_error,
+        progress=progress,
+        **params,
+    )
+    ranking: Ranking = rankings.values()[0]
+    return ranking
+
+
+def rerank_many(
+    queries: Sequence[QueryLike] | Collection,
+    candidate_lists: Sequence[Sequence[ItemLike]] | Collection,
+    reranker: RerankerLike = "filip",
+    *,
+    ids: Sequence[Ids] | None = None,
+    encoder: str | Encoder | None = None,
+    base_scores: Sequence[BaseScores] | None = None,
+    top_k: int | None = None,
+    score_threshold: float | None = None,
+    fusion: str | Fusion | None = None,
+    weight: float | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    threads: int | None = None,
+    on_error: str = "raise",
+    progress: Progress | bool | None = None,
+    **params: Any,
+) -> Rankings:
+    """Rerank the candidates of many queries; a candidate of several lists is encoded once.
+
+    Parameters
+    ----------
+    queries
+        Queries without an id are called by their place, from ``"0"``; or a `Collection` of them.
+    candidate_lists
+        One list per query; candidates of the same id or path are the same.  One without an id is
+        called by its place in its list, and with several queries by ``"<query>/<place>"``.  Or a
+        stored gallery for all queries, see `rerank`.
+    ids
+        Of a stored gallery: one list of ids or rows per query.
+    reranker, encoder, base_scores, top_k, score_threshold, fusion, weight
+        As for `rerank`; base scores one list per query.
+    device, dtype, threads, on_error, progress, **params
+        As for `rerank`.
+    """
+    stored = candidate_lists if isinstance(candidate_lists, Collection) else None
+    Resources.of(threads=threads, device=device, dtype=dtype, on_error=on_error)
+    if top_k is not None:
+        check_positive("rerank", "top_k", top_k)
+    pipeline = pipeline_of(reranker, fusion, weight, base_scores is not None, params)
+    maker = encoder_of(encoder, stored, device, dtype)
+    asked = Asked.of(queries, maker)
+    if isinstance(candidate_lists, Collection):
+        lists = stored_lists(candidate_lists, ids, asked.ids)
+    elif ids is None:
+        lists = loose_lists(candidate_lists, asked.ids)
+    else:
+        raise InputError(
+            "rerank: ids choose among the items of a stored gallery; candidates of your own get "
+            "theirs as Item(id, text=…) or Item(id, image=…)"
+        )
+    candidates = candidates_of(lists, base_scores, asked.ids)
+    if not candidates.mask.any():
+        return _nothing(candidates)
+    check_fusable(pipeline.stages[0], candidates)
+    gallery = bare_items(lists.items, maker) if stored is None else stored
+    needs = needs_of(pipeline, asked.known, gallery, candidates)
+    if stored is None:
+        kind = gallery.modality
+        gallery = encode(maker, lists.items, kind, needs.candidates, progress=progress)
+    rankings = pipeline.rerank(
+        candidates,
+        asked.encoded(maker, needs.queries, progress),
+        gallery,
+        top_k=top_k,
+        score_threshold=score_threshold,
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        on_error=on_error,
+        progress=progress,
+    )
+    return with_places(rankings, candidates)
+
+
+def _nothing(candidates: Candidates) -> Rankings:
+    empty = np.zeros(candidates.index.shape)
+    return Rankings(
+        query_ids=candidates.query_ids,
+        candidate_ids=candidates.candidate_ids,
+        index=candidates.index,
+        final=empty,
+        mask=candidates.mask,
+        base_scores=candidates.scores,
+        base_ranks=candidates.index,
+    )

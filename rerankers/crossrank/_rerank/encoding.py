@@ -1,0 +1,170 @@
+"""Encoding both sides of a drop-in call with the features that its stages need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from crossrank._encode import encode
+from crossrank._items.collection import Collection
+from crossrank._items.compose import compose
+from crossrank._items.item import Item, ItemLike, as_parts
+from crossrank._lists.candidates import Candidates
+from crossrank._pipeline import Pipeline
+from crossrank._rerank.lists import check_list
+from crossrank.errors import InputError
+from crossrank.plugin.contract import Context, Encoder, Needs, Progress
+
+QueryLike: TypeAlias = ItemLike | Sequence[ItemLike]
+
+
+def query_parts(query: QueryLike, encoder: Encoder) -> tuple[Item, ...]:
+    """Return a query's items: a picture with a text is one where the encoder knows both at once."""
+    items = as_parts(query)
+    pictures = [item for item in items if item.image is not None]
+    texts = [item for item in items if item.text is not None]
+    if encoder.info.features.get("image+text") and len(pictures) == len(texts) == 1:
+        id = next((item.id for item in (*texts, *pictures) if item.id is not None), None)
+        known = {**pictures[0].features, **texts[0].features} if len(items) == 1 else {}
+        return (Item(id, texts[0].text, pictures[0].image, **known),)
+    split = []
+    for item in items:
+        if item.modality == "image+text":
+            split += [Item(item.id, image=item.image), Item(item.id, item.text)]
+        else:
+            split.append(item)
+    return tuple(split)
+
+
+def needs_of(
+    pipeline: Pipeline, queries: Collection, gallery: Collection, candidates: Candidates
+) -> Needs:
+    """Return the features that any stage reads of either side."""
+    direction = candidates.check_direction(queries.modality, gallery.modality)
+    context = Context(queries, gallery, candidates, direction)
+    needs = [stage.scorer.needs(context) for stage in pipeline.stages]
+    return Needs(
+        tuple(dict.fromkeys(name for need in needs for name in need.queries)),
+        tuple(dict.fromkeys(name for need in needs for name in need.candidates)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The queries of a call.
+
+    Parameters
+    ----------
+    ids
+        Their names.
+    parts
+        The items each is made of; empty where they are encoded already.
+    known
+        A collection: of what is known of them before they are encoded.
+    """
+
+    ids: tuple[str, ...]
+    parts: tuple[tuple[Item, ...], ...]
+    known: Collection
+
+    @classmethod
+    def of(cls, queries: Sequence[QueryLike] | Collection, encoder: Encoder) -> Asked:
+        """Read the queries; one without an id is called by its place.
+
+        Raises
+        ------
+        InputError
+            For what is no list of queries.
+        """
+        if isinstance(queries, Collection):
+            return cls(queries.ids, (), queries)
+        check_list(queries, "queries")
+        parts = tuple(query_parts(query, encoder) for query in queries)
+        ids = tuple(
+            next((part.id for part in own if part.id is not None), str(place))
+            for place, own in enumerate(parts)
+        )
+        modality = "+".join(_kinds([part for own in parts for part in own])) or "text"
+        return cls(ids, parts, _bare(ids, modality, [own[0] for own in parts]))
+
+    def encoded(
+        self, encoder: Encoder, features: Sequence[str], progress: Progress | bool | None
+    ) -> Collection:
+        """Return the queries with some features."""
+        if not self.parts:
+            return self.known
+        return encode_queries(encoder, self.ids, self.parts, features, progress)
+
+
+def bare_items(items: Sequence[Item], encoder: Encoder) -> Collection:
+    """Return what is known of the candidates before they are encoded.
+
+    Raises
+    ------
+    InputError
+        If they are not of one kind, or of one that the encoder does not know.
+    """
+    return _bare([str(item.id) for item in items], _one_kind(items, encoder), items)
+
+
+def encode_queries(
+    encoder: Encoder,
+    query_ids: Sequence[str],
+    asked: Sequence[tuple[Item, ...]],
+    features: Sequence[str],
+    progress: Progress | bool | None,
+) -> Collection:
+    """Encode queries, kind by kind, and put together those of several parts."""
+    parts = [part for own in asked for part in own]
+    numbered = [Item(str(n), p.text, p.image, **p.features) for n, p in enumerate(parts)]
+    where: dict[int, tuple[Collection, int]] = {}
+    for modality in ("image", "image+text", "text"):
+        rows = [n for n, part in enumerate(parts) if (part.modality or "image") == modality]
+        if rows:
+            made = encode(
+                encoder, [numbered[n] for n in rows], modality, features, progress=progress
+            )
+            where.update((n, (made, place)) for place, n in enumerate(rows))
+    if all(len(own) == 1 for own in asked) and len({id(made) for made, _ in where.values()}) == 1:
+        only = where[0][0]
+        return Collection(
+            query_ids,
+            only.modality,
+            encoder=only.encoder,
+            **{name: only[name] for name in only.features},
+        )
+    ends = np.cumsum([len(own) for own in asked])
+    owners = [range(end - len(own), end) for end, own in zip(ends, asked, strict=True)]
+    return compose([where[n] for n in range(len(parts))], owners, query_ids)
+
+
+def _kinds(items: Sequence[Item]) -> list[str]:
+    return sorted({kind for item in items for kind in (item.modality or "image").split("+")})
+
+
+def _one_kind(items: Sequence[Item], encoder: Encoder) -> str:
+    found = {item.modality or "image" for item in items}
+    if len(found) > 1:
+        raise InputError(
+            f"rerank: the candidates mix {', '.join(sorted(found))}; give candidates of one kind"
+        )
+    (kind,) = found
+    if kind == "image+text" and not encoder.info.features.get(kind):
+        raise InputError(
+            f"rerank: candidates with both text and image are ambiguous for the encoder "
+            f"{encoder.info.name!r}, which knows one of them at a time; give one of them, or an "
+            "encoder that knows both, such as 'composed' or 'vista'"
+        )
+    return kind
+
+
+def _bare(ids: Sequence[str], modality: str, items: Sequence[Item]) -> Collection:
+    """Make a collection of what is known before encoding, to ask the stages what they need."""
+    shared = set.intersection(*(set(item.features) for item in items)) if items else set()
+    features: dict[str, Any] = {name: tuple(i.features[name] for i in items) for name in shared}
+    if items and all(item.text is not None for item in items):
+        features["text"] = tuple(item.text for item in items)
+    return Collection(ids, modality, **features)
