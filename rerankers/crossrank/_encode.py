@@ -106,7 +106,7 @@ def encode(
     dtypes = {} if store_dtype is None else store_dtype
     _check_dtypes(dtypes, (*asked, *brought), folder)
     run = _Run(maker, kind, asked, size, as_progress(progress), len(read))
-    given = {name: _gathered([item.features[name] for item in read]) for name in brought}
+    given = {name: gathered([item.features[name] for item in read]) for name in brought}
     given |= _kept(read, kind)
     if folder is None:
         parts = [run.shard(read[rows], ids[rows], rows.start) for rows in _shards(len(read), size)]
@@ -302,7 +302,7 @@ def _kept(items: Sequence[Item], modality: str) -> dict[str, Feature]:
     return kept
 
 
-def _gathered(values: Sequence[Any]) -> Feature:
+def gathered(values: Sequence[Any]) -> Feature:
     """Stack what items bring along: vectors to an array, matrices to a ragged one, else values."""
     if all(isinstance(value, np.ndarray) for value in values):
         if values[0].ndim == 2:

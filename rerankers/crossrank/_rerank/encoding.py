@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from crossrank._encode import encode
+from crossrank._encode import encode, gathered
 from crossrank._items.collection import Collection
 from crossrank._items.compose import compose
 from crossrank._items.item import Item, ItemLike, as_parts
@@ -164,7 +164,9 @@ def _one_kind(items: Sequence[Item], encoder: Encoder) -> str:
 def _bare(ids: Sequence[str], modality: str, items: Sequence[Item]) -> Collection:
     """Make a collection of what is known before encoding, to ask the stages what they need."""
     shared = set.intersection(*(set(item.features) for item in items)) if items else set()
-    features: dict[str, Any] = {name: tuple(i.features[name] for i in items) for name in shared}
+    features: dict[str, Any] = {
+        name: gathered([item.features[name] for item in items]) for name in shared
+    }
     if items and all(item.text is not None for item in items):
         features["text"] = tuple(item.text for item in items)
     return Collection(ids, modality, **features)

@@ -1,0 +1,76 @@
+"""``crossrank serve``: a server that clients of other rerankers talk to unchanged."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+import crossrank as cr
+from crossrank.cli.kit import PATH, command
+from crossrank_serve.packages import required_packages
+
+EXAMPLE = """crossrank serve --encoder lite --stage filip --port 8000
+CROSSRANK_TOKEN=secret crossrank serve --host 0.0.0.0 --stage filip:weight=0.5"""
+
+
+@command("serve", EXAMPLE)
+@click.option(
+    "--stage",
+    "stages",
+    multiple=True,
+    metavar="NAME[:KEY=VALUE,…]",
+    help="A reranker with its depth, fusion and parameters, as in 'crossrank rerank'; repeat it "
+    "for several stages. filip by default.",
+)
+@click.option("--pipeline", type=PATH, help="A TOML file of [[stages]] instead of --stage.")
+@click.option("--encoder", default="lite", show_default=True, help="See 'crossrank plugins'.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 for any."
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 256),
+    help="Batches scored at once.",
+)
+@click.option(
+    "--token-file",
+    type=PATH,
+    help="A file of bearer tokens, one a line; else CROSSRANK_TOKEN, else everybody may ask.",
+)
+@click.option(
+    "--model-name",
+    "names",
+    multiple=True,
+    help="Names of models that are answered, others get 404; every name is answered by default.",
+)
+def serve(
+    stages: tuple[str, ...],
+    pipeline: Path | None,
+    encoder: str,
+    host: str,
+    port: int,
+    workers: int,
+    token_file: Path | None,
+    names: tuple[str, ...],
+) -> None:
+    """Serve reranking over HTTP in the dialects of Jina, Cohere, Voyage, TEI and vLLM.
+
+    Prints the address when it listens; /ready answers 200 when the models are loaded. Without a
+    token, only this machine should be able to reach it.
+    """
+    required_packages()
+    from crossrank_serve.starting import Settings, start
+
+    logging.getLogger("crossrank_serve.requests").setLevel(logging.INFO)
+    start(Settings(stages, pipeline, encoder, host, port, workers, token_file, names))
+
+
+@cr.hookimpl
+def crossrank_commands(group: click.Group) -> None:
+    """Add the command to the program."""
+    group.add_command(serve)

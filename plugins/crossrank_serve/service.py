@@ -1,0 +1,190 @@
+"""One server without its network: JSON in, JSON out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crossrank_serve.batching import Batcher
+from crossrank_serve.contents import Fetch, Job, job_of
+from crossrank_serve.dialects import dialect_of
+from crossrank_serve.engine import Engine
+from crossrank_serve.fields import read_json
+from crossrank_serve.limits import Limits
+from crossrank_serve.metrics import Metrics
+from crossrank_serve.problems import RequestError
+from crossrank_serve.records import Ask, Part, Ranked, Request
+
+logger = logging.getLogger(__name__)
+
+SMALL = 65_536
+"""Bytes of a body that is read here and not in a thread."""
+
+EXPLAINED = 100
+"""Hits of a request that are explained, best first."""
+
+
+def refuse_addresses(reference: str) -> bytes:
+    """Refuse to fetch anything."""
+    raise RequestError(
+        403,
+        "this server fetches no picture from an address; send a data URI, or start it with "
+        "--allow-url HOST",
+    )
+
+
+@dataclass(slots=True)
+class State:
+    """Where a server is in its life."""
+
+    ready: bool = False
+    draining: bool = False
+    failed: str = ""
+
+
+class Service:
+    """An engine with its queue.
+
+    Parameters
+    ----------
+    engine
+        What scores.
+    limits
+        What may be asked.
+    fetch
+        Brings a picture from an address.
+    names
+        Models that may be asked for; none for any name.
+    workers
+        Threads that score.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits,
+        fetch: Fetch = refuse_addresses,
+        names: Sequence[str] = (),
+        workers: int = 1,
+    ) -> None:
+        self.engine = engine
+        self.limits = limits
+        self.names = tuple(names)
+        self.state = State()
+        self._fetch = fetch
+        self._batcher = Batcher(engine.rank, limits.waiting, workers, batched=self._batched)
+        self.metrics = Metrics(engine.cache, lambda: self._batcher.pending)
+
+    @property
+    def name(self) -> str:
+        """What the model is called in answers."""
+        return self.names[0] if self.names else self.engine.name
+
+    async def start(self) -> None:
+        """Begin to score, and load the models meanwhile."""
+        self._batcher.start()
+        self._warming = asyncio.create_task(self._warm_up())
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        self._warming.cancel()
+        await self._batcher.stop()
+
+    async def answer(self, route: str, data: bytes, id: str) -> Any:
+        """Return the JSON value that answers a body.
+
+        Raises
+        ------
+        RequestError
+            For anything that cannot be answered.
+        """
+        began = time.monotonic()
+        body = await _elsewhere(len(data), read_json, data)
+        read, write = dialect_of(route, body)
+        request = await _elsewhere(len(data), read, body)
+        self._check_model(request.model)
+        ranked = await self.ranked(request, len(data), began)
+        return write(request, ranked, self.name, id)
+
+    async def ranked(self, request: Request, size: int, began: float) -> list[Ranked]:
+        """Return what comes of each of a request's asks."""
+        limit = self.limits.deadline
+        seconds = limit if request.deadline is None else min(limit, request.deadline)
+        try:
+            async with asyncio.timeout(seconds - (time.monotonic() - began)):
+                jobs = await _elsewhere(size, self._jobs, request)
+                outcomes = await self._batcher.rank(jobs)
+        except TimeoutError:
+            raise RequestError(
+                504, f"not scored within {seconds:g} seconds; send fewer documents or wait longer"
+            ) from None
+        for outcome in outcomes:
+            if isinstance(outcome, RequestError):
+                raise outcome
+        self.metrics.documents.inc(sum(len(job.documents) for job in jobs))
+        return [outcome for outcome in outcomes if isinstance(outcome, Ranked)]
+
+    def _jobs(self, request: Request) -> list[Job]:
+        if len(request.asks) > self.limits.documents:
+            raise RequestError(
+                413, f"more than {self.limits.documents:,} pairs; send fewer at once"
+            )
+        explain = 0
+        if request.explain or request.spans is not None:
+            explain = min(EXPLAINED, EXPLAINED if request.top is None else request.top)
+        joint = self.engine.joint
+        return [job_of(ask, self.limits, joint, explain, self._fetch) for ask in request.asks]
+
+    def _check_model(self, model: str | None) -> None:
+        if model is not None and self.names and model not in self.names:
+            raise RequestError(
+                404, f"no model {model[:80]!r} here; there are {', '.join(self.names)}"
+            )
+
+    def _batched(self, size: int) -> None:
+        self.metrics.batches.observe(size)
+
+    async def _warm_up(self) -> None:
+        """Score once, so that the first request finds the models loaded."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(None, warm_up, self.engine, self.limits)
+            self.state.ready = True
+        except Exception as error:
+            self.state.failed = str(error)
+            logger.exception("the models could not be loaded")
+
+
+def warm_up(engine: Engine, limits: Limits) -> None:
+    """Load what an engine needs for the kinds of documents it knows.
+
+    Raises
+    ------
+    RequestError
+        Where it can score none of them.
+    """
+    problems = []
+    for document in (Part("a picture"), Part(picture=PIXEL)):
+        ask = Ask((Part("warming up"),), ((document,),))
+        (outcome,) = engine.rank([job_of(ask, limits, engine.joint, 0, refuse_addresses)])
+        if isinstance(outcome, RequestError):
+            problems.append(outcome)
+    if len(problems) == 2:
+        raise problems[1]
+
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9"
+    "awAAAABJRU5ErkJggg=="
+)
+
+
+async def _elsewhere(size: int, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function here, or in a thread where it has much to do."""
+    if size <= SMALL:
+        return function(*args)
+    return await asyncio.get_running_loop().run_in_executor(None, function, *args)

@@ -1,0 +1,72 @@
+"""From options to a running server."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+import crossrank as cr
+from crossrank.cli.kit import read_stage
+from crossrank.errors import InputError
+from crossrank_serve.app import build_app
+from crossrank_serve.engine import Engine
+from crossrank_serve.limits import Limits
+from crossrank_serve.pipeline_file import read_pipeline
+from crossrank_serve.server import listen, run
+from crossrank_serve.service import Service
+from crossrank_serve.tokens import read_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options of ``crossrank serve`` say; see its help."""
+
+    stages: tuple[str, ...] = ()
+    pipeline: Path | None = None
+    encoder: str = "lite"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    token_file: Path | None = None
+    names: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+def start(settings: Settings) -> None:
+    """Serve until told to end.
+
+    Raises
+    ------
+    CrossrankError
+        For anything that is wrong before it listens.
+    """
+    tokens = read_tokens(settings.token_file)
+    engine = Engine(read_stages(settings), settings.encoder, settings.limits)
+    service = Service(engine, settings.limits, names=settings.names, workers=settings.workers)
+    bound = listen(settings.host, settings.port)
+    host, port = bound.getsockname()[:2]
+    if not tokens and not _is_loopback(host):
+        click.echo(
+            f"crossrank: {host} can be reached from elsewhere and there is no token; "
+            "set CROSSRANK_TOKEN",
+            err=True,
+        )
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"{service.name} on http://{shown}:{port} (Ctrl-C ends it)")
+    run(build_app(service, tokens), bound, settings.limits, service.state)
+
+
+def read_stages(settings: Settings) -> list[cr.Stage]:
+    """Return the stages that options or a file name."""
+    if settings.pipeline is not None:
+        if settings.stages:
+            raise InputError("serve: --stage and --pipeline both name stages; leave one out")
+        return read_pipeline(settings.pipeline)
+    return [read_stage(text) for text in settings.stages or ("filip",)]
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -1,0 +1,126 @@
+"""The command as a process: it listens, answers, and ends as it should."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+import crossrank as cr
+from crossrank.cli import main
+
+TOYS = Path(__file__).parents[1]
+BOOT = """
+import crossrank as cr
+from toys.basic import ToyEncoder
+from toys.serving import WordsReranker
+cr.register(ToyEncoder)
+cr.register(WordsReranker)
+from crossrank.__main__ import main
+main()
+"""
+
+
+@contextmanager
+def served(*options: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command with toys, on a free port; kill it at the end if it still runs."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", BOOT, "serve", "--encoder", "toy", "--port", "0", *options],
+        env={**os.environ, "PYTHONPATH": str(TOYS), "OMP_NUM_THREADS": "1", **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert child.stdout is not None
+        line = child.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, line + (child.communicate()[1] if child.poll() is not None else "")
+        yield child, found[0]
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.communicate()
+
+
+def until_ready(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/ready").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("not ready within a minute")
+
+
+def test_it_answers_and_ends_with_zero_on_sigterm() -> None:
+    with served("--stage", "words") as (child, url):
+        assert url.startswith("http://127.0.0.1:")
+        until_ready(url)
+        asked = {"query": "a b", "documents": ["b", "a b"]}
+        body = httpx.post(f"{url}/v1/rerank", json=asked).json()
+        assert [each["index"] for each in body["results"]] == [1, 0]
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 0
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{url}/health")
+
+
+def test_the_token_of_the_environment_is_asked_for() -> None:
+    with served("--stage", "words", CROSSRANK_TOKEN="secret") as (child, url):
+        assert httpx.get(f"{url}/health").status_code == 200
+        assert httpx.get(f"{url}/v1/models").status_code == 401
+        told = httpx.get(f"{url}/v1/models", headers={"authorization": "Bearer secret"})
+        assert told.status_code == 200
+        child.send_signal(signal.SIGINT)
+        assert child.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--stage", "nothing"], "nothing"),
+        (["--stage", "dsl:depth=-1"], "depth"),
+        (["--encoder", "nothing"], "nothing"),
+        (["--port", "99999"], "port"),
+        (["--host", "203.0.113.7"], "listened"),
+        (["--workers", "0"], "workers"),
+        (["--pipeline", "absent.toml"], "absent.toml"),
+        (["--pipeline", "absent.toml", "--stage", "dsl"], "both"),
+        (["--token-file", "absent"], "absent"),
+    ],
+)
+def test_what_is_wrong_is_said_before_it_listens(options: list[str], said: str) -> None:
+    cr.register(__import__("toys.basic", fromlist=["ToyEncoder"]).ToyEncoder)
+    options = options if "--encoder" in options else [*options, "--encoder", "toy"]
+    if not {"--stage", "--pipeline"} & set(options):
+        options += ["--stage", "dsl"]
+    result = CliRunner().invoke(main, ["serve", *options])
+    assert result.exit_code == 2
+    assert said in result.output and result.output.count("\n") == 1
+
+
+def test_a_pipeline_comes_from_a_file(tmp_path: Path) -> None:
+    from crossrank.errors import CrossrankError
+    from crossrank_serve.pipeline_file import read_pipeline
+
+    file = tmp_path / "pipeline.toml"
+    file.write_text("[[stages]]\nreranker='dsl'\ndepth=5\nweight=0.5\n\n[[stages]]\nreranker='dsl'")
+    first, second = read_pipeline(file)
+    assert (first.depth, first.fusion.weight, second.depth) == (5, 0.5, None)
+    for text in ("", "stages = 3", "[[stages]]", "[[stages]]\nreranker=3", "x=", "[[stages]]\na=1"):
+        file.write_text(text)
+        with pytest.raises(CrossrankError, match=r"pipeline\.toml"):
+            read_pipeline(file)
