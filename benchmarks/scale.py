@@ -33,8 +33,9 @@ import torch
 import crossrank as cr
 from crossrank._engine.block import feature_bytes, locality
 from crossrank._engine.local import score_here
+from crossrank._engine.options import RunOptions, parse_bytes
 from crossrank._engine.partition import Weights, layout, portions
-from crossrank._engine.resources import Resources, parse_bytes
+from crossrank._engine.resources import Resources
 from crossrank._engine.work import BlockWork
 from crossrank._files.atomic import atomic_folder
 from crossrank._items.collection_folder import write_ids, write_manifest
@@ -139,7 +140,7 @@ def alone(
 
     The scoring is the engine's, with all its threads; the reading is done by one thread.
     """
-    resources = Resources.of(budget)
+    resources = Resources.of(RunOptions(memory_budget=budget))
     context = cr.Context(queries, gallery, candidates, "t2i", threads=resources.threads)
     needs = stage.scorer.needs(context)
     order = locality(candidates.index, candidates.mask)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from crossrank._encode import encode
+from crossrank._engine.options import RunOptions
 from crossrank._items.captions import Captions, read_captions
 from crossrank._items.collection import Collection
 from crossrank._items.fingerprint import fingerprint
@@ -73,6 +74,7 @@ __all__ = [
     "Replace",
     "Reranker",
     "RerankerInfo",
+    "RunOptions",
     "Scores",
     "Side",
     "Split",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from crossrank._engine.block import block_bytes
 from crossrank._engine.checks import align, check_features, check_fusable
 from crossrank._engine.durable import RESULT, DurableRun
 from crossrank._engine.identity import identity
+from crossrank._engine.options import RunChanges, RunOptions
 from crossrank._engine.resources import Resources
 from crossrank._engine.scoring import explain_pairs, score_stage
 from crossrank._items.collection import Collection
@@ -28,8 +29,8 @@ from crossrank._lists.ordering import arrange, order_rows, ranks
 from crossrank._lists.rankings import Rankings
 from crossrank._lists.stage_scores import StageScores
 from crossrank._stage import Stage
-from crossrank.errors import InputError, nearest
-from crossrank.plugin.contract import Context, Progress
+from crossrank.errors import InputError
+from crossrank.plugin.contract import Context
 
 logger = logging.getLogger(__name__)
 
@@ -74,17 +75,8 @@ class Pipeline:
         *,
         top_k: int | None = None,
         score_threshold: float | None = None,
-        progress: Progress | bool | None = None,
-        memory_budget: int | str | None = None,
-        workers: int = 1,
-        threads: int | None = None,
-        device: str = "cpu",
-        dtype: str = "float32",
-        cache_folder: str | Path | None = None,
-        on_error: str = "raise",
-        engine: str = "local",
-        ray_address: str | None = None,
-        gpus_per_worker: float = 0.0,
+        options: RunOptions | None = None,
+        **changes: Unpack[RunChanges],
     ) -> Rankings:
         """Rerank every list.
 
@@ -98,30 +90,8 @@ class Pipeline:
             How many to return per query; all by default.
         score_threshold
             The lowest final score to return, inclusive.
-        progress
-            True for a bar on standard error, or a callable ``(what, done, total)``.
-        memory_budget
-            Bytes, or a str such as ``"2GB"``, that the run may hold besides input and result; a
-            quarter of the machine's memory by default.
-        workers
-            How many blocks are scored at once; the result does not depend on it.
-        threads
-            Threads of numpy and torch in each of them; the cores divided among the workers by
-            default.
-        device, dtype
-            For scorers that run models.
-        cache_folder
-            Where scorers may keep what they prepared of a gallery.
-        on_error
-            What to do when a scorer fails on a block: ``"raise"``, or ``"base_order"``, by which
-            its queries keep the order they had and the trace says why.
-        engine
-            ``"local"``: `workers` threads of this process; ``"ray"``: `workers` actors on a Ray
-            cluster, with the same blocks and so the same bits on the same processor.
-        ray_address
-            Of a running cluster; by default one is started on this machine.
-        gpus_per_worker
-            What an actor takes of a GPU, such as 0.5.
+        options, **changes
+            How it is computed: a `RunOptions`, or its fields as keywords, which win.
 
         Raises
         ------
@@ -129,19 +99,7 @@ class Pipeline:
             One clear error before any work for input that does not fit, and `PluginError` for a
             plugin that breaks its contract.
         """
-        resources = Resources.of(
-            memory_budget,
-            workers,
-            threads,
-            device,
-            dtype,
-            cache_folder,
-            progress,
-            on_error,
-            engine,
-            ray_address,
-            gpus_per_worker,
-        )
+        resources = Resources.of(RunOptions.of("rerank", options, changes))
         context, query_rows = self._checked(
             candidates, queries, gallery, top_k, score_threshold, resources
         )
@@ -157,7 +115,8 @@ class Pipeline:
         top_k: int | None = None,
         score_threshold: float | None = None,
         resume: bool = True,
-        **options: Any,
+        options: RunOptions | None = None,
+        **changes: Unpack[RunChanges],
     ) -> Rankings:
         """Rerank every list in a folder: whatever ends the run, the next call goes on from there.
 
@@ -169,12 +128,10 @@ class Pipeline:
         ----------
         folder
             A new one, or that of the same run: what is run is recognised by fingerprints.
-        candidates, queries, gallery, top_k, score_threshold
+        candidates, queries, gallery, top_k, score_threshold, options, **changes
             As for `rerank`.
         resume
             Whether to go on with a run that is in the folder; otherwise that is an error.
-        **options
-            The other options of `rerank`.
 
         Raises
         ------
@@ -184,10 +141,7 @@ class Pipeline:
             As for `rerank`.
         """
         folder = Path(folder)
-        known = {each.name for each in fields(Resources)}
-        for name in options.keys() - known:
-            raise InputError(f"rerank_to has no option {name!r}{nearest(name, known)}")
-        resources = Resources.of(**options)
+        resources = Resources.of(RunOptions.of("rerank_to", options, changes))
         context, query_rows = self._checked(
             candidates, queries, gallery, top_k, score_threshold, resources
         )
@@ -315,10 +269,8 @@ class Pipeline:
         query_id: str,
         candidate_ids: Sequence[str],
         *,
-        threads: int | None = None,
-        device: str = "cpu",
-        dtype: str = "float32",
-        cache_folder: str | Path | None = None,
+        options: RunOptions | None = None,
+        **changes: Unpack[RunChanges],
     ) -> Mapping[str, Sequence[Evidence]]:
         """Return per stage what speaks for each candidate of one query.
 
@@ -328,10 +280,10 @@ class Pipeline:
             As for `rerank`.
         query_id, candidate_ids
             The pairs.
-        threads, device, dtype, cache_folder
-            As for `rerank`.
+        options, **changes
+            As for `rerank`; the pairs of one query are scored by one worker.
         """
-        resources = Resources.of("1GB", 1, threads, device, dtype, cache_folder, None)
+        resources = Resources.of(RunOptions.of("explain", options, changes))
         chosen = Candidates.from_lists(
             {query_id: list(candidate_ids)}, query_ids=[query_id], candidate_ids=gallery.ids
         )

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._engine.resources import parse_bytes
+from crossrank._engine.options import parse_bytes
 from crossrank.errors import StoreError
 
 try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crossrank._engine.options import RunOptions
 from crossrank._engine.resources import Resources
 from crossrank._pipeline import Pipeline
 from crossrank._progress import as_progress
@@ -234,15 +235,10 @@ def _prepare(
     plan: Study, cells: Sequence[Cell], cache: ScoreCache | None, progress: Progress
 ) -> list[Run]:
     """Open the data of every encoder and direction."""
-    options = dict(plan.run)
-    resources = Resources.of(
-        memory_budget=options.get("memory_budget", "1GB"),
-        threads=options.get("threads"),
-        device=options.get("device", "cpu"),
-        dtype=options.get("dtype", "float32"),
-        cache_folder=options.get("plugin_cache"),
-        progress=progress,
-    )
+    options = {"memory_budget": "1GB", **plan.run, "progress": progress}
+    if "plugin_cache" in options:
+        options["cache_folder"] = options.pop("plugin_cache")
+    resources = Resources.of(RunOptions(**options))
 
     def ready(task: Task) -> Scorings:
         context = Context(

@@ -77,7 +77,7 @@ def test_a_failed_cell_is_exit_code_1(config: Path) -> None:
         (["x.toml", "-o", "out"], "x.toml cannot be read: No such file"),
         (["--resume", "out"], "out holds no study"),
         (["x.toml", "--resume", "out"], "--resume takes no configuration"),
-        (["x.toml", "-o", "out", "--cache", "c", "--no-cache"], "Give --cache or --no-cache"),
+        (["x.toml", "-o", "out", "--cache", "c", "--no-cache"], "Give --score-cache or --no-cache"),
     ],
 )
 def test_wrong_usage(config: Path, args: list[str], says: str) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crossrank._encode import encode
 from crossrank._engine.checks import check_fusable
-from crossrank._engine.resources import Resources
+from crossrank._engine.options import RunOptions
 from crossrank._items.collection import Collection
 from crossrank._items.item import ItemLike
 from crossrank._lists.base_lists import check_positive
@@ -176,7 +176,9 @@ def rerank_many(
         As for `rerank`.
     """
     stored = candidate_lists if isinstance(candidate_lists, Collection) else None
-    Resources.of(threads=threads, device=device, dtype=dtype, on_error=on_error)
+    options = RunOptions(
+        threads=threads, device=device, dtype=dtype, on_error=on_error, progress=progress
+    )
     if top_k is not None:
         check_positive("rerank", "top_k", top_k)
     pipeline = pipeline_of(reranker, fusion, weight, base_scores is not None, params)
@@ -206,11 +208,7 @@ def rerank_many(
         gallery,
         top_k=top_k,
         score_threshold=score_threshold,
-        device=device,
-        dtype=dtype,
-        threads=threads,
-        on_error=on_error,
-        progress=progress,
+        options=options,
     )
     return with_places(rankings, candidates)
 

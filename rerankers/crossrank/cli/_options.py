@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from crossrank._engine.options import DTYPES, ENGINES, POLICIES
 from crossrank.cli._outcome import Settings, set_verbosity
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
@@ -81,16 +82,62 @@ def queries_and_gallery(function: Function) -> Function:
 
 
 def resources(function: Function) -> Function:
-    """Add the options that say where scorers compute and keep things."""
-    function = click.option(
-        "--cache", type=PATH, help="A folder where scorers may keep what they prepared."
-    )(function)
-    function = click.option(
-        "--threads", type=int, help="Threads per kernel; all cores by default."
-    )(function)
-    return click.option(
-        "--device", default="cpu", show_default=True, help="Where scorers run their models."
-    )(function)
+    """Add the options that say where and how scorers compute, and where they keep things."""
+    for option in (
+        click.option(
+            "--plugin-cache",
+            "--cache",
+            "cache_folder",
+            type=PATH,
+            help="A folder where scorers may keep what they prepared.",
+        ),
+        click.option("--threads", type=int, help="Threads per kernel; all cores by default."),
+        click.option(
+            "--dtype",
+            type=click.Choice(DTYPES),
+            default="float32",
+            show_default=True,
+            help="What scorers run their models in.",
+        ),
+        click.option(
+            "--device", default="cpu", show_default=True, help="Where scorers run their models."
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def engine(function: Function) -> Function:
+    """Add the options that say how blocks are shared out, here or on a cluster."""
+    for option in (
+        click.option(
+            "--gpus-per-worker", type=float, default=0.0, help="For Ray: a part of a GPU, as 0.5."
+        ),
+        click.option("--ray-address", help="Of a running cluster; else one is started here."),
+        click.option(
+            "--engine",
+            type=click.Choice(ENGINES),
+            default="local",
+            show_default=True,
+            help="Score blocks in threads of this process, or in actors of Ray.",
+        ),
+        click.option(
+            "--on-error",
+            type=click.Choice(POLICIES),
+            default="raise",
+            show_default=True,
+            help="When a scorer fails on a block: stop, or leave its queries in the order they "
+            "had.",
+        ),
+        click.option(
+            "--memory-budget", help="What the run may hold; a quarter of memory by default."
+        ),
+        click.option(
+            "--workers", type=int, default=1, show_default=True, help="Blocks scored at once."
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 stages = click.option(

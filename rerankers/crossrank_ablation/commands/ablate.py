@@ -20,7 +20,13 @@ crossrank ablate --resume study"""
 @click.option("-o", "--output", type=PATH, help="A new folder for tables, plots and the report.")
 @click.option("--resume", type=PATH, help="Go on with the study in this folder.")
 @click.option("--root", type=PATH, help="In place of the configuration's data.root.")
-@click.option("--cache", type=PATH, help="Where raw scores are kept; see 'crossrank cache'.")
+@click.option(
+    "--score-cache",
+    "--cache",
+    "cache",
+    type=PATH,
+    help="Where raw scores are kept; see 'crossrank cache'.",
+)
 @click.option("--no-cache", is_flag=True, help="Keep no raw scores on disk.")
 @click.option("--runs", is_flag=True, help="Write a run file per cell and direction.")
 @click.option("--yes", is_flag=True, help="Run more than 1,000 runs without asking.")
@@ -51,7 +57,7 @@ def command(
     if resume is None and (config is None or output is None):
         raise click.UsageError("Give a configuration and -o, or --resume.", context)
     if cache is not None and no_cache:
-        raise click.UsageError("Give --cache or --no-cache.", context)
+        raise click.UsageError("Give --score-cache or --no-cache.", context)
     from crossrank_ablation import ablate
 
     result = ablate(

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import crossrank as cr
 from crossrank._engine.local import MOST_LANES, lanes_and_threads
+from crossrank._engine.options import RunOptions
 from crossrank._engine.resources import Resources
 from crossrank._engine.threads import NumpyThreads
 from crossrank._engine.work import joined
@@ -55,7 +56,9 @@ ALONE = dataclasses.replace(INFO, single_threaded=True)
 def test_threads_a_scorer_has_no_use_for_score_other_portions(
     info: cr.RerankerInfo, options: dict[str, Any], portions: int, expected: tuple[int, int]
 ) -> None:
-    lanes, each = lanes_and_threads(info, Resources.of("8GB", **options), portions)
+    lanes, each = lanes_and_threads(
+        info, Resources.of(RunOptions(memory_budget="8GB", **options)), portions
+    )
     assert (lanes, each) == expected
     assert lanes * each <= options["workers"] * options["threads"]
 

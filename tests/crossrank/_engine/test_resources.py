@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossrank._engine.block import block_bytes
-from crossrank._engine.resources import Resources, parse_bytes
+from crossrank._engine.options import RunOptions, parse_bytes
+from crossrank._engine.resources import Resources
 from crossrank._files.atomic import atomic_bytes, atomic_file, atomic_folder
 from crossrank._progress import as_progress
 from crossrank.errors import InputError, StoreError
@@ -36,7 +38,7 @@ def test_bad_sizes_are_refused(text: str) -> None:
 
 @given(st.integers(1, 64))
 def test_threads_are_shared_among_workers(workers: int) -> None:
-    threads = Resources.of(workers=workers).threads
+    threads = Resources.of(RunOptions(workers=workers)).threads
     assert threads >= 1
     assert threads * workers <= max(workers, os.cpu_count() or 1)
 
@@ -52,12 +54,12 @@ def test_threads_are_shared_among_workers(workers: int) -> None:
 )
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any], match: str) -> None:
     with pytest.raises(InputError, match=match):
-        Resources.of(**options)
+        RunOptions(**options)
 
 
 @given(st.integers(1, 1 << 40), st.integers(1, 64))
 def test_as_many_workers_as_the_budget_has_room_for(budget: int, workers: int) -> None:
-    within = Resources.of(budget, workers).within_budget()
+    within = Resources.of(RunOptions(memory_budget=budget, workers=workers)).within_budget()
     assert 1 <= within <= workers
     assert within * block_bytes(budget) <= budget
 
@@ -134,3 +136,13 @@ def test_what_is_written_may_be_read_by_whom_the_umask_allows(tmp_path: Path) ->
         assert os.umask(before) == 0o027
     modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
     assert modes == {"bytes": 0o640, "text": 0o640, "folder": 0o750}
+
+
+def test_keywords_win_over_a_record_of_options() -> None:
+    record = RunOptions(workers=2, memory_budget="1GB")
+    assert RunOptions.of("rerank", record, {"workers": 3}) == replace(record, workers=3)
+    assert RunOptions.of("rerank", None, {}) == RunOptions()
+    with pytest.raises(InputError, match="rerank has no option 'worker'"):
+        RunOptions.of("rerank", None, {"worker": 3})  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(InputError, match="options is a dict"):
+        RunOptions.of("rerank", {"workers": 3}, {})  # type: ignore[arg-type]

@@ -45,7 +45,8 @@ def test_two_stages_and_every_resource(cli: Cli, collections: Pair) -> None:
     cli(
         *RERANK,
         *("--stage", "toy:fusion=rrf,k=10", "--stage", "toy_blunt:depth=2,fusion=replace"),
-        *("--workers", 2, "--threads", 1, "--memory-budget", "1MB", "--cache", "cache"),
+        *("--workers", 2, "--threads", 1, "--memory-budget", "1MB"),
+        *("--plugin-cache", "cache", "--dtype", "bfloat16", "--on-error", "base_order"),
         *("-o", "out.trec"),
     )
     stages = [cr.Stage("toy", fusion=cr.RRF(10)), cr.Stage("toy_blunt", 2, cr.Replace())]
@@ -57,6 +58,43 @@ def test_two_stages_and_every_resource(cli: Cli, collections: Pair) -> None:
     assert {query: list(members) for query, members in read_run(Path("out.trec")).items()} == {
         query: list(ranking.ids) for query, ranking in rankings.items()
     }
+
+
+@pytest.mark.parametrize("command", [RERANK, (*EXPLAIN, "--candidate", "i1")])
+def test_the_options_reach_the_run(
+    cli: Cli, collections: Pair, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    asked: list[cr.RunOptions] = []
+
+    def stop(*sides: Any, options: cr.RunOptions, **others: Any) -> None:
+        asked.append(options)
+        raise cr.errors.InputError("far enough")
+
+    monkeypatch.setattr(cr.Pipeline, "rerank", stop)
+    monkeypatch.setattr(cr.Pipeline, "explain", stop)
+    shared: tuple[object, ...] = (
+        "--threads",
+        3,
+        "--dtype",
+        "float16",
+        "--device",
+        "meta",
+        "--cache",
+        "kept",
+    )
+    wanted: dict[str, Any] = {
+        "threads": 3,
+        "dtype": "float16",
+        "device": "meta",
+        "cache_folder": Path("kept"),
+    }
+    if command is RERANK:
+        shared += ("--stage", "toy", "-o", "out.trec", "--engine", "ray", "--workers", 2)
+        shared += ("--ray-address", "auto", "--gpus-per-worker", 0.5, "--memory-budget", "2GB")
+        wanted |= {"workers": 2, "engine": "ray", "ray_address": "auto", "gpus_per_worker": 0.5}
+        wanted |= {"memory_budget": "2GB", "progress": False}
+    cli(*command, *shared, code=2)
+    assert asked == [cr.RunOptions(**wanted)]
 
 
 def test_json_holds_every_hit_with_its_base_score_and_trace(cli: Cli, collections: Pair) -> None:

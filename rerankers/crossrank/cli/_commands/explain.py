@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from crossrank._engine.options import RunOptions
 from crossrank._items.collection import Collection
 from crossrank._lists.base_lists import check_positive
 from crossrank._lists.candidates import Candidates
@@ -45,10 +47,8 @@ def command(
     run: Path | None,
     top: int,
     stages: tuple[str, ...],
-    device: str,
-    threads: int | None,
-    cache: Path | None,
     as_json: bool,
+    **computed: Any,
 ) -> None:
     """Show, per candidate of one query, which of its parts speak for which part of the query.
 
@@ -69,9 +69,7 @@ def command(
         searched,
         query,
         chosen,
-        threads=threads,
-        device=device,
-        cache_folder=cache,
+        options=RunOptions(**computed),
     )
     if not any(found.values()):
         raise InputError(f"{', '.join(found)} explains nothing: it gives scores without evidence")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import numpy as np
 
+from crossrank._engine.options import RunOptions
 from crossrank._items.collection import Collection
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.rankings import Hit, Rankings, Trace
@@ -19,6 +20,7 @@ from crossrank.cli._options import (
     PATH,
     as_json,
     crossrank_command,
+    engine,
     force,
     progress,
     queries_and_gallery,
@@ -47,15 +49,7 @@ EXAMPLE = """crossrank rerank --run base.trec --queries queries --gallery galler
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder of --out.")
 @click.option("--top-k", type=int, help="How many to keep per query; all by default.")
 @click.option("--score-threshold", type=float, help="The lowest final score to keep, inclusive.")
-@click.option("--workers", type=int, default=1, show_default=True, help="Blocks scored at once.")
-@click.option("--memory-budget", help="What the run may hold; a quarter of memory by default.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["raise", "base_order"]),
-    default="raise",
-    show_default=True,
-    help="When a scorer fails on a block: stop, or leave its queries in the order they had.",
-)
+@engine
 @resources
 @force
 @progress
@@ -70,15 +64,10 @@ def command(
     resume: bool,
     top_k: int | None,
     score_threshold: float | None,
-    workers: int,
-    memory_budget: str | None,
-    on_error: str,
-    device: str,
-    threads: int | None,
-    cache: Path | None,
     force: bool,
     progress: bool,
     as_json: bool,
+    **computed: Any,
 ) -> None:
     """Rerank every list of a run through one or more stages.
 
@@ -102,23 +91,16 @@ def command(
     pipeline = Pipeline([read_stage(text) for text in stages])
     candidates = Candidates.from_trec(run)
     sides = Collection.open(queries), Collection.open(gallery)
-    options: dict[str, Any] = {
-        "top_k": top_k,
-        "score_threshold": score_threshold,
-        "progress": progress,
-        "memory_budget": memory_budget,
-        "workers": workers,
-        "threads": threads,
-        "device": device,
-        "cache_folder": cache,
-        "on_error": on_error,
-    }
+    options = RunOptions(progress=progress, **computed)
+    cuts: dict[str, Any] = {"top_k": top_k, "score_threshold": score_threshold}
     if folder is None:
-        rankings = pipeline.rerank(candidates, *sides, **options)
+        rankings = pipeline.rerank(candidates, *sides, options=options, **cuts)
     else:
         with muted("crossrank._pipeline"):
             try:
-                rankings = pipeline.rerank_to(folder, candidates, *sides, resume=resume, **options)
+                rankings = pipeline.rerank_to(
+                    folder, candidates, *sides, resume=resume, options=options, **cuts
+                )
             except KeyboardInterrupt as error:
                 again = f"the same command with --out {folder} --resume goes on"
                 raise click.Abort(again) from error
