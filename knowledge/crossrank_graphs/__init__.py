@@ -4,6 +4,7 @@ Importing this package loads neither spaCy nor torch.
 """
 
 from crossrank_graphs.edits import KINDS, Edit, edits
+from crossrank_graphs.featured import graphs_of, with_graphs
 from crossrank_graphs.graph import Fact, Graph, Object, Relation, Span, graph_of_names
 from crossrank_graphs.matching import Agreement, Comparison, compare
 from crossrank_graphs.parsing import GraphParser, RuleParser, parse
@@ -28,6 +29,8 @@ __all__ = [
     "edits",
     "graph_of_names",
     "graph_of_tuples",
+    "graphs_of",
     "parse",
     "tuples_of",
+    "with_graphs",
 ]

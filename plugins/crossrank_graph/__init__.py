@@ -1,0 +1,28 @@
+"""The reranker ``graph``: the units of a caption's scene graph, each looked for in the picture.
+
+Training-free.  Importing this package loads neither spaCy nor torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import crossrank as cr
+from crossrank.plugin.optional import lazy_names
+
+if TYPE_CHECKING:
+    from crossrank_graph.reference import CellStatistics
+    from crossrank_graph.reranker import GraphReranker
+
+__getattr__ = lazy_names(__name__, {"CellStatistics": "reference", "GraphReranker": "reranker"})
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[GraphReranker]:
+    """Return the reranker ``graph``."""
+    from crossrank_graph.reranker import GraphReranker
+
+    return GraphReranker
+
+
+__all__ = ["CellStatistics", "GraphReranker"]
