@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from crossrank._files.atomic import refuse_existing
 from crossrank._items.collection import Collection
@@ -16,9 +15,11 @@ from crossrank._items.compact import check_dtypes
 from crossrank._items.concatenate import assemble
 from crossrank._items.feature import Feature
 from crossrank._items.fingerprint import fingerprint
-from crossrank._items.images import check_image
-from crossrank._items.item import Item, ItemLike, as_item
+from crossrank._items.images import check_image, open_image
+from crossrank._items.item import IMAGE_SUFFIXES, Item, ItemLike, as_item, listed
+from crossrank._items.pictures import Picture
 from crossrank._items.ragged import Ragged
+from crossrank._items.read_items import read_items
 from crossrank._lists.base_lists import check_positive
 from crossrank._lists.candidates import SHORT
 from crossrank._progress import as_progress
@@ -39,7 +40,7 @@ SHARD_ITEMS = 256
 
 def encode(
     encoder: str | type[Encoder] | Encoder,
-    items: Sequence[ItemLike],
+    items: Iterable[ItemLike] | Path,
     modality: str | None = None,
     features: Sequence[str] | None = None,
     out: str | Path | None = None,
@@ -56,11 +57,13 @@ def encode(
     encoder
         The name of an installed encoder, an `Encoder` class, or a ready object.
     items
-        str, `Path`, PIL image or `Item`; an item without id is called by its place, from ``"0"``,
-        and a path by itself.
+        Texts (str), pictures (`Path`, bytes, a binary file, a data URI, a PIL image, an array or a
+        tensor) or `Item`; an item without id is called by its place, from ``"0"``, and a path by
+        itself.  Or the `Path` of a folder of pictures, a ``.jsonl`` or a ``.txt``, as
+        ``crossrank encode`` reads them.
     modality
         ``"image"``, ``"text"`` or, with an encoder that knows both at once, ``"image+text"``; found
-        from the items by default.
+        from the items by default.  With ``"image"`` a str is a path, ``file://`` or base64.
     features
         Which ones; the encoder's usual ones by default.  Those that every item brings along are
         taken as they are.  ``text`` and ``path`` are always kept.
@@ -92,7 +95,7 @@ def encode(
     folder = None if out is None else Path(out)
     if folder is not None:
         refuse_existing(folder)
-    read = [as_item(item) for item in items]
+    read = _read(items, modality)
     maker = as_encoder(encoder, params)
     kind = _modality(read, modality, maker)
     ids = _ids(read)
@@ -188,7 +191,7 @@ class _Run:
         who = f"the encoder {self.encoder.info.name!r}"
         where = f"items {ids[0]!r} to {ids[-1]!r}"
         try:
-            made = self.encoder.encode_batch(items, self.modality, self.features)
+            made = self.encoder.encode_batch(_in_memory(items), self.modality, self.features)
         except CrossrankError:
             raise
         except Exception as error:
@@ -205,6 +208,28 @@ class _Run:
             _check_finite(made[name], name, ids, who)
         kept = {name: made[name] for name in self.features}
         return Collection(ids, self.modality, encoder=None, **kept)
+
+
+def _read(items: Iterable[ItemLike] | Path, modality: str | None) -> list[Item]:
+    """Return the items of a list, or of a folder or file."""
+    if isinstance(items, Path):
+        if items.suffix.lower() in IMAGE_SUFFIXES and not items.is_dir():
+            raise InputError(f"encode: {items} is one picture; give a list of items")
+        return read_items(items)
+    said = modality if modality in ("image", "text") else None
+    return [as_item(item, said) for item in listed("encode", "items", items)]
+
+
+def _in_memory(items: Sequence[Item]) -> Sequence[Item]:
+    """Open pictures that are bytes: an encoder gets paths and PIL images."""
+    if not any(isinstance(item.image, bytes) for item in items):
+        return items
+    return [
+        Item(item.id, item.text, open_image(item.image), **item.features)
+        if isinstance(item.image, bytes)
+        else item
+        for item in items
+    ]
 
 
 def _check_dtypes(dtypes: Mapping[str, str], names: Sequence[str], out: Path | None) -> None:
@@ -289,8 +314,7 @@ def _check_contents(items: Sequence[Item], modality: str, needed: bool) -> None:
         if "image" in modality and needed:
             if item.image is None:
                 raise InputError(f"encode: {who} has no image")
-            if isinstance(item.image, Path):
-                check_image(item.image)
+            check_image(item.image, who)
 
 
 def _kept(items: Sequence[Item], modality: str) -> dict[str, Feature]:
@@ -315,8 +339,10 @@ def _contents(items: Sequence[Item]) -> list[Any]:
     return [(item.text, _identity(item.image)) for item in items]
 
 
-def _identity(image: Path | Image.Image | None) -> Any:
+def _identity(image: Picture | None) -> Any:
     if isinstance(image, Path):
         stat = image.stat()
         return str(image.resolve()), stat.st_size, stat.st_mtime_ns
-    return None if image is None else np.asarray(image)
+    if isinstance(image, bytes):
+        return np.frombuffer(image, np.uint8)
+    return None if image is None else np.asarray(open_image(image))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from crossrank._items.pictures import Picture, PictureLike, as_picture
 from crossrank.errors import ImageError
 
 MAX_PIXELS = 150_000_000
@@ -37,7 +39,7 @@ UPRIGHT = {
 """How a picture of each orientation is turned."""
 
 
-def open_image(source: Path | Image.Image) -> Image.Image:
+def open_image(source: PictureLike) -> Image.Image:
     """Return a picture as 8-bit RGB, upright.
 
     EXIF orientation is applied, 16-bit greys are scaled to 8 bits, transparency is laid on white,
@@ -46,46 +48,74 @@ def open_image(source: Path | Image.Image) -> Image.Image:
     Parameters
     ----------
     source
-        A file or an open image, which is left as it is.
+        A path, bytes, a binary file, a data URI, base64, an array, a tensor, or an open image,
+        which is left as it is; see `crossrank._items.pictures.as_picture`.
 
     Raises
     ------
     ImageError
         If the file is missing, empty, truncated or no picture, or has more than `MAX_PIXELS`.
+    InputError
+        For what is no picture at all, such as an address on the net.
     """
-    if isinstance(source, Image.Image):
-        _refuse_size(source, "the image")
+    picture = as_picture(source)
+    if isinstance(picture, Image.Image):
+        _refuse_size(picture, "the image")
         with _named("the image"):
-            return _to_rgb(source, "the image")
-    with _opened(source) as image, _named(str(source)):
-        return _to_rgb(image, str(source))
+            return _to_rgb(picture, "the image")
+    name = _name(picture, "")
+    with _opened(picture, name) as image, _named(name):
+        return _to_rgb(image, name)
 
 
-def check_image(path: Path) -> None:
+def check_image(picture: Picture, owner: str = "") -> None:
     """Refuse, from the header alone, what cannot be a picture or is too large.
+
+    Parameters
+    ----------
+    picture
+        A file, bytes, or an open image.
+    owner
+        Whose it is, for messages about pictures that have no path.
 
     Raises
     ------
     ImageError
         As for `open_image`; damage behind the header shows only when it is decoded.
     """
-    with _opened(path):
+    name = _name(picture, owner)
+    if isinstance(picture, Image.Image):
+        _refuse_size(picture, name)
+        return
+    with _opened(picture, name):
         pass
 
 
+def _name(picture: Picture, owner: str) -> str:
+    if isinstance(picture, Path):
+        return str(picture)
+    what = "the bytes" if isinstance(picture, bytes) else "the image"
+    return f"{what} of {owner}" if owner else what
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    if not path.is_file():
-        raise ImageError(f"{path} is not a file; check the path of the picture")
-    if path.stat().st_size == 0:
-        raise ImageError(f"{path} is empty (zero bytes); replace it or leave it out")
+def _opened(picture: Path | bytes, name: str) -> Iterator[Image.Image]:
+    if isinstance(picture, Path):
+        if not picture.is_file():
+            raise ImageError(f"{name} is not a file; check the path of the picture")
+        size = picture.stat().st_size
+    else:
+        size = len(picture)
+    if size == 0:
+        raise ImageError(f"{name} is empty (zero bytes); replace it or leave it out")
     with warnings.catch_warnings():
         # we have a limit of our own, below
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with _named(str(path)):
-            image = Image.open(path, formats=_readable())
+        with _named(name):
+            source = picture if isinstance(picture, Path) else io.BytesIO(picture)
+            image = Image.open(source, formats=_readable())
     with image:
-        _refuse_size(image, str(path))
+        _refuse_size(image, name)
         yield image
 
 

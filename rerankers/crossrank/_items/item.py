@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from PIL import Image
-
+from crossrank._items.pictures import (
+    Picture,
+    PictureLike,
+    as_picture,
+    as_plain_picture,
+    from_data_uri,
+    looks_like,
+)
 from crossrank.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
@@ -31,28 +37,30 @@ class Item:
     text
         The words, if it has any.
     image
-        The picture, if it has one: a path or an open PIL image.
+        The picture, if it has one: a path (str or `Path`), ``file://``, a data URI, base64, bytes,
+        a binary file, a PIL image, an array or a tensor; never downloaded, and not opened before
+        it is needed.
     **features
         Features that are already known, such as ``embedding`` (one array per item).
     """
 
     id: str | None
     text: str | None
-    image: Path | Image.Image | None
+    image: Picture | None
     features: Mapping[str, Any]
 
     def __init__(
         self,
         id: str | None = None,
         text: str | None = None,
-        image: str | Path | Image.Image | None = None,
+        image: PictureLike | None = None,
         **features: Any,
     ) -> None:
         if text is None and image is None and not features:
             raise InputError("Item: give a text, an image, or a feature")
         object.__setattr__(self, "id", id if id is None else str(id))
         object.__setattr__(self, "text", text)
-        object.__setattr__(self, "image", Path(image) if isinstance(image, str) else image)
+        object.__setattr__(self, "image", None if image is None else as_picture(image))
         object.__setattr__(self, "features", MappingProxyType(dict(features)))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -69,50 +77,110 @@ def _rebuild(id: str | None, text: str | None, image: Any, features: dict[str, A
     return Item(id, text, image, **features)
 
 
-ItemLike: TypeAlias = str | Path | Image.Image | Item
+ItemLike: TypeAlias = str | PictureLike | Item
 
 
-def as_item(value: ItemLike) -> Item:
+def as_item(value: Any, modality: str | None = None) -> Item:
     """Read a query or candidate as the drop-in call takes it.
 
     Parameters
     ----------
     value
-        A str is a text, a `Path` or PIL image is a picture, an `Item` is itself.
+        An `Item` is itself.  A `Path`, bytes, a binary file, a PIL image, an array, a tensor and
+        the data URI of an image are pictures.  Any other str is a text, unless `modality` says that
+        it is a picture: a path, ``file://``, or base64.
+    modality
+        ``"image"``, ``"text"``, or None for what the value shows.
 
     Raises
     ------
     InputError
-        For a str that names an existing file or ends like a picture's file name (a `Path` was
-        meant), for an empty text, and for any other type.
+        For a str that was meant as a picture without saying so, for an empty text, and for any
+        other type.
+    ImageError
+        For a data URI or base64 that is damaged, and an array that is no picture.
     """
     if isinstance(value, Item):
         return value
     if isinstance(value, str):
-        if not value.strip():
-            raise InputError("an empty text cannot be ranked; leave it out")
-        if _names_a_file(value):
-            raise InputError(
-                f"the str {value!r} looks like a file; use Path({value!r}) for a picture, "
-                "or Item(text=...) if it really is a text"
-            )
-        return Item(text=value)
-    if isinstance(value, Path):
-        return Item(id=str(value), image=value)
-    if isinstance(value, Image.Image):
-        return Item(image=value)
-    raise InputError(
-        f"cannot rank a {type(value).__name__}; give a str, a Path, a PIL image or an Item"
-    )
+        return _from_str(value, modality)
+    picture = as_plain_picture(value)
+    if picture is None:
+        raise InputError(
+            f"cannot rank a {type(value).__name__}; give a text (str), a picture (Path, bytes, "
+            "PIL image, array, tensor) or an Item"
+        )
+    return Item(id=str(picture) if isinstance(picture, Path) else None, image=picture)
 
 
-def as_parts(value: ItemLike | Sequence[ItemLike]) -> tuple[Item, ...]:
+def listed(who: str, what: str, values: Any) -> list[Any]:
+    """Return the members of a list, and refuse what would be taken for one by mistake.
+
+    Parameters
+    ----------
+    who, what
+        For the message: whose list of what.
+    values
+        Any iterable of members.
+
+    Raises
+    ------
+    InputError
+        For one text, one picture, a mapping or a table, or anything that has no members.
+    """
+    if isinstance(values, str | bytes | bytearray):
+        kind = "text" if isinstance(values, str) else "picture"
+        raise InputError(
+            f"{who}: the {what} are one {kind}, {values[:40]!r}; give a list of {what}"
+        )
+    if isinstance(values, Mapping) or hasattr(values, "columns"):
+        raise InputError(
+            f"{who}: the {what} are a {type(values).__name__}, of which the keys would be "
+            "taken; give a list: list(found.values()), or list(frame['text']) of a table"
+        )
+    rows_of_pixels = getattr(values, "ndim", 0) in (2, 3) and what != "ids"
+    if rows_of_pixels or hasattr(values, "read") or not isinstance(values, Iterable):
+        raise InputError(f"{who}: the {what} are {values!r:.60}; give a list of {what}")
+    return list(values)
+
+
+def as_parts(value: Any) -> tuple[Item, ...]:
     """Read a query that may consist of several items (image + text, a dialogue)."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
         if not value:
             raise InputError("a query of no items cannot be ranked")
         return tuple(as_item(part) for part in value)
     return (as_item(value),)
+
+
+def _from_str(value: str, modality: str | None) -> Item:
+    if modality == "text" and value.strip():
+        return Item(text=value)
+    if not value.strip():
+        raise InputError("an empty text cannot be ranked; leave it out")
+    if modality == "image":
+        picture = as_picture(value)
+        return Item(id=value if isinstance(picture, Path) else None, image=picture)
+    picture_of = from_data_uri(value)
+    if picture_of is not None:
+        return Item(image=picture_of)
+    seems = looks_like(value)
+    if seems:
+        mend = (
+            "crossrank downloads nothing: fetch it and give its bytes"
+            if seems == "an address"
+            else "use Item(image=...) or modality='image' for a picture"
+        )
+        raise InputError(
+            f"the str {value[:40]!r}{'…' if len(value) > 40 else ''} looks like {seems}; {mend}, "
+            "or Item(text=...) if it really is a text"
+        )
+    if _names_a_file(value):
+        raise InputError(
+            f"the str {value!r} looks like a file; use Path({value!r}) for a picture, "
+            "or Item(text=...) if it really is a text"
+        )
+    return Item(text=value)
 
 
 def _names_a_file(text: str) -> bool:

@@ -5,7 +5,7 @@ a folder           all pictures in it and below it; the id is the path within th
                    included, with ``/`` between its parts and white space written as in a URL
                    (``my photo.jpg`` becomes ``my%20photo.jpg``, since run files split at blanks)
 ``.jsonl``         ``{"id": …, "text": …}`` or ``{"id": …, "image": …}`` a line; a picture's path is
-                   relative to the file; other keys are ignored
+                   relative to the file, or its data URI; other keys are ignored
 ``.txt``           one text a line; the id is the number of the line, from 1
 ================== ================================================================================
 """
@@ -22,6 +22,7 @@ from urllib.parse import quote
 
 from crossrank._files.json_lines import read_json_lines
 from crossrank._items.item import IMAGE_SUFFIXES, Item
+from crossrank._items.pictures import DATA_URI, from_data_uri
 from crossrank.errors import DuplicateIdError, FormatError, InputError
 
 logger = logging.getLogger(__name__)
@@ -143,11 +144,13 @@ def _text(place: str, text: Any) -> str | None:
     return text
 
 
-def _image(path: Path, place: str, image: Any) -> Path | None:
+def _image(path: Path, place: str, image: Any) -> Path | bytes | None:
     if image is None:
         return None
     if not isinstance(image, str) or not image:
         raise FormatError(f'{place} needs the path of a picture as its "image"')
+    if DATA_URI.match(image[:300]):
+        return from_data_uri(image)
     found = path.absolute().parent / image
     if "\0" in image or not found.is_file():
         raise FormatError(f"{place} names the picture {found}, which is not there")

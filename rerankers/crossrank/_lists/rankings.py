@@ -93,6 +93,9 @@ class Rankings(Mapping[str, Ranking]):
     places
         ``[Q, K]`` int64 places in the lists that the caller gave, which `Hit.index` then is; None
         where it is the row of the gallery.
+    unscored
+        Per query why its last hits, which stand in base order, could not be scored; empty where
+        all could.
     """
 
     query_ids: tuple[str, ...]
@@ -105,6 +108,7 @@ class Rankings(Mapping[str, Ranking]):
     stages: tuple[StageScores, ...] = ()
     direction: str | None = None
     places: NDArray[np.int64] | None = None
+    unscored: tuple[tuple[str, ...], ...] = ()
     _rows: dict[str, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -154,8 +158,16 @@ class Rankings(Mapping[str, Ranking]):
             index=own,
             base_score=base,
             base_rank=int(self.base_ranks[row, place]),
-            trace=tuple(stage.trace(row, place) for stage in self.stages),
+            trace=self._trace(row, place),
         )
+
+    def _trace(self, row: int, place: int) -> tuple[Trace, ...]:
+        reasons = self.unscored[row] if self.unscored else ()
+        beyond = place - int(self.mask[row].sum()) + len(reasons)
+        if beyond < 0 or not reasons:
+            return tuple(stage.trace(row, place) for stage in self.stages)
+        why = reasons[beyond]
+        return tuple(Trace(each.name, None, None, each.weight, why) for each in self.stages)
 
     def take(self, rows: Sequence[int]) -> Rankings:
         """Return the rankings of some queries, by their rows."""
@@ -171,6 +183,7 @@ class Rankings(Mapping[str, Ranking]):
             base_ranks=self.base_ranks[chosen],
             stages=tuple(stage.arranged(chosen, order) for stage in self.stages),
             places=None if self.places is None else self.places[chosen],
+            unscored=tuple(self.unscored[row] for row in chosen) if self.unscored else (),
         )
 
     def scores(self, stage: str | None = None) -> NDArray[Any]:

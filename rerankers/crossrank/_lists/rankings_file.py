@@ -33,6 +33,7 @@ def save_rankings(rankings: Rankings, path: Path) -> None:
         "query_ids": rankings.query_ids,
         "candidate_ids": rankings.candidate_ids,
         "direction": rankings.direction,
+        "unscored": rankings.unscored,
         "stages": [
             {"name": stage.name, "weight": stage.weight, "reasons": stage.reasons}
             for stage in rankings.stages
@@ -91,6 +92,7 @@ def _columns(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> d
         "candidate_ids": tuple(about["candidate_ids"]),
         "stages": stages,
         "direction": about["direction"],
+        "unscored": tuple(map(tuple, about.get("unscored", ()))),
         **{name: tensors.get(name) for name in OPTIONAL},
         **{name: column(name) for name in COLUMNS if name not in OPTIONAL},
     }

@@ -9,17 +9,23 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._encode import encode
+from crossrank._checking import checked, none, one_of
 from crossrank._engine.checks import check_fusable
 from crossrank._engine.options import RunOptions
 from crossrank._items.collection import Collection
-from crossrank._items.item import ItemLike
+from crossrank._items.item import ItemLike, listed
 from crossrank._lists.base_lists import check_positive
-from crossrank._lists.candidates import Candidates
 from crossrank._lists.fusion import Fusion
 from crossrank._lists.rankings import Ranking, Rankings
-from crossrank._rerank.encoding import Asked, QueryLike, bare_items, needs_of
-from crossrank._rerank.lists import candidates_of, loose_lists, stored_lists, with_places
+from crossrank._rerank.encoding import Asked, QueryLike, bare_items, encode_items, needs_of
+from crossrank._rerank.finishing import nothing, with_left_out, with_places
+from crossrank._rerank.lists import (
+    POLICIES,
+    base_scores_of,
+    candidates_of,
+    loose_lists,
+    stored_lists,
+)
 from crossrank._rerank.makers import encoder_of
 from crossrank._rerank.settings import RerankerLike, pipeline_of
 from crossrank.errors import InputError
@@ -45,6 +51,8 @@ def rerank(
     dtype: str = "float32",
     threads: int | None = None,
     on_error: str = "raise",
+    on_item: str = "raise",
+    modality: str | None = None,
     progress: Progress | bool | None = None,
     **params: Any,
 ) -> Ranking:
@@ -53,8 +61,9 @@ def rerank(
     Parameters
     ----------
     query
-        A text (str), a picture (`Path` or PIL image), an `Item`, or a sequence of these.  A picture
-        with a text (``[picture, "but at night"]``, or an `Item` of both) is encoded as one where
+        A text (str), a picture (`Path`, bytes, a binary file, the data URI of an image, a PIL
+        image, an array or a tensor), an `Item`, or a sequence of these.  A picture with a text
+        (``[picture, "but at night"]``, or an `Item` of both) is encoded as one where
         the encoder knows both at once; else the parts' features are put together.  A `Collection`
         of one item is taken as it is.
     candidates
@@ -90,6 +99,13 @@ def rerank(
     on_error
         When the reranker fails: ``"raise"``, or ``"base_order"``, which keeps the order and says
         why in the trace.
+    on_item
+        What to do with a candidate that is missing, empty, unreadable, or of another kind than most
+        of the others: ``"raise"``; ``"keep"``, by which it stays, in base order, below those that
+        were scored, and its trace says why; or ``"drop"``.
+    modality
+        ``"image"`` if the candidates that are str are pictures (paths, ``file://``, base64),
+        ``"text"`` if those that look like pictures are texts.
     progress
         True for bars on standard error, or a callable ``(what, done, total)``.
     **params
@@ -132,6 +148,8 @@ def rerank(
         dtype=dtype,
         threads=threads,
         on_error=on_error,
+        on_item=on_item,
+        modality=modality,
         progress=progress,
         **params,
     )
@@ -155,6 +173,8 @@ def rerank_many(
     dtype: str = "float32",
     threads: int | None = None,
     on_error: str = "raise",
+    on_item: str = "raise",
+    modality: str | None = None,
     progress: Progress | bool | None = None,
     **params: Any,
 ) -> Rankings:
@@ -172,55 +192,51 @@ def rerank_many(
         Of a stored gallery: one list of ids or rows per query.
     reranker, encoder, base_scores, top_k, score_threshold, fusion, weight
         As for `rerank`; base scores one list per query.
-    device, dtype, threads, on_error, progress, **params
+    device, dtype, threads, on_error, on_item, modality, progress, **params
         As for `rerank`.
     """
     stored = candidate_lists if isinstance(candidate_lists, Collection) else None
     options = RunOptions(
         threads=threads, device=device, dtype=dtype, on_error=on_error, progress=progress
     )
+    checked("rerank", "on_item", on_item, one_of(*POLICIES))
+    checked("rerank", "modality", modality, one_of("image", "text") | none)
     if top_k is not None:
         check_positive("rerank", "top_k", top_k)
     pipeline = pipeline_of(reranker, fusion, weight, base_scores is not None, params)
     maker = encoder_of(encoder, stored, device, dtype)
     asked = Asked.of(queries, maker)
     if isinstance(candidate_lists, Collection):
-        lists = stored_lists(candidate_lists, ids, asked.ids)
+        lists = stored_lists(candidate_lists, ids, asked.ids, on_item)
     elif ids is None:
-        lists = loose_lists(candidate_lists, asked.ids)
+        given = listed("rerank", "candidate lists", candidate_lists)
+        lists = loose_lists(given, asked.ids, modality, on_item)
     else:
         raise InputError(
             "rerank: ids choose among the items of a stored gallery; candidates of your own get "
             "theirs as Item(id, text=…) or Item(id, image=…)"
         )
-    candidates = candidates_of(lists, base_scores, asked.ids)
-    if not candidates.mask.any():
-        return _nothing(candidates)
+    scores = base_scores_of(base_scores, lists, asked.ids)
+    candidates = candidates_of(lists, scores, asked.ids)
     check_fusable(pipeline.stages[0], candidates)
-    gallery = bare_items(lists.items, maker) if stored is None else stored
-    needs = needs_of(pipeline, asked.known, gallery, candidates)
-    if stored is None:
-        kind = gallery.modality
-        gallery = encode(maker, lists.items, kind, needs.candidates, progress=progress)
-    rankings = pipeline.rerank(
-        candidates,
-        asked.encoded(maker, needs.queries, progress),
-        gallery,
-        top_k=top_k,
-        score_threshold=score_threshold,
-        options=options,
-    )
-    return with_places(rankings, candidates)
-
-
-def _nothing(candidates: Candidates) -> Rankings:
-    empty = np.zeros(candidates.index.shape)
-    return Rankings(
-        query_ids=candidates.query_ids,
-        candidate_ids=candidates.candidate_ids,
-        index=candidates.index,
-        final=empty,
-        mask=candidates.mask,
-        base_scores=candidates.scores,
-        base_ranks=candidates.index,
-    )
+    rankings = nothing(candidates, pipeline)
+    if candidates.mask.any():
+        gallery = bare_items(lists.items, maker) if stored is None else stored
+        needs = needs_of(pipeline, asked.known, gallery, candidates)
+        if stored is None:
+            gallery, lists = encode_items(
+                maker, lists, gallery.modality, needs.candidates, on_item, progress
+            )
+            candidates = candidates_of(lists, scores, asked.ids)
+        rankings = pipeline.rerank(
+            candidates,
+            asked.encoded(maker, needs.queries, progress),
+            gallery,
+            top_k=top_k,
+            score_threshold=score_threshold,
+            options=options,
+        )
+    rankings = with_places(rankings, candidates, lists)
+    if on_item != "keep":
+        return rankings
+    return with_left_out(rankings, lists, scores, top_k, score_threshold)

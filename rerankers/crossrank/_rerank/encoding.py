@@ -11,11 +11,12 @@ import numpy as np
 from crossrank._encode import encode, gathered
 from crossrank._items.collection import Collection
 from crossrank._items.compose import compose
-from crossrank._items.item import Item, ItemLike, as_parts
+from crossrank._items.images import open_image
+from crossrank._items.item import Item, ItemLike, as_parts, listed
 from crossrank._lists.candidates import Candidates
 from crossrank._pipeline import Pipeline
-from crossrank._rerank.lists import check_list
-from crossrank.errors import InputError
+from crossrank._rerank.lists import Lists
+from crossrank.errors import ImageError, InputError
 from crossrank.plugin.contract import Context, Encoder, Needs, Progress
 
 QueryLike: TypeAlias = ItemLike | Sequence[ItemLike]
@@ -81,8 +82,8 @@ class Asked:
         """
         if isinstance(queries, Collection):
             return cls(queries.ids, (), queries)
-        check_list(queries, "queries")
-        parts = tuple(query_parts(query, encoder) for query in queries)
+        given = listed("rerank", "queries", queries)
+        parts = tuple(query_parts(query, encoder) for query in given)
         ids = tuple(
             next((part.id for part in own if part.id is not None), str(place))
             for place, own in enumerate(parts)
@@ -97,6 +98,36 @@ class Asked:
         if not self.parts:
             return self.known
         return encode_queries(encoder, self.ids, self.parts, features, progress)
+
+
+def encode_items(
+    encoder: Encoder,
+    lists: Lists,
+    modality: str,
+    features: Sequence[str],
+    on_item: str,
+    progress: Progress | bool | None,
+) -> tuple[Collection, Lists]:
+    """Encode candidates, and leave out those whose damage shows only when they are decoded."""
+    try:
+        return encode(encoder, lists.items, modality, features, progress=progress), lists
+    except ImageError:
+        if on_item == "raise":
+            raise
+    wrong = {}
+    for row, item in enumerate(lists.items):
+        if item.image is not None:
+            try:
+                open_image(item.image)
+            except ImageError as error:
+                wrong[row] = str(error)
+    if not wrong:
+        raise InputError(
+            f"rerank: the encoder {encoder.info.name!r} refused a picture that can be opened; try "
+            "on_item='raise' to see why"
+        )
+    rest = lists.without(wrong)
+    return encode(encoder, rest.items, modality, features, progress=progress), rest
 
 
 def bare_items(items: Sequence[Item], encoder: Encoder) -> Collection:
@@ -149,7 +180,8 @@ def _one_kind(items: Sequence[Item], encoder: Encoder) -> str:
     found = {item.modality or "image" for item in items}
     if len(found) > 1:
         raise InputError(
-            f"rerank: the candidates mix {', '.join(sorted(found))}; give candidates of one kind"
+            f"rerank: the candidates mix {', '.join(sorted(found))}; give candidates of one "
+            "kind, or on_item='keep' or 'drop' for the others"
         )
     (kind,) = found
     if kind == "image+text" and not encoder.info.features.get(kind):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._items.collection import Collection
-from crossrank._items.item import Item, ItemLike, as_item
+from crossrank._items.images import check_image
+from crossrank._items.item import Item, ItemLike, as_item, listed
 from crossrank._lists.candidates import Candidates
-from crossrank._lists.rankings import Rankings
-from crossrank.errors import DuplicateIdError, InputError, UnknownIdError, nearest
+from crossrank.errors import DuplicateIdError, ImageError, InputError, UnknownIdError, nearest
+
+POLICIES = ("raise", "keep", "drop")
+"""What to do with a candidate that cannot be scored; see `crossrank.rerank`."""
 
 
-def check_list(values: Any, what: str = "candidates") -> None:
-    """Refuse what is no list of candidates (or queries, or ids), but would be taken for one.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A candidate that cannot be scored.
 
-    Raises
-    ------
-    InputError
-        For one text, a mapping, a table, or anything that has no members.
+    Parameters
+    ----------
+    place
+        In the list that the caller gave.
+    id
+        What it would be called.
+    reason
+        What is wrong with it.
     """
-    if isinstance(values, str | bytes):
-        raise InputError(f"rerank: the {what} are one text, {values[:40]!r}; give a list of {what}")
-    if isinstance(values, Mapping) or hasattr(values, "columns"):
-        raise InputError(
-            f"rerank: the {what} are a {type(values).__name__}, of which the keys would be "
-            "ranked; give a list: list(found.values()), or list(frame['text']) of a table"
-        )
-    if not isinstance(values, Iterable):
-        raise InputError(f"rerank: the {what} are {values!r:.60}; give a list of {what}")
+
+    place: int
+    id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,10 @@ class Lists:
     ----------
     rows
         Per query the rows of its candidates, as the caller ordered them.
+    places
+        Per query where in the caller's list these stand.
+    left_out
+        Per query the candidates that are in no row.
     ids
         The names of the rows.
     items
@@ -51,72 +59,100 @@ class Lists:
     """
 
     rows: Sequence[Sequence[int]]
+    places: Sequence[Sequence[int]]
+    left_out: Sequence[Sequence[LeftOut]]
     ids: Sequence[str]
     items: Sequence[Item] = ()
 
+    def without(self, wrong: Mapping[int, str]) -> Lists:
+        """Return the lists of items without some rows, given with what is wrong with them."""
+        if not wrong:
+            return self
+        kept = [row for row in range(len(self.ids)) if row not in wrong]
+        moved = {row: number for number, row in enumerate(kept)}
+        rows, places, left_out = [], [], []
+        for query, own in enumerate(self.rows):
+            pairs = list(zip(own, self.places[query], strict=True))
+            rows.append([moved[row] for row, _ in pairs if row not in wrong])
+            places.append([place for row, place in pairs if row not in wrong])
+            more = [LeftOut(at, self.ids[row], wrong[row]) for row, at in pairs if row in wrong]
+            left_out.append(sorted([*self.left_out[query], *more], key=lambda each: each.place))
+        ids = [self.ids[row] for row in kept]
+        return Lists(rows, places, left_out, ids, [self.items[row] for row in kept])
 
-def loose_lists(lists: Sequence[Sequence[ItemLike]], query_ids: Sequence[str]) -> Lists:
+
+def loose_lists(
+    lists: Sequence[Sequence[ItemLike]],
+    query_ids: Sequence[str],
+    modality: str | None = None,
+    on_item: str = "raise",
+) -> Lists:
     """Return lists of loose items, each distinct one a row.
 
     An item without an id is called by its place, with several queries by query and place.
 
+    Parameters
+    ----------
+    lists, query_ids
+        One list per query.
+    modality
+        Of the candidates, see `as_item`.
+    on_item
+        Whether what cannot be ranked is an error.
+
     Raises
     ------
-    InputError
+    InputError, ImageError
         For what is no list, or no item.
     DuplicateIdError
         If two different items share an id.
     """
     check_count(len(query_ids), lists, "lists")
-    for values in lists:
-        check_list(values)
     several = len(query_ids) > 1
     distinct: dict[str, Item] = {}
-    names = []
+    names: list[list[str]] = []
+    places: list[list[int]] = []
+    left_out: list[list[LeftOut]] = []
     for query, values in zip(query_ids, lists, strict=True):
-        own = []
-        for place, value in enumerate(values):
-            item = as_item(value)
+        own: dict[int, str] = {}
+        wrong: list[LeftOut] = []
+        for place, value in enumerate(listed("rerank", "candidates", values)):
+            name = f"{query}/{place}" if several else str(place)
+            try:
+                item = as_item(value, modality)
+            except (InputError, ImageError) as error:
+                if on_item == "raise":
+                    raise
+                wrong.append(LeftOut(place, name, str(error)))
+                continue
             if item.id is None:
-                id = f"{query}/{place}" if several else str(place)
-                item = Item(id, item.text, item.image, **item.features)
-            own.append(str(item.id))
-            other = distinct.setdefault(own[-1], item)
+                item = Item(name, item.text, item.image, **item.features)
+            id = own[place] = str(item.id)
+            other = distinct.setdefault(id, item)
             if (other.text, other.image) != (item.text, item.image):
-                raise DuplicateIdError(f"rerank: two different candidates have the id {item.id!r}")
-        names.append(own)
+                raise DuplicateIdError(f"rerank: two different candidates have the id {id!r}")
+        names.append(list(own.values()))
+        places.append(list(own))
+        left_out.append(wrong)
     position = {id: row for row, id in enumerate(distinct)}
     rows = [[position[id] for id in own] for own in names]
-    return Lists(rows, tuple(distinct), tuple(distinct.values()))
+    made = Lists(rows, places, left_out, list(distinct), list(distinct.values()))
+    return made if on_item == "raise" else made.without(_unfit(made.items))
 
 
-def stored_lists(gallery: Collection, ids: Sequence[Any] | None, query_ids: Sequence[str]) -> Lists:
+def stored_lists(
+    gallery: Collection, ids: Any, query_ids: Sequence[str], on_item: str = "raise"
+) -> Lists:
     """Return lists of a stored gallery: the rows that `ids` name, or all of it for every query.
-
-    Raises
-    ------
-    InputError, UnknownIdError
-        See `rows_of`.
-    """
-    if ids is None:
-        return Lists([range(len(gallery))] * len(query_ids), gallery.ids)
-    check_list(ids, "ids")
-    check_count(len(query_ids), ids, "lists of ids")
-    rows = [rows_of(gallery, own, query) for own, query in zip(ids, query_ids, strict=True)]
-    return Lists(rows, gallery.ids)
-
-
-def rows_of(gallery: Collection, ids: Any, query: str) -> list[int]:
-    """Return the rows of a gallery that ids, or numbers of rows, name.
 
     Parameters
     ----------
-    gallery
-        Where they are.
+    gallery, query_ids
+        Where the candidates are, and whose.
     ids
-        str (or `Path`) for an id, int for a row.
-    query
-        For whom, in messages.
+        One list per query of str (or `Path`) for ids, int for rows; None for everything.
+    on_item
+        Whether what is not in the gallery is an error.
 
     Raises
     ------
@@ -125,34 +161,81 @@ def rows_of(gallery: Collection, ids: Any, query: str) -> list[int]:
     UnknownIdError
         Naming what is not in the gallery.
     """
-    check_list(ids, "ids")
-    rows, unknown = [], []
-    for id in ids:
-        if isinstance(id, bool | np.bool_) or not isinstance(id, str | Path | int | np.integer):
+    if ids is None:
+        everything = [range(len(gallery))] * len(query_ids)
+        return Lists(everything, everything, [()] * len(query_ids), gallery.ids)
+    lists = listed("rerank", "ids", ids)
+    check_count(len(query_ids), lists, "lists of ids")
+    rows, places, left_out = [], [], []
+    for own, query in zip(lists, query_ids, strict=True):
+        named = {p: _row(gallery, id, query) for p, id in enumerate(listed("rerank", "ids", own))}
+        wrong = [LeftOut(p, *row) for p, row in named.items() if isinstance(row, tuple)]
+        if wrong and on_item == "raise":
+            raise UnknownIdError(_unknown(gallery, wrong, query))
+        left_out.append(wrong)
+        places.append([place for place, row in named.items() if isinstance(row, int)])
+        rows.append([row for row in named.values() if isinstance(row, int)])
+    return Lists(rows, places, left_out, gallery.ids)
+
+
+def candidates_of(
+    lists: Lists, scores: Sequence[NDArray[np.float64]] | None, query_ids: Sequence[str]
+) -> Candidates:
+    """Return lists as candidates; unlike in a run, a list may name one twice.
+
+    Parameters
+    ----------
+    lists, query_ids
+        Of the candidates that are scored.
+    scores
+        Per query those of the list that the caller gave; see `base_scores_of`.
+    """
+    shape = len(lists.rows), max(map(len, lists.rows), default=0)
+    index, mask = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    values = None if scores is None else np.zeros(shape)
+    for number, own in enumerate(lists.rows):
+        index[number, : len(own)] = own
+        mask[number, : len(own)] = True
+        if values is not None and scores is not None:
+            values[number, : len(own)] = [scores[number][place] for place in lists.places[number]]
+    return Candidates(index, values, mask, tuple(query_ids), tuple(lists.ids), repeats=True)
+
+
+def base_scores_of(
+    given: Any, lists: Lists, query_ids: Sequence[str]
+) -> list[NDArray[np.float64]] | None:
+    """Return one base score for each member of the lists that the caller gave.
+
+    Raises
+    ------
+    InputError
+        If they are not as many, or no numbers.
+    """
+    if given is None:
+        return None
+    scores = []
+    check_count(len(query_ids), given, "lists of scores")
+    for number, query in enumerate(query_ids):
+        count = len(lists.places[number]) + len(lists.left_out[number])
+        try:
+            values = np.asarray(list(given[number]), np.float64)
+        except (TypeError, ValueError) as error:
             raise InputError(
-                f"rerank: the ids of query {query!r} hold {id!r:.60}; an id is a str, and a row of "
-                "the gallery a whole number"
+                f"rerank: the base scores of query {query!r} must be numbers: {error}"
+            ) from error
+        if values.ndim != 1 or len(values) != count:
+            raise InputError(
+                f"rerank: query {query!r} has {count} candidates and {values.size} scores"
             )
-        if isinstance(id, str | Path):
-            try:
-                rows.append(gallery.row(str(id)))
-            except UnknownIdError:
-                unknown.append(str(id))
-        elif 0 <= id < len(gallery):
-            rows.append(int(id))
-        else:
-            raise UnknownIdError(
-                f"rerank: query {query!r} asks for row {id}, but the gallery has {len(gallery)} "
-                f"rows{'; leave out the places that a search left empty' if id < 0 else ''}"
+        wrong = ~np.isfinite(values)
+        if wrong.any():
+            place = int(np.argmax(wrong))
+            raise InputError(
+                f"rerank: the base score of query {query!r} at place {place} is {values[place]}; "
+                "scores must be finite (leave the candidate out)"
             )
-    if unknown:
-        named = ", ".join(map(repr, unknown[:3]))
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        raise UnknownIdError(
-            f"rerank: the gallery of {len(gallery)} {gallery.modality}s has no {named}{more}, "
-            f"which query {query!r} asks for{nearest(unknown[0], gallery.ids[:1000])}"
-        )
-    return rows
+        scores.append(values)
+    return scores
 
 
 def check_count(queries: int, lists: Sequence[Any] | None, what: str) -> None:
@@ -167,43 +250,50 @@ def check_count(queries: int, lists: Sequence[Any] | None, what: str) -> None:
         raise InputError(f"rerank: {queries} queries, but {len(lists)} {what}")
 
 
-def candidates_of(
-    lists: Lists, scores: Sequence[Any] | None, query_ids: Sequence[str]
-) -> Candidates:
-    """Return lists as candidates; unlike in a run, a list may name one twice.
-
-    Raises
-    ------
-    InputError
-        If there is not one finite score per candidate.
-    """
-    check_count(len(query_ids), scores, "lists of scores")
-    rows = lists.rows
-    shape = len(rows), max(map(len, rows), default=0)
-    index, mask = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
-    values = None if scores is None else np.zeros(shape)
-    for number, own in enumerate(rows):
-        index[number, : len(own)] = own
-        mask[number, : len(own)] = True
-        if values is not None and scores is not None:
-            values[number, : len(own)] = _scores(scores[number], len(own), query_ids[number])
-    return Candidates(index, values, mask, tuple(query_ids), tuple(lists.ids), repeats=True)
+def _unfit(items: Sequence[Item]) -> dict[int, str]:
+    """Return by row what is wrong with items, as far as it shows before pictures are decoded."""
+    wrong: dict[int, str] = {}
+    for row, item in enumerate(items):
+        if item.image is not None:
+            try:
+                check_image(item.image, f"item {item.id!r}")
+            except ImageError as error:
+                wrong[row] = str(error)
+    kinds = {row: item.modality or "image" for row, item in enumerate(items) if row not in wrong}
+    if kinds:
+        most = Counter(kinds.values()).most_common(1)[0][0]
+        others = {row: kind for row, kind in kinds.items() if kind != most}
+        wrong |= {
+            row: f"a candidate of {kind} among those of {most}" for row, kind in others.items()
+        }
+    return wrong
 
 
-def with_places(rankings: Rankings, candidates: Candidates) -> Rankings:
-    """Return rankings whose hits know their places in the lists that the caller gave."""
-    order = candidates.base_order()
-    places = np.take_along_axis(order, np.maximum(rankings.base_ranks - 1, 0), axis=1)
-    return replace(rankings, places=np.where(rankings.mask, places, 0))
-
-
-def _scores(given: Any, count: int, query: str) -> NDArray[np.float64]:
-    try:
-        values = np.asarray(given, np.float64)
-    except (TypeError, ValueError) as error:
+def _row(gallery: Collection, id: Any, query: str) -> int | tuple[str, str]:
+    """Return the row of an id or number; what is wrong with it where there is none."""
+    if isinstance(id, bool | np.bool_) or not isinstance(id, str | Path | int | np.integer):
         raise InputError(
-            f"rerank: the base scores of query {query!r} must be numbers: {error}"
-        ) from error
-    if values.ndim != 1 or len(values) != count:
-        raise InputError(f"rerank: query {query!r} has {count} candidates and {values.size} scores")
-    return values
+            f"rerank: the ids of query {query!r} hold {id!r:.60}; an id is a str, and a row of "
+            "the gallery a whole number"
+        )
+    if not isinstance(id, str | Path):
+        if 0 <= id < len(gallery):
+            return int(id)
+        hint = " (-1 is a place that a search left empty)" if id < 0 else ""
+        return str(id), f"the gallery has {len(gallery)} rows and no row {id}{hint}"
+    try:
+        return gallery.row(str(id))
+    except UnknownIdError:
+        return str(id), f"the gallery has no {gallery.modality} with the id {str(id)!r}"
+
+
+def _unknown(gallery: Collection, wrong: Sequence[LeftOut], query: str) -> str:
+    reason = wrong[0].reason
+    if len(wrong) > 1:
+        named = ", ".join(repr(each.id) for each in wrong[:3])
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        reason = f"the gallery of {len(gallery)} {gallery.modality}s has no {named}{more}"
+    return (
+        f"rerank: {reason}, which query {query!r} asks for"
+        f"{nearest(wrong[0].id, gallery.ids[:1000])}"
+    )

@@ -38,10 +38,10 @@ def test_an_empty_text_is_refused(text: str) -> None:
         as_item(text)
 
 
-@pytest.mark.parametrize("value", [3, None, b"dog", {"text": "dog"}])
+@pytest.mark.parametrize("value", [3, None, object(), {"text": "dog"}])
 def test_other_types_are_refused_by_name(value: object) -> None:
     with pytest.raises(InputError, match=type(value).__name__):
-        as_item(value)  # type: ignore[arg-type]  # the point of the test
+        as_item(value)
 
 
 def test_a_long_text_is_a_text() -> None:

@@ -162,11 +162,11 @@ def test_no_ids_at_all_is_an_empty_ranking(gallery: cr.Collection) -> None:
 @pytest.mark.parametrize(
     ("kind", "message", "ids"),
     [
-        (UnknownIdError, r"has no 'x'.*query '0' asks for", ["t1", "x"]),
+        (UnknownIdError, r"has no text with the id 'x', which query '0' asks for", ["t1", "x"]),
         (UnknownIdError, r"no 'a', 'b', 'c' and 1 more", ["a", "b", "c", "d"]),
         (UnknownIdError, "did you mean 't1'", ["tt1"]),
-        (UnknownIdError, "row 5, but the gallery has 5 rows", [5]),
-        (UnknownIdError, "row -1.*a search left empty", [0, -1]),
+        (UnknownIdError, "the gallery has 5 rows and no row 5", [5]),
+        (UnknownIdError, "no row -1 .*a search left empty", [0, -1]),
         (InputError, "an id is a str", [True]),
         (InputError, "an id is a str", [1.0]),
         (InputError, "an id is a str", [["t1"]]),
