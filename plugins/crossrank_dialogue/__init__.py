@@ -5,6 +5,7 @@ language model helps and is not needed.
 """
 
 from crossrank_dialogue.caption_topics import CaptionTopics
+from crossrank_dialogue.chat import Chat
 from crossrank_dialogue.dialogue import Dialogue, Turn, read_dialogues
 from crossrank_dialogue.drop_questioner import DropQuestioner
 from crossrank_dialogue.entropy import expected_drop, expected_gain
@@ -13,6 +14,7 @@ from crossrank_dialogue.llm_questioner import LlmQuestioner
 from crossrank_dialogue.measures import bri, hits_at, log_rank, padded, ranks_of, recall_at
 from crossrank_dialogue.models import CachedModel, OpenAIModel
 from crossrank_dialogue.questioners import Question, Questioner
+from crossrank_dialogue.ranker import PartRanker
 from crossrank_dialogue.reformulators import (
     Answers,
     Concat,
@@ -22,6 +24,7 @@ from crossrank_dialogue.reformulators import (
     Reformulator,
     Rules,
 )
+from crossrank_dialogue.rounds import Round
 from crossrank_dialogue.selection import entropies, representatives, select_question
 from crossrank_dialogue.selector import QuestionSelector
 from crossrank_dialogue.statements import is_unknown, statement
@@ -36,6 +39,7 @@ __all__ = [
     "CachedModel",
     "CandidateSummary",
     "CaptionTopics",
+    "Chat",
     "Concat",
     "Dialogue",
     "DropQuestioner",
@@ -45,11 +49,13 @@ __all__ = [
     "LlmQuestioner",
     "OpenAIModel",
     "Part",
+    "PartRanker",
     "Precomputed",
     "Question",
     "QuestionSelector",
     "Questioner",
     "Reformulator",
+    "Round",
     "Rules",
     "Topic",
     "Turn",

@@ -115,6 +115,10 @@ def _is_of(found: re.Match[str], answer: str) -> str:
     return f"{subject} {found['be'].lower()} {rest} {answer}".replace("  ", " ")
 
 
+def _alone(found: re.Match[str], answer: str) -> str:
+    return answer
+
+
 def _choice(found: re.Match[str], answer: str) -> str:
     subject, _ = split_subject(found["thing"])
     return f"{subject} {found['be'].lower()} {answer}"
@@ -134,6 +138,8 @@ def _form(pattern: str) -> re.Pattern[str]:
 
 FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], str]], ...] = (
     (_form(r"BE (?P<thing>.+) or .+"), _choice),
+    (_form(r"what BE being done"), _alone),
+    (_form(r"where BE (?:the|this) (?:picture|photo|photograph|image)(?: taken)?"), _alone),
     (_form(r"what (?P<do>does|do) (?P<thing>.+) look like"), _look),
     (_form(r"what BE around (?P<thing>.+)"), _around),
     (_form(r"what BE (?P<thing>(?:in|on|at|under|behind|near|beside|next to) .+)"), _placed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ WORDS = (
 SIZE = 96
 
 
+@cache
 def vector(word: str) -> NDArray[np.float64]:
     """Return a direction that belongs to a word."""
     seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=4).digest(), "big")

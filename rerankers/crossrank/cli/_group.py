@@ -36,16 +36,20 @@ class LazyGroup(click.Group):
 
     def summaries(self) -> dict[str, str]:
         """Return every command with one line about it, without importing any."""
-        foreign = {
-            name: registry.command_summary(name)
-            for name in registry.names("command")
-            if name not in self.table
+        known = {name: summary for name, (_, summary) in self.table.items()}
+        return {
+            name: known[name] if name in known else registry.command_summary(name)
+            for name in self.names()
         }
-        return {name: summary for name, (_, summary) in self.table.items()} | foreign
+
+    def names(self) -> list[str]:
+        """Return the names of all commands, ours first, reading nothing about them."""
+        foreign = (name for name in registry.names("command") if name not in self.table)
+        return [*self.table, *foreign]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, ours first."""
-        return list(self.summaries())
+        return self.names()
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; one of another distribution inside the registry's guard."""

@@ -13,6 +13,7 @@ A command is a click command that the hook `crossrank_commands` adds to the grou
 Whatever it raises of `crossrank.errors` becomes one line on standard error and exit code 2.
 """
 
+from crossrank._items.read_items import read_items
 from crossrank.cli._files import check_output, folder_for_output
 from crossrank.cli._options import (
     PATH,
@@ -42,6 +43,7 @@ __all__ = [
     "plain",
     "progress",
     "queries_and_gallery",
+    "read_items",
     "read_parameters",
     "read_stage",
     "resources",
