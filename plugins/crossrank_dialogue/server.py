@@ -25,7 +25,8 @@ LONGEST_FORM = 1_000_000
 SAFE = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
+    # not "no-referrer": a browser would send our own forms with the origin "null"
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
