@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 import crossrank as cr
-from crossrank.errors import InputError
+from crossrank.errors import InputError, UnknownIdError
+from crossrank_hosts._contents import opened
 
 SIDES = ("image", "text", "both")
 
@@ -46,8 +48,11 @@ class SecondLook:
 
     Parameters
     ----------
-    reranker, encoder, fusion, score_threshold, params
+    reranker, encoder, fusion, weight, score_threshold, device, params
         See `crossrank.rerank`.
+    gallery
+        A stored `crossrank.Collection`, or its folder: candidates are found in it by the host's
+        ids, or else by the paths of their pictures, and no picture is opened.
     show
         What of a candidate with a picture and a text is looked at: ``"image"`` or ``"text"``, or
         ``"both"`` for an encoder that knows both at once.  One that has only the other is judged
@@ -55,11 +60,23 @@ class SecondLook:
     """
 
     reranker: Any = "filip"
-    encoder: str | cr.Encoder = "lite"
-    fusion: cr.Fusion | None = None
+    encoder: Any = None
+    gallery: str | Path | cr.Collection | None = None
+    fusion: Any = None
+    weight: float | None = None
     score_threshold: float | None = None
+    device: str = "cpu"
     show: str = "image"
     params: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, reranker: Any, settings: Mapping[str, Any]) -> SecondLook:
+        """Take the settings above out of keyword arguments; the rest are the reranker's."""
+        own = {each.name for each in fields(cls)}
+        params = {name: value for name, value in settings.items() if name not in own}
+        params |= settings.get("params") or {}
+        given = {name: value for name, value in settings.items() if name in own}
+        return cls(**{**given, "reranker": reranker, "params": params})
 
     def __post_init__(self) -> None:
         if self.show not in SIDES:
@@ -73,37 +90,70 @@ class SecondLook:
         A candidate without a score stands, for the base order, with the lowest that has one; its
         hit says None.  Without any score the base order is that of `found`.
         """
-        if not found:
-            return []
-        scores = [_number(each.score) for each in found]
-        ranking = cr.rerank(
-            query,
-            [self._item(each, place) for place, each in enumerate(found)],
-            self.reranker,
+        return self.many([query], [found], top_k)[0]
+
+    def many(
+        self, queries: Sequence[Any], lists: Sequence[Sequence[Found]], top_k: int | None = None
+    ) -> list[list[cr.Hit]]:
+        """Do the same for several queries at once, each with its own list."""
+        if not any(lists):
+            return [[] for _ in lists]
+        scores = [[_number(each.score) for each in found] for found in lists]
+        rankings = cr.rerank_many(
+            [_named(query, place) for place, query in enumerate(queries)],
+            reranker=self.reranker,
             encoder=self.encoder,
             base_scores=_complete(scores),
             top_k=top_k,
             score_threshold=self.score_threshold,
             fusion=self.fusion,
+            weight=self.weight,
+            device=self.device,
+            **self._candidates(lists),
             **self.params,
         )
         return [
-            replace(hit, id=found[hit.index].id or hit.id, base_score=scores[hit.index])
-            for hit in ranking
+            [_told(hit, found, said) for hit in ranking]
+            for ranking, found, said in zip(rankings.values(), lists, scores, strict=True)
         ]
+
+    def settings(self) -> dict[str, Any]:
+        """Return the parameters by name."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def warm_up(self) -> None:
         """Load the encoder's weights, for texts and for pictures."""
-        for item in ("a picture", Image.new("RGB", (8, 8))):
-            cr.encode(self.encoder, [item])
+        if self.gallery is None:
+            for item in ("a picture", Image.new("RGB", (8, 8))):
+                cr.encode("lite" if self.encoder is None else self.encoder, [item])
 
-    def _item(self, found: Found, place: int) -> cr.Item:
+    def _candidates(self, lists: Sequence[Sequence[Found]]) -> dict[str, Any]:
+        if self.gallery is None:
+            names = _names(lists)
+            return {
+                "candidate_lists": [
+                    [self._item(each, name) for each, name in zip(found, own, strict=True)]
+                    for found, own in zip(lists, names, strict=True)
+                ]
+            }
+        gallery = self.gallery
+        if not isinstance(gallery, cr.Collection):
+            gallery = cr.Collection.open(gallery)
+        ids = [[_stored_id(each, gallery) for each in found] for found in lists]
+        return {"candidate_lists": gallery, "ids": ids}
+
+    def _item(self, found: Found, name: str) -> cr.Item:
         image, text = found.image, found.text
         if image is not None and text is not None and self.show != "both":
             image, text = (image, None) if self.show == "image" else (None, text)
+        image = opened(image)
         if isinstance(image, bytes):
             image = Image.open(io.BytesIO(image))
-        return cr.Item(str(place), text, image, **found.features)
+        return cr.Item(name, text, image, **found.features)
+
+
+SETTINGS = tuple(each.name for each in fields(SecondLook))
+"""What an adapter hands on to `SecondLook`."""
 
 
 def account(hit: cr.Hit) -> dict[str, Any]:
@@ -125,8 +175,57 @@ def _number(score: object) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _complete(scores: Sequence[float | None]) -> list[float] | None:
-    known = [score for score in scores if score is not None]
-    if not known:
+def _complete(scores: Sequence[Sequence[float | None]]) -> list[list[float]] | None:
+    """Fill in what is missing; None if no list has a score."""
+    if not any(score is not None for each in scores for score in each):
         return None
-    return [min(known) if score is None else score for score in scores]
+    lowest = [min((score for score in each if score is not None), default=0.0) for each in scores]
+    return [
+        [low if score is None else score for score in each]
+        for each, low in zip(scores, lowest, strict=True)
+    ]
+
+
+def _stored_id(found: Found, gallery: cr.Collection) -> str:
+    """Return by which name a gallery has a candidate: the host's id, or the path of the picture."""
+    named = [each for each in (found.id, found.image) if isinstance(each, str | Path)]
+    ids = [str(each) for each in named] or [str(found.id)]
+    return next((id for id in ids if _has(gallery, id)), ids[0])
+
+
+def _has(gallery: cr.Collection, id: str) -> bool:
+    try:
+        gallery.row(id)
+    except UnknownIdError:
+        return False
+    return True
+
+
+def _names(lists: Sequence[Sequence[Found]]) -> list[list[str]]:
+    """Name candidates by content, so that one of several lists is encoded once."""
+    known: dict[Any, str] = {}
+    return [
+        [known.setdefault(_content(each), str(len(known))) for each in found] for found in lists
+    ]
+
+
+def _content(found: Found) -> Any:
+    image = found.image
+    if not isinstance(image, str | bytes | Path):
+        image = id(image) if image is not None else None
+    return image, found.text, tuple(sorted((k, id(v)) for k, v in found.features.items()))
+
+
+def _named(query: Any, place: int) -> Any:
+    """Give a query an id of its own: pictures would be called by their paths, and may repeat."""
+    if isinstance(query, list | tuple) and query:
+        return [_named(query[0], place), *query[1:]]
+    if isinstance(query, cr.Item):
+        return cr.Item(str(place), query.text, query.image, **query.features)
+    if isinstance(query, Path | Image.Image):
+        return cr.Item(str(place), image=query)
+    return query
+
+
+def _told(hit: cr.Hit, found: Sequence[Found], scores: Sequence[float | None]) -> cr.Hit:
+    return replace(hit, id=found[hit.index].id or hit.id, base_score=scores[hit.index])

@@ -8,12 +8,16 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
 from crossrank.plugin.files import IMAGE_SUFFIXES
 
-PICTURE_KEYS = ("image_path", "image", "image_uri", "source", "file_path", "path", "uri")
+PICTURE_KEYS = (
+    *("image_path", "image", "image_uri", "image_bytes", "blob"),
+    *("source", "file_path", "path", "uri"),
+)
 """Where hosts keep a picture in a document's metadata, in the order in which they are looked at."""
 
 BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk0|SUkq|TU0A)[A-Za-z0-9+/\s]{60,}={0,2}\s*")
@@ -45,9 +49,9 @@ def is_picture(value: object) -> bool:
     """Tell whether a value is a picture, or is surely meant to name one."""
     if isinstance(value, str):
         return is_encoded_picture(value) or names_picture(value)
-    if isinstance(value, PurePath):
+    if isinstance(value, PurePath | Image.Image | bytes | bytearray):
         return True
-    return isinstance(value, Image.Image | bytes | bytearray) or hasattr(value, "__array__")
+    return hasattr(value, "as_bytes") or hasattr(value, "__array__")
 
 
 def names_picture(text: str) -> bool:
@@ -62,6 +66,28 @@ def is_encoded_picture(text: str) -> bool:
     return text.startswith("data:image/") or BASE64.fullmatch(text) is not None
 
 
+TEXT_KEYS = ("text", "content", "page_content", "document", "caption", "body")
+"""Where stores keep a text in a row or payload, likewise."""
+
+
+def shown(image: Any, text: object) -> tuple[Any, str | None]:
+    """Return the picture and the text of a document; a text that is a picture's is its picture."""
+    said = text if isinstance(text, str) and text.strip() else None
+    if image is None and said is not None:
+        image = of_text(said)
+        said = said if image is None else None
+    return image, said
+
+
+def shown_in(
+    row: Mapping[str, Any], image_key: str | None = None, text_key: str | None = None
+) -> tuple[Any, str | None]:
+    """Return the picture and the text in a row of a store, or a payload."""
+    keys = TEXT_KEYS if text_key is None else (text_key,)
+    text = next((row[key] for key in keys if isinstance(row.get(key), str)), None)
+    return shown(picture_in(row, image_key), text)
+
+
 def of_text(text: str) -> Any:
     """Return a string as a picture if it is or names one, else None."""
     if is_encoded_picture(text):
@@ -69,9 +95,21 @@ def of_text(text: str) -> Any:
     return Path(text) if names_picture(text) else None
 
 
+def opened(image: Any) -> Any:
+    """Return a picture in a form that `crossrank.Item` takes: encoded ones are decoded."""
+    if hasattr(image, "as_bytes"):  # LangChain's Blob
+        image = image.as_bytes() if image.path is None else Path(image.path)
+    if isinstance(image, str):
+        if image.startswith("file://"):
+            return Path(unquote(urlsplit(image).path))
+        if is_encoded_picture(image):
+            image = decoded(image.partition(",")[2] if image.startswith("data:") else image)
+    return bytes(image) if isinstance(image, bytearray) else image
+
+
 def decoded(content: str | bytes) -> Any:
     """Return base64 as bytes; what is not base64 stays as it is, for the reader to refuse."""
     try:
-        return base64.b64decode(content, validate=True)
+        return base64.b64decode(content)
     except (binascii.Error, ValueError):
         return content

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import InputError
 from crossrank_hosts._call import Found, SecondLook
-from crossrank_hosts._contents import of_text
+from crossrank_hosts._contents import shown
 
 
 class CrossEncoderLike:
@@ -26,8 +26,8 @@ class CrossEncoderLike:
 
     Parameters
     ----------
-    reranker, encoder, **params
-        See `crossrank.rerank`.
+    reranker, **settings
+        See `crossrank.rerank`: ``encoder``, ``device`` and the reranker's parameters.
 
     Notes
     -----
@@ -35,10 +35,8 @@ class CrossEncoderLike:
     a `Path`, a PIL image, or a mapping with ``text``, ``image`` or both.
     """
 
-    def __init__(
-        self, reranker: Any = "filip", *, encoder: str | cr.Encoder = "lite", **params: Any
-    ) -> None:
-        self._look = SecondLook(reranker=reranker, encoder=encoder, params=params)
+    def __init__(self, reranker: Any = "filip", **settings: Any) -> None:
+        self._look = SecondLook.of(reranker, settings)
 
     def predict(
         self,
@@ -120,8 +118,7 @@ def _found(document: Any) -> Found:
     if isinstance(document, Mapping):
         return Found(image=document.get("image"), text=document.get("text"))
     if isinstance(document, str):
-        picture = of_text(document)
-        return Found(text=document) if picture is None else Found(image=picture)
+        return Found(None, *shown(None, document))
     if isinstance(document, cr.Item):
         return Found(document.id, document.image, document.text, features=document.features)
     return Found(image=document)

@@ -22,7 +22,7 @@ with needs("crossrank_hosts.haystack", "haystack", "haystack")():
     from haystack import Document, component, default_from_dict, default_to_dict
 
 from crossrank_hosts._call import Found, SecondLook, account
-from crossrank_hosts._contents import of_text, picture_in
+from crossrank_hosts._contents import picture_in, shown
 
 
 @component
@@ -34,8 +34,11 @@ class CrossrankRanker:
 
     Parameters
     ----------
-    reranker, encoder, fusion, score_threshold, params
+    reranker, encoder, fusion, weight, score_threshold, device, params
         See `crossrank.rerank`.
+    gallery
+        A stored gallery, or its folder: what has its id or picture there is scored without opening
+        the picture.
     top_k
         How many documents to return; None for all.
     show
@@ -52,10 +55,13 @@ class CrossrankRanker:
     def __init__(
         self,
         reranker: Any = "filip",
-        encoder: Any = "lite",
+        encoder: Any = None,
+        gallery: Any = None,
         top_k: int | None = None,
         score_threshold: float | None = None,
         fusion: Any = None,
+        weight: float | None = None,
+        device: str = "cpu",
         show: str = "image",
         image_key: str | None = None,
         params: dict[str, Any] | None = None,
@@ -66,8 +72,11 @@ class CrossrankRanker:
         self.look = SecondLook(
             reranker=reranker,
             encoder=encoder,
+            gallery=gallery,
             fusion=fusion,
+            weight=weight,
             score_threshold=score_threshold,
+            device=device,
             show=show,
             params={} if params is None else dict(params),
         )
@@ -78,13 +87,13 @@ class CrossrankRanker:
         Raises
         ------
         InputError
-            If its reranker or encoder is an object instead of a name.
+            If its reranker, encoder, gallery or fusion is an object instead of a name.
         """
-        told = {each.name: getattr(self.look, each.name) for each in dataclasses.fields(self.look)}
-        for name in ("reranker", "encoder", "fusion"):
-            if not isinstance(told[name], str | None):
+        told = self.look.settings()
+        for name in ("reranker", "encoder", "gallery", "fusion"):
+            if not isinstance(told[name], str | list | None):
                 raise InputError(
-                    f"CrossrankRanker: {name} is an object, which cannot be saved; give its name"
+                    f"CrossrankRanker: {name} is an object, which cannot be saved; name it"
                 )
         return default_to_dict(self, top_k=self.top_k, image_key=self.image_key, **told)
 
@@ -129,13 +138,10 @@ class CrossrankRanker:
         return found
 
     def _found(self, document: Document) -> Found:
-        image, text = _blob(document), document.content or ""
+        image = _blob(document)
         if image is None:
             image = picture_in(document.meta, self.image_key)
-        if image is None:
-            image = of_text(text)
-            text = text if image is None else ""
-        return Found(document.id, image, text if text.strip() else None, document.score)
+        return Found(document.id, *shown(image, document.content), document.score)
 
 
 def _check(top_k: int | None) -> None:

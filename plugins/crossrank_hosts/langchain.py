@@ -21,8 +21,8 @@ with needs("crossrank_hosts.langchain", "langchain", "langchain_core", "pydantic
     from langchain_core.runnables import RunnableConfig, RunnableSerializable
     from pydantic import ConfigDict, Field
 
-from crossrank_hosts._call import Found, SecondLook, account
-from crossrank_hosts._contents import of_text, picture_in
+from crossrank_hosts._call import SETTINGS, Found, SecondLook, account
+from crossrank_hosts._contents import picture_in, shown
 
 SCORE_KEYS = ("relevance_score", "score")
 """Where retrievers keep their score in a document's metadata, if they do."""
@@ -39,8 +39,11 @@ class CrossrankCompressor(BaseDocumentCompressor, RunnableSerializable[Asked, li
 
     Parameters
     ----------
-    reranker, encoder, fusion, score_threshold, params
+    reranker, encoder, fusion, weight, score_threshold, device, params
         See `crossrank.rerank`.
+    gallery
+        A stored gallery, or its folder: what has its id or picture there is scored without opening
+        the picture.
     top_n
         How many documents to return; None for all.
     show
@@ -54,10 +57,13 @@ class CrossrankCompressor(BaseDocumentCompressor, RunnableSerializable[Asked, li
     """
 
     reranker: Any = "filip"
-    encoder: Any = "lite"
+    encoder: Any = None
+    gallery: Any = None
     top_n: int | None = Field(default=None, ge=1)
     score_threshold: float | None = None
     fusion: Any = None
+    weight: float | None = None
+    device: str = "cpu"
     show: str = Field(default="image", pattern="^(image|text|both)$")
     image_key: str | None = None
     score_key: str | None = None
@@ -102,24 +108,14 @@ class CrossrankCompressor(BaseDocumentCompressor, RunnableSerializable[Asked, li
         return await self.acompress_documents(*_both(asked))
 
     def _look(self) -> SecondLook:
-        return SecondLook(
-            reranker=self.reranker,
-            encoder=self.encoder,
-            fusion=self.fusion,
-            score_threshold=self.score_threshold,
-            show=self.show,
-            params=self.params,
-        )
+        return SecondLook(**{each: getattr(self, each) for each in SETTINGS})
 
     def _found(self, document: Document) -> Found:
         metadata = document.metadata
         keys = SCORE_KEYS if self.score_key is None else (self.score_key,)
         score = next((metadata[key] for key in keys if key in metadata), None)
-        image, text = picture_in(metadata, self.image_key), document.page_content
-        if image is None:
-            image = of_text(text)
-            text = text if image is None else ""
-        return Found(document.id, image, text if text.strip() else None, score)
+        image, text = shown(picture_in(metadata, self.image_key), document.page_content)
+        return Found(document.id, image, text, score)
 
 
 def _both(asked: Asked) -> tuple[Sequence[Document], str]:

@@ -19,8 +19,8 @@ with needs("crossrank_hosts.llamaindex", "llamaindex", "llama_index")():
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
     from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 
-from crossrank_hosts._call import ACCOUNT, Found, SecondLook, account
-from crossrank_hosts._contents import decoded, of_text, picture_in
+from crossrank_hosts._call import ACCOUNT, SETTINGS, Found, SecondLook, account
+from crossrank_hosts._contents import decoded, picture_in, shown
 
 dispatcher = get_dispatcher(__name__)
 
@@ -34,8 +34,11 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
 
     Parameters
     ----------
-    reranker, encoder, fusion, score_threshold, params
+    reranker, encoder, fusion, weight, score_threshold, device, params
         See `crossrank.rerank`.
+    gallery
+        A stored gallery, or its folder: what has its id or picture there is scored without opening
+        the picture.
     top_n
         How many nodes to return; None for all.
     show
@@ -49,10 +52,13 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
     """
 
     reranker: Any = "filip"
-    encoder: Any = "lite"
+    encoder: Any = None
+    gallery: Any = None
     top_n: int | None = Field(default=None, ge=1)
     score_threshold: float | None = None
     fusion: Any = None
+    weight: float | None = None
+    device: str = "cpu"
     show: str = Field(default="image", pattern="^(image|text|both)$")
     image_key: str | None = None
     keep_retrieval_score: bool = False
@@ -88,14 +94,7 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
         return best
 
     def _best(self, nodes: list[NodeWithScore], query: QueryBundle) -> list[NodeWithScore]:
-        look = SecondLook(
-            reranker=self.reranker,
-            encoder=self.encoder,
-            fusion=self.fusion,
-            score_threshold=self.score_threshold,
-            show=self.show,
-            params=self.params,
-        )
+        look = SecondLook(**{each: getattr(self, each) for each in SETTINGS})
         hits = look(_asked(query), [self._found(each) for each in nodes], self.top_n)
         return [
             NodeWithScore(
@@ -114,11 +113,7 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
         image = _picture(node)
         if image is None:
             image = picture_in(node.metadata, self.image_key)
-        text = node.get_content()
-        if image is None:
-            image = of_text(text)
-            text = text if image is None else ""
-        return Found(node.node_id, image, text if text.strip() else None, scored.score)
+        return Found(node.node_id, *shown(image, node.get_content()), scored.score)
 
 
 def _picture(node: BaseNode) -> Any:

@@ -48,4 +48,8 @@ def test_the_glue_runs(section: str, tmp_path: Path) -> None:
     for block in BLOCKS[section]:
         scope: dict[str, Any] = names(things)
         exec(compile(block, str(DOCS), "exec"), scope)
-        assert len(scope["best"]) == 2
+        assert len(found(scope["best"])) == 2
+
+
+def found(best: Any) -> Any:
+    return best["ids"][0] if isinstance(best, dict) else best

@@ -49,6 +49,8 @@ class Driver(ABC):
         Whether scores may be missing.
     duplicates
         Whether a result may hold the same thing twice.
+    limited
+        Whether the adapter says how many are returned.
     """
 
     module = ""
@@ -59,6 +61,7 @@ class Driver(ABC):
     metadata = True
     partial = True
     duplicates = True
+    limited = True
 
     @abstractmethod
     def native(self, things: Sequence[Thing]) -> Any:

@@ -1,0 +1,111 @@
+"""Qdrant: scored points in, points of the same type in a better order out.
+
+    best = rerank_points("a dog in the water", client.query_points("photos", vector).points)
+
+Multivectors that were stored with the points are their tokens, so that no picture is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from crossrank.errors import InputError
+from crossrank_hosts._call import Found, SecondLook, account
+from crossrank_hosts._contents import shown_in
+
+
+def rerank_points(
+    query: Any,
+    points: Any,
+    reranker: Any = "filip",
+    *,
+    top_k: int | None = None,
+    image_key: str | None = None,
+    text_key: str | None = None,
+    tokens: str | None = None,
+    distances: bool = False,
+    **settings: Any,
+) -> Any:
+    """Rerank the points of a search.
+
+    Parameters
+    ----------
+    query
+        A text, `Path`, PIL image or `crossrank.Item`.
+    points
+        A list of `ScoredPoint` or `Record`, or a whole `QueryResponse`.
+    reranker, **settings
+        See `crossrank.rerank`: ``encoder``, ``fusion``, ``weight``, ``score_threshold``, ``device``
+        and the reranker's parameters; and ``gallery`` and ``show``, see docs/hosts.md.
+    top_k
+        How many to return; all by default.
+    image_key, text_key
+        Where the payload names the picture, or has the text.
+    tokens
+        The name of the multivector with a point's tokens, made by the same encoder; by default the
+        only multivector among its vectors.  The search must ask for it: ``with_vectors=True``.
+    distances
+        Whether the scores are distances, smaller for what is nearer, as in a Euclid collection.
+
+    Returns
+    -------
+    list or QueryResponse
+        What was given, in new objects, with ``relevance_score``, ``base_score``, ``base_rank`` and
+        ``trace`` in the payload.
+    """
+    if _are_points(query) and not _are_points(points):  # written the other way round
+        query, points = points, query
+    if not _are_points(points):
+        raise InputError("rerank_points: give a list of points, or the response with them")
+    given = getattr(points, "points", points)
+    found = [_found(each, image_key, text_key, tokens, distances) for each in given]
+    hits = SecondLook.of(reranker, settings)(query, found, top_k)
+    best = [_copied(given[hit.index], account(hit)) for hit in hits]
+    return best if given is points else points.model_copy(update={"points": best})
+
+
+async def arerank_points(query: Any, points: Any, **settings: Any) -> Any:
+    """Do the same in a thread; see `rerank_points`."""
+    return await asyncio.to_thread(rerank_points, query, points, **settings)
+
+
+def _are_points(value: Any) -> bool:
+    given = getattr(value, "points", value)
+    return isinstance(given, Sequence) and all(hasattr(each, "payload") for each in given)
+
+
+def _found(
+    point: Any, image_key: str | None, text_key: str | None, tokens: str | None, distances: bool
+) -> Found:
+    image, text = shown_in(point.payload or {}, image_key, text_key)
+    score = getattr(point, "score", None)
+    if score is not None and distances:
+        score = -score
+    stored = _tokens(point.vector, tokens)
+    if stored is None:
+        return Found(str(point.id), image, text, score)
+    return Found(str(point.id), score=score, features={"tokens": stored})
+
+
+def _tokens(vector: Any, name: str | None) -> Any:
+    """Return a point's multivector as ``[L, D]`` float32, or None."""
+    vectors = vector if isinstance(vector, Mapping) else {"": vector}
+    if name is not None:
+        vectors = {name: vectors.get(name)}
+    several = [each for each in vectors.values() if _is_multivector(each)]
+    return np.asarray(several[0], np.float32) if len(several) == 1 else None
+
+
+def _is_multivector(vector: Any) -> bool:
+    return isinstance(vector, list) and bool(vector) and isinstance(vector[0], list)
+
+
+def _copied(point: Any, told: dict[str, Any]) -> Any:
+    changed: dict[str, Any] = {"payload": {**(point.payload or {}), **told}}
+    if hasattr(point, "score"):
+        changed["score"] = told["relevance_score"]
+    return point.model_copy(update=changed)
