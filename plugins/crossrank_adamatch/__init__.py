@@ -16,6 +16,8 @@ from crossrank.plugin.optional import lazy_names, needs
 if TYPE_CHECKING:
     from crossrank_adamatch.ada_patch import AdaPatch
     from crossrank_adamatch.boxes import patch_boxes
+    from crossrank_adamatch.cycle import second_look
+    from crossrank_adamatch.hints import key_patches, keywords
     from crossrank_adamatch.losses import adamatch_loss, adamatch_loss_over_texts
     from crossrank_adamatch.network import AdaMatch, Sizes, load_network, save_network
     from crossrank_adamatch.reranker import AdaMatchReranker
@@ -31,10 +33,13 @@ __getattr__ = lazy_names(
         "Sizes": "network",
         "adamatch_loss": "losses",
         "adamatch_loss_over_texts": "losses",
+        "key_patches": "hints",
+        "keywords": "hints",
         "load_network": "network",
         "patch_boxes": "boxes",
         "sample": "sampling",
         "save_network": "network",
+        "second_look": "cycle",
         "window_boxes": "scales",
         "windows": "scales",
     },
@@ -57,10 +62,13 @@ __all__ = [
     "Sizes",
     "adamatch_loss",
     "adamatch_loss_over_texts",
+    "key_patches",
+    "keywords",
     "load_network",
     "patch_boxes",
     "sample",
     "save_network",
+    "second_look",
     "window_boxes",
     "windows",
 ]

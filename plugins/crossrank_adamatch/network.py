@@ -46,11 +46,11 @@ class Sizes:
 
     cell: int = 1280
     word: int = 384
-    map: int = 192
-    patch: int = 256
-    hidden: int = 512
+    map: int = 128
+    patch: int = 192
+    hidden: int = 384
     dim: int = 192
-    offsets: int = 64
+    offsets: int = 48
     fixed: bool = False
     cells: str = "regions"
     words: str = "words"

@@ -34,6 +34,8 @@ class AdaMatchParameters:
     grid
         Height and width in cells, where the images have no ``token_boxes`` and their grid is not
         square; None to find it.
+    k
+        For evidence: how many words each patch asks for, and how many patches each word.
     """
 
     sizes: Sequence[int] = (1, 2)
@@ -41,6 +43,7 @@ class AdaMatchParameters:
     prune: float | None = None
     mode: str = "auto"
     grid: Grid | None = None
+    k: int = 3
 
     def __post_init__(self) -> None:
         check(
@@ -50,6 +53,7 @@ class AdaMatchParameters:
             weights=path | none,
             prune=between(-1, 1) | none,
             mode=one_of("auto", "t2i", "i2t", "both"),
+            k=integer(1),
             grid=(each(integer(1)) & PAIR) | none,
         )
         # a list, as TOML has it, means the same as a tuple and gives the same fingerprint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,9 +15,10 @@ import crossrank as cr
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import Side, text_asks
-from crossrank.plugin.parts import Part, as_box, evidence, link, parts_of
+from crossrank.plugin.parts import parts_of
 from crossrank.plugin.torch_device import device_of
 from crossrank_adamatch.checks import check_encoded, check_parts, check_windows
+from crossrank_adamatch.explaining import links_of
 from crossrank_adamatch.gallery import Made, Pictures, prepared
 from crossrank_adamatch.grids import boxes_feature, read_grids
 from crossrank_adamatch.parameters import AdaMatchParameters
@@ -157,11 +158,17 @@ class AdaMatchReranker(cr.Reranker):
         return cr.Scores(np.mean(scored, axis=0).astype(np.float32, copy=False))
 
     def explain(self, block: cr.Block, state: AdaMatchState) -> Sequence[cr.Evidence]:
-        """Return for each pair a link per word to its best patch, whichever asks for which."""
-        pairs, patches = block.pairs(), state.patches
-        texts, words_ask = block.texts, text_asks(block.direction)
+        """Return for each pair a link per word to its best patch, whichever asks for which.
 
-        def links(pair: int) -> Iterator[cr.Link]:
+        Beside them the keywords of the picture among the text's words, and the key patches of the
+        text (see `crossrank_adamatch.hints`).
+        """
+        pairs, patches, scored = block.pairs(), state.patches, self.score(block, state)
+        texts, words_ask = block.texts, text_asks(block.direction)
+        found = []
+        for pair, place in enumerate(
+            zip(pairs.queries.tolist(), pairs.columns.tolist(), strict=True)
+        ):
             text, picture = int(pairs.texts[pair]), int(patches.place[pairs.image_rows[pair]])
             if state.words is None:
                 words = np.asarray(texts["tokens"][text], np.float32)
@@ -169,11 +176,13 @@ class AdaMatchReranker(cr.Reranker):
                 words = state.words.rows[int(state.words.place[pairs.text_rows[pair]])]
             said = parts_of(texts, text, len(words), boxes=())
             similarities = words @ patches.rows[picture].T
-            for word, patch in enumerate(similarities.argmax(axis=1).tolist()):
-                seen = Part(str(patch), as_box(state.boxes[picture][patch]))
-                yield link(said[word], seen, similarities[word, patch], asks=words_ask)
-
-        return evidence(block, self.score(block, state), links)
+            links, leading, standing = links_of(
+                similarities, said, state.boxes[picture], words_ask, self.params.k
+            )
+            ids = block.queries.ids[place[0]], block.candidates.ids[int(pairs.candidates[pair])]
+            score = float(scored.values[place])
+            found.append(cr.Evidence(*ids, score, links, keywords=leading, key_patches=standing))
+        return found
 
     def _features(self) -> tuple[str, str]:
         """Return what is read of images and of texts."""

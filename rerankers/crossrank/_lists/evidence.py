@@ -41,6 +41,12 @@ class Evidence:
         The parts that made it up.
     maps
         Optional dense maps for pictures: per query part a nested list ``[rows][columns]``.
+    keywords
+        Optional: the words that parts of the picture ask for most, first the one that leads; each
+        is linked to the part that it fits best, and its weight counts how often and how high it
+        came.
+    key_patches
+        Optional: the parts of the picture that words ask for most, likewise, each linked to a word.
     """
 
     query_id: str
@@ -48,6 +54,8 @@ class Evidence:
     score: float
     links: tuple[Link, ...] = ()
     maps: tuple[tuple[str, tuple[tuple[float, ...], ...]], ...] = ()
+    keywords: tuple[Link, ...] = ()
+    key_patches: tuple[Link, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the evidence as JSON can hold it."""

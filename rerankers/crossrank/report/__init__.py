@@ -8,14 +8,18 @@ What ``crossrank demo``, ``ablate`` and ``knowledge show`` are made with, and an
     html = template.render(title="What was found")  # page.html extends "frame.html"
 """
 
+from crossrank.report._boxes import draw_boxes
 from crossrank.report._heat import Box, WordMaps, colours, gradient, to_png, word_maps
 from crossrank.report._page import check_jinja, page_template
 from crossrank.report._pictures import Picture, data_uri, embed
+from crossrank.report._prompts import Hint, Hints, hints_of, prompt
 from crossrank.report._stories import Card, Said, Story, Word, nested, overlays, scale
 
 __all__ = [
     "Box",
     "Card",
+    "Hint",
+    "Hints",
     "Picture",
     "Said",
     "Story",
@@ -24,11 +28,14 @@ __all__ = [
     "check_jinja",
     "colours",
     "data_uri",
+    "draw_boxes",
     "embed",
     "gradient",
+    "hints_of",
     "nested",
     "overlays",
     "page_template",
+    "prompt",
     "scale",
     "to_png",
     "word_maps",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from crossrank.cli._options import (
 from crossrank.cli._printing import table, write_json
 from crossrank.cli._stage_grammar import read_stage
 from crossrank.errors import InputError, UnknownIdError, nearest
+from crossrank.report import Box, Hints, hints_of, prompt
 
 EXAMPLE = """crossrank explain --queries queries --gallery gallery --query 17 --stage filip \\
     --run filip.trec --top 3"""
@@ -36,6 +38,9 @@ EXAMPLE = """crossrank explain --queries queries --gallery gallery --query 17 --
 @click.option("--candidate", "candidates", multiple=True, help="A candidate's id; may be repeated.")
 @click.option("--run", type=PATH, help="Take the candidates from the top of this run.")
 @click.option("--top", type=int, default=3, show_default=True, help="How many, with --run.")
+@click.option(
+    "--keywords", is_flag=True, help="Also keywords of each picture, and a prompt made of them."
+)
 @stages
 @resources
 @as_json
@@ -46,6 +51,7 @@ def command(
     candidates: tuple[str, ...],
     run: Path | None,
     top: int,
+    keywords: bool,
     stages: tuple[str, ...],
     as_json: bool,
     **computed: Any,
@@ -53,7 +59,8 @@ def command(
     """Show, per candidate of one query, which of its parts speak for which part of the query.
 
     Boxes are x0 y0 x1 y1 in [0, 1] of the original picture; the weight is in the reranker's own
-    units.
+    units.  With --keywords, the words and the parts that lead in each picture, gathered over the
+    candidates, with their points, and a prompt text for a generator of descriptions.
     """
     if bool(candidates) == (run is not None):
         raise click.UsageError(
@@ -73,19 +80,31 @@ def command(
     )
     if not any(found.values()):
         raise InputError(f"{', '.join(found)} explains nothing: it gives scores without evidence")
-    if as_json:
-        write_json(
-            {
-                "query": query,
-                "stages": {
-                    name: [each.to_dict() for each in evidence] for name, evidence in found.items()
-                },
-            }
+    hints = {name: hints_of(evidence) for name, evidence in found.items()} if keywords else {}
+    if keywords and not any(hints.values()):
+        raise InputError(
+            f"{', '.join(found)} gives no keywords; explain with a stage that does, adamatch"
         )
+    if as_json:
+        told: dict[str, Any] = {
+            "query": query,
+            "stages": {
+                name: [each.to_dict() for each in evidence] for name, evidence in found.items()
+            },
+        }
+        if keywords:
+            told["hints"] = {
+                name: [asdict(each) | {"prompt": prompt(each)} for each in gathered]
+                for name, gathered in hints.items()
+            }
+        write_json(told)
     else:
         text = asked["text"][row] if "text" in asked else None
         click.echo(f"query {query}" + ("" if text is None else f": {text}"))
         click.echo(report(found))
+        for name, gathered in hints.items():
+            for each in gathered:
+                click.echo(hinted(name, each))
 
 
 def top_of_run(run: Path, query: str, top: int) -> list[str]:
@@ -117,7 +136,21 @@ def report(found: Mapping[str, Sequence[Evidence]]) -> str:
     return "\n".join(parts)
 
 
+def hinted(stage: str, hints: Hints) -> str:
+    """Return the keywords and key patches of a picture as text, then the prompt."""
+    rows = [
+        (kind, hint.word, _corners(hint.box), f"{hint.points:g}")
+        for kind, some in (("keyword", hints.keywords), ("part", hints.key_patches))
+        for hint in some
+    ]
+    listed = table(("", "word", "box", "points"), rows, right=[3])
+    return f"\n{hints.picture}  {stage} keywords\n{listed}\n\n{prompt(hints)}"
+
+
 def _row(link: Link) -> tuple[str, str, str, str]:
     box = link.candidate_box if link.candidate_box is not None else link.query_box
-    corners = "" if box is None else " ".join(f"{side:.2f}" for side in box)
-    return link.query, link.candidate, corners, f"{link.weight:.4f}"
+    return link.query, link.candidate, _corners(box), f"{link.weight:.4f}"
+
+
+def _corners(box: Box | None) -> str:
+    return "" if box is None else " ".join(f"{side:.2f}" for side in box)

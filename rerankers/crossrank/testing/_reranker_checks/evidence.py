@@ -64,7 +64,7 @@ def _require_evidence(pair: tuple[str, str], piece: Any) -> None:
             f"{where} cannot be written as JSON: {error}; use Python's own float, int and str, "
             "and no NaN"
         ) from error
-    for link in piece.links:
+    for link in (*piece.links, *piece.keywords, *piece.key_patches):
         require(
             isinstance(link, Link), f"{where} holds a {type(link).__name__}; use crossrank.Link"
         )

@@ -1,0 +1,240 @@
+"""What ``adamatch`` buys on Flickr8k: all is chosen on val, test is looked at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import crossrank as cr
+from cora_report import BEFORE, Split
+from crossrank.evaluation import bootstrap_interval, randomisation_test
+from crossrank_adamatch.patches import Cells, Windows, distinct
+from remembered import Remembered
+
+WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+SIZES = ((1,), (2,), (1, 2), (1, 3), (1, 2, 3), (1, 2, 3, 4), (1, 2, 3, 4, 5, 6, 7, 8, 9))
+PRUNE = (None, 0.99, 0.98, 0.96, 0.94, 0.92, 0.9, 0.85, 0.8, 0.7)
+KINDS = ("adaptive", "fixed")
+DIRECTIONS = ("t2i", "i2t")
+
+Hits = NDArray[np.float64]
+Params = Mapping[str, Any]
+
+
+class Study(Split):
+    """One split in one direction, with the raw scores of every ``adamatch`` that was asked for."""
+
+    def __init__(self, features: Path, name: str, direction: str) -> None:
+        super().__init__(features, name, direction)
+        self._runs: dict[str, cr.Rankings] = {}
+        self._before: dict[str, cr.Candidates] = {}
+
+    def before(self, system: str) -> cr.Candidates:
+        """Return the lists of a system of `BEFORE`."""
+        if system not in self._before:
+            self._before[system] = self.ranked(BEFORE[system])
+        return self._before[system]
+
+    def alone(self, params: Params) -> cr.Rankings:
+        """Return the first hundred of the base in the order of ``adamatch`` alone."""
+        key = cr.fingerprint(params)
+        if key not in self._runs:
+            stage = cr.Stage("adamatch", fusion=cr.Replace(), params=params)
+            self._runs[key] = cr.Pipeline(stage).rerank(self.candidates, *self.sides)
+        return self._runs[key]
+
+    def added(self, system: str, params: Params, weight: float) -> cr.Rankings:
+        """Return a system's lists with the scores of ``adamatch`` added."""
+        known = {"rankings": self.alone(params), "stage": "adamatch"}
+        stage = cr.Stage(Remembered, fusion=cr.WeightedSum(weight), params=known)
+        return cr.Pipeline(stage).rerank(self.before(system), *self.sides)
+
+    @cached_property
+    def own(self) -> NDArray[np.bool_]:
+        """``[queries, gallery]``: what belongs to what."""
+        queries, gallery = self.sides
+        own = np.zeros((len(queries), len(gallery)), np.bool_)
+        for query, found in self.qrels.items():
+            own[queries.row(query), [gallery.row(each) for each in found]] = True
+        return own
+
+    def in_order(self, rankings: cr.Rankings) -> NDArray[np.bool_]:
+        """Return ``[Q, K]``: whether what stands at each rank belongs to the query."""
+        rows = [self.sides[0].row(each) for each in rankings.query_ids]
+        found: NDArray[np.bool_] = self.own[np.array(rows)[:, None], rankings.index]
+        return found & rankings.mask
+
+    def reciprocal_rank(self, rankings: cr.Rankings) -> float:
+        """Return the mean reciprocal rank, which tells neighbouring weights apart; R@1 hardly."""
+        own = self.in_order(rankings)
+        return float((own.any(axis=1) / (own.argmax(axis=1) + 1)).mean())
+
+
+def report(features: Path, output: Path, seeds: Sequence[int]) -> None:
+    """Write ``figures.json`` and ``tables.md``."""
+    figures: dict[str, Any] = {}
+    for direction in DIRECTIONS:
+        val, test = (Study(features, name, direction) for name in ("val", "test"))
+        figures[direction] = {
+            "chosen on val": (chosen := choose(val, output, seeds)),
+            "pruned on val": pruned(val) if direction == "t2i" else [],
+            "test": measure(test, output, seeds, chosen),
+        }
+    text = json.dumps(figures, indent=1)
+    (output / "figures.json").write_text(text + "\n", encoding="utf-8")
+    (output / "tables.md").write_text(tables(figures), encoding="utf-8")
+
+
+def networks(output: Path, seeds: Sequence[int]) -> dict[str, list[Params]]:
+    """Return the parameters of each kind's networks."""
+    return {
+        kind: [{"weights": output / f"{kind}{seed}.safetensors"} for seed in seeds]
+        for kind in KINDS
+    }
+
+
+def choose(val: Study, output: Path, seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """Return per system and kind the sizes and the weight with the highest reciprocal rank."""
+    tried: dict[str, list[list[Params]]] = {
+        "windows": [[{"sizes": sizes}] for sizes in SIZES],
+        **{kind: [each] for kind, each in networks(output, seeds).items()},
+    }
+    chosen: dict[str, dict[str, Any]] = {}
+    for system in BEFORE:
+        for kind, options in tried.items():
+            found = [
+                (mean_rank(val, system, members, weight), weight, members[0].get("sizes"))
+                for members in options
+                for weight in WEIGHTS
+            ]
+            rank, weight, sizes = max(found, key=lambda each: each[0])
+            chosen[f"{system} + {kind}"] = {"weight": weight, "sizes": sizes, "MRR": round(rank, 4)}
+    chosen["tried"] = {
+        str(list(sizes)): round(
+            max(mean_rank(val, "base", [{"sizes": sizes}], w) for w in WEIGHTS), 4
+        )
+        for sizes in SIZES
+    }
+    return chosen
+
+
+def mean_rank(val: Study, system: str, members: Sequence[Params], weight: float) -> float:
+    """Return the mean over some networks of the reciprocal rank of what they are added to."""
+    added = [val.added(system, each, weight) for each in members]
+    return float(np.mean([val.reciprocal_rank(each) for each in added]))
+
+
+def measure(
+    test: Study, output: Path, seeds: Sequence[int], chosen: Mapping[str, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return a record for each system, with the difference to what it is compared with."""
+    members = networks(output, seeds)
+    records = []
+    for system in BEFORE:
+        plain = test.hits(test.before(system))
+        records.append(record(system, "", [plain], {}, test))
+        found: dict[str, list[Hits]] = {}
+        for kind in ("windows", *KINDS):
+            said = chosen[f"{system} + {kind}"]
+            params = [{"sizes": said["sizes"]}] if kind == "windows" else members[kind]
+            found[kind] = [test.hits(test.added(system, each, said["weight"])) for each in params]
+        for kind, hits in found.items():
+            others = {"before": [plain]}
+            if system == "base":
+                others["base + filip"] = [test.hits(test.before("base + filip"))]
+            if kind == "adaptive":
+                others["fixed boxes"] = found["fixed"]
+            records.append(record(system, kind, hits, others, test))
+    return records
+
+
+def record(
+    system: str, kind: str, hits: Sequence[Hits], others: Mapping[str, Sequence[Hits]], split: Study
+) -> dict[str, Any]:
+    """Return R@1 of each seed, their mean, and differences tested by image."""
+    return {
+        "system": system,
+        "kind": kind,
+        "R@1": [round(float(each.mean()), 2) for each in hits],
+        "mean": round(float(np.mean(hits)), 2),
+        "against": {name: compared(hits, each, split) for name, each in others.items()},
+    }
+
+
+def compared(hits: Sequence[Hits], others: Sequence[Hits], split: Study) -> dict[str, float]:
+    """Return the difference of means, its 95 % interval and p, randomised by image."""
+    difference = np.mean(hits, axis=0) - np.mean(others, axis=0)
+    sums = np.bincount(split.clusters, weights=difference).astype(np.float64)[None]
+    low, high = bootstrap_interval(sums, np.bincount(split.clusters).astype(np.float64))
+    return {
+        "difference": round(float(difference.mean()), 2),
+        "low": round(float(low[0]), 2),
+        "high": round(float(high[0]), 2),
+        "p": round(float(randomisation_test(sums)[0]), 4),
+    }
+
+
+def pruned(val: Study) -> list[dict[str, Any]]:
+    """Return what pruning costs: patches of a picture, and R@1 over the base, on val."""
+    gallery = val.sides[1]
+    found = []
+    for sizes in ((1, 2), (1, 2, 3)):
+        source = Windows(sizes)
+        for prune in PRUNE:
+            counts = []
+            for tokens, boxes in zip(gallery["tokens"], gallery["token_boxes"], strict=True):
+                rows = source.make([Cells(tokens, boxes, (9, 9))])[0][0]
+                counts.append(len(rows) if prune is None else int(distinct(rows, prune).sum()))
+            rankings = val.added("base", {"sizes": sizes, "prune": prune}, 1.25)
+            found.append(
+                {
+                    "sizes": list(sizes),
+                    "prune": prune,
+                    "patches": round(float(np.mean(counts)), 1),
+                    "R@1": round(float(val.hits(rankings).mean()), 2),
+                    "MRR": round(val.reciprocal_rank(rankings), 4),
+                }
+            )
+    return found
+
+
+def tables(figures: Mapping[str, Any]) -> str:
+    """Return the figures as Markdown."""
+    lines = []
+    for direction, found in figures.items():
+        lines += [
+            f"### {direction}, R@1 on test",
+            "",
+            "| | chosen on val | R@1 of each seed | mean | against | difference (95 %) | p |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for each in found["test"]:
+            name = " + ".join(filter(None, (each["system"], each["kind"])))
+            said = found["chosen on val"].get(name, {})
+            chosen = f"weight {said['weight']:g}" if said else ""
+            if said.get("sizes"):
+                chosen += f", sizes {list(said['sizes'])}"
+            start = f"| {name} | {chosen} | {', '.join(map('{:.2f}'.format, each['R@1']))} "
+            start += f"| {each['mean']:.2f} |"
+            rows = [
+                f" {other} | {gain['difference']:+.2f} ({gain['low']:+.2f} … {gain['high']:+.2f}) "
+                f"| {gain['p']:.4f} |"
+                for other, gain in each["against"].items()
+            ]
+            lines += [start + " | | |"] if not rows else []
+            lines += [(start if not place else "| | | | |") + row for place, row in enumerate(rows)]
+        lines.append("")
+    lines += ["### pruning, t2i on val, over the base", ""]
+    lines += ["| sizes | prune | patches | R@1 | MRR |", "|---|---|---|---|---|"]
+    for each in figures["t2i"]["pruned on val"]:
+        lines.append(
+            f"| {each['sizes']} | {each['prune']} | {each['patches']} | {each['R@1']:.2f} "
+            f"| {each['MRR']:.4f} |"
+        )
+    return "\n".join(lines) + "\n"
