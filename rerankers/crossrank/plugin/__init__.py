@@ -5,6 +5,7 @@ own ``__all__``:
 
 - `parameters`: checks of parameters, as values that compose
 - `pairs`: the pairs of a block, the sides of a run
+- `contents`: what the items of a collection say and show
 - `parts`: parts of an item, and evidence for `Reranker.explain`
 - `cached_array`: a table kept in the cache folder, in memory or in a scratch file
 - `files`: files that appear when they are complete, JSON lines, digests of files

@@ -1,0 +1,9 @@
+"""Hard negatives of any run, in the columns that sentence-transformers trains on.
+
+`mine` chooses them, `rows` puts them into columns, and ``crossrank mine`` does both to files.
+"""
+
+from crossrank_mine.choosing import Choice, Mined, Negatives, Scored, mine
+from crossrank_mine.columns import FORMATS, rows
+
+__all__ = ["FORMATS", "Choice", "Mined", "Negatives", "Scored", "mine", "rows"]
