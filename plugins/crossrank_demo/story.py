@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import crossrank as cr
+from crossrank.plugin.parts import own_tokens
 from crossrank.report import Card, Said, Story, Word, nested, word_maps
 from crossrank_demo.scenes import Query
 
@@ -88,12 +89,14 @@ def tell(
         Collections with ``tokens``, and ``token_boxes`` of the gallery.
     """
     before, after = shown(ranking)
-    vectors = queries["tokens"][queries.row(query.id)]
+    asked = queries.row(query.id)
+    vectors = queries["tokens"][asked][own_tokens(queries, asked)]
     by_id = {each.candidate_id: each for each in evidence}
 
     def words(id: str) -> tuple[Word, ...]:
         row = gallery.row(id)
-        maps = word_maps(vectors, gallery["tokens"][row], gallery["token_boxes"][row])
+        own = own_tokens(gallery, row)
+        maps = word_maps(vectors, gallery["tokens"][row][own], gallery["token_boxes"][row][own])
         return tuple(
             Word(
                 text=link.query,

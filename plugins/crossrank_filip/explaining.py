@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.parts import own_tokens
 from crossrank_filip.kernel import Floats
 
 Box = tuple[float, float, float, float]
@@ -33,7 +34,11 @@ class Parts:
 
     @classmethod
     def of(cls, collection: cr.Collection, row: int) -> Parts:
-        """Read one item; what it does not say of its tokens becomes their numbers."""
+        """Read one item; what it does not say of its tokens becomes their numbers.
+
+        Tokens whose ``token_roles`` is 0 belong to a model's prompt: they count in scores, and have
+        no place here.
+        """
         tokens = np.asarray(collection["tokens"][row], np.float32)
         names = tuple(str(token) for token in range(len(tokens)))
         if "token_text" in collection and len(collection["token_text"][row]) == len(tokens):
@@ -41,7 +46,10 @@ class Parts:
         boxes: tuple[Box | None, ...] = (None,) * len(tokens)
         if "token_boxes" in collection and len(collection["token_boxes"][row]) == len(tokens):
             boxes = tuple(_box(corners) for corners in collection["token_boxes"][row])
-        return cls(tokens, names, boxes)
+        own = own_tokens(collection, row).tolist()
+        return cls(
+            tokens[own], tuple(names[token] for token in own), tuple(boxes[token] for token in own)
+        )
 
 
 def links(query: Parts, candidate: Parts, words_asked: bool) -> tuple[cr.Link, ...]:

@@ -37,7 +37,7 @@ class FilipReranker(cr.Reranker):
         paper="Yao et al., FILIP, ICLR 2022",
         query_features=("tokens",),
         candidate_features=("tokens",),
-        explain_features=("token_text", "token_boxes"),
+        explain_features=("token_text", "token_boxes", "token_roles"),
         single_threaded=True,
         extra="filip",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crossrank._items.collection import Collection
 from crossrank._stage import Stage
+from crossrank.plugin.parts import own_tokens
 from crossrank.report import Box, nested, word_maps
 from crossrank_ablation.data import Task
 
@@ -29,5 +30,6 @@ def heat_maps(
     boxes = pictures["token_boxes"][picture]
     if len(boxes) != len(patches) or words.shape[1] != patches.shape[1]:
         return [], whole
-    maps = word_maps(words, patches, boxes)
+    own_words, own_patches = own_tokens(texts, text), own_tokens(pictures, picture)
+    maps = word_maps(words[own_words], patches[own_patches], boxes[own_patches])
     return [nested(values) for values in maps.values], maps.extent

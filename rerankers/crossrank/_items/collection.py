@@ -7,6 +7,7 @@ The standard features, by which encoders and rerankers understand each other:
 ``tokens``      ragged ``[L_n, D]`` float    unit rows: patches of an image, words of a text
 ``token_text``  per item a list of str       what each token of a text says
 ``token_boxes`` ragged ``[L_n, 4]`` float    where each token of an image lies
+``token_roles`` ragged ``[L_n]`` int         1 for an item's own token, 0 for a model's prompt
 ``regions``     ragged ``[R_n, D]`` float    raw region vectors
 ``boxes``       ragged ``[R_n, 4]`` float    where the regions lie
 ``labels``      per item a list of str       what a detector calls each box

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from crossrank._items.collection import Collection
 from crossrank._lists.evidence import Evidence, Link
 from crossrank.plugin.contract import Block, Scores
@@ -61,6 +64,25 @@ def parts_of(
         )
         for part in range(count)
     )
+
+
+def own_tokens(collection: Collection, row: int) -> NDArray[np.int64]:
+    """Return the places of an item's own tokens, without those of a model's prompt around it.
+
+    The feature ``token_roles`` marks them by 1.  Tokens of a prompt count in scores; in heat maps
+    and links they would stand for nothing.
+
+    Parameters
+    ----------
+    collection, row
+        The item, with ``tokens``.
+    """
+    count = len(collection["tokens"][row])
+    if "token_roles" in collection and len(collection["token_roles"][row]) == count:
+        own = np.flatnonzero(np.asarray(collection["token_roles"][row]))
+        if len(own):
+            return own
+    return np.arange(count)
 
 
 def as_box(corners: Iterable[Any]) -> Box:
@@ -124,4 +146,4 @@ def _first(
     return None
 
 
-__all__ = ["Box", "Part", "as_box", "evidence", "link", "parts_of"]
+__all__ = ["Box", "Part", "as_box", "evidence", "link", "own_tokens", "parts_of"]

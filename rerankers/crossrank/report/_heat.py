@@ -51,14 +51,16 @@ def word_maps(
     patches
         ``[P, D]`` unit rows.
     boxes
-        ``[P, 4]`` where each patch lies, ``x0, y0, x1, y1`` in [0, 1]; they form a grid.
+        ``[P, 4]`` where each patch lies, ``x0, y0, x1, y1`` in [0, 1]; they form a grid.  Coarser
+        ones that begin in the same places, as of a whole beside its tiles, give way to it.
     """
     similarity = words.astype(np.float64) @ patches.astype(np.float64).T
     placed = np.round(boxes.astype(np.float64), 6)
     lefts, columns = np.unique(placed[:, 0], return_inverse=True)
     uppers, rows = np.unique(placed[:, 1], return_inverse=True)
     values = np.full((len(words), len(uppers), len(lefts)), np.nan)
-    values[:, rows, columns] = similarity
+    coarse_first = np.argsort(-np.prod(placed[:, 2:] - placed[:, :2], axis=1), kind="stable")
+    values[:, rows[coarse_first], columns[coarse_first]] = similarity[:, coarse_first]
     x0, y0 = placed[:, :2].min(axis=0)
     x1, y1 = placed[:, 2:].max(axis=0)
     return WordMaps(values, (float(x0), float(y0), float(x1), float(y1)))

@@ -32,6 +32,7 @@ STANDARD = {
     "tokens": Form("ragged", (None,), unit=True),
     "token_text": Form("lists"),
     "token_boxes": Form("ragged", (4,)),
+    "token_roles": Form("ragged", (), integer=True),
     "regions": Form("ragged", (None,)),
     "boxes": Form("ragged", (4,)),
     "labels": Form("lists"),
@@ -49,6 +50,7 @@ BOXES = ("boxes", "token_boxes")
 PARTNERS = (
     ("tokens", "token_text"),
     ("tokens", "token_boxes"),
+    ("tokens", "token_roles"),
     ("regions", "boxes"),
     ("boxes", "labels"),
     ("boxes", "box_scores"),

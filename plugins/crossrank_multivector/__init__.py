@@ -1,0 +1,19 @@
+"""Multi-vector encoders of the ColPali family as a crossrank plugin: an item is many unit vectors.
+
+`MultiVectorEncoder` is the encoder ``multivector``; `crossrank_multivector.stores` makes what it
+encodes smaller.  Importing this package imports neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import crossrank as cr
+from crossrank_multivector.encoder import MultiVectorEncoder
+from crossrank_multivector.stores import BinaryTokens, shortlist, ward_pooled
+
+__all__ = ["BinaryTokens", "MultiVectorEncoder", "crossrank_encoder", "shortlist", "ward_pooled"]
+
+
+@cr.hookimpl
+def crossrank_encoder() -> type[MultiVectorEncoder]:
+    """Return the encoder ``multivector``."""
+    return MultiVectorEncoder
