@@ -64,7 +64,7 @@ def tiled(rows: int, columns: int, side: int) -> Boxes:
     for x0, y0, x1, y1 in grid(rows, columns).tolist():
         scale = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0], np.float32)
         parts.append(inner * scale + np.array([x0, y0, x0, y0], np.float32))
-    return np.clip(np.concatenate([*parts, inner]), 0, 1, dtype=np.float32)
+    return np.minimum(np.concatenate([*parts, inner]), np.float32(1))
 
 
 def grid(rows: int, columns: int) -> Boxes:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from toys.tiny_tokenizers import transformers
 
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
-TEXT = {
+TEXT: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
@@ -23,7 +23,7 @@ TEXT = {
     "rope_theta": 10000.0,
     "initializer_range": 0.2,
 }
-VISION = {
+VISION: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "num_hidden_layers": 2,
