@@ -64,7 +64,8 @@ def tiled(rows: int, columns: int, side: int) -> Boxes:
     for x0, y0, x1, y1 in grid(rows, columns).tolist():
         scale = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0], np.float32)
         parts.append(inner * scale + np.array([x0, y0, x0, y0], np.float32))
-    return np.minimum(np.concatenate([*parts, inner]), np.float32(1))
+    boxes: Boxes = np.minimum(np.concatenate([*parts, inner]), np.float32(1))
+    return boxes
 
 
 def grid(rows: int, columns: int) -> Boxes:
