@@ -96,6 +96,7 @@ OPTIONS: dict[str, Any] = {
     "rank_fields": _or_null({"type": "array", "items": STRING}),
     "max_tokens_per_doc": COUNT,
     "base_scores": _or_null({"type": "array", "items": {"type": "number"}}),
+    "trace": BOOLEAN,
     "explain": BOOLEAN,
     "relevant_spans": _or_null({"type": "boolean"}, _ref("Spans")),
     "instruction": _or_null(STRING),

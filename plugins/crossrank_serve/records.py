@@ -78,8 +78,10 @@ class Request:
         How many hits to return, None for all.
     documents
         As they were sent, if they are to be returned.
+    trace
+        Whether to add to each hit what each stage did.
     explain
-        Whether to add evidence and trace to each hit.
+        Whether to add evidence besides.
     spans
         How to show evidence as spans, None for not at all.
     deadline
@@ -92,6 +94,7 @@ class Request:
     model: str | None = None
     top: int | None = None
     documents: Sequence[Any] | None = None
+    trace: bool = False
     explain: bool = False
     spans: Spans | None = None
     deadline: float | None = None

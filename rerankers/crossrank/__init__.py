@@ -15,6 +15,7 @@ from crossrank._lists.evidence import Evidence, Link
 from crossrank._lists.fusion import RRF, Fused, Fusion, Replace, WeightedSum
 from crossrank._lists.hits import Hit, Trace
 from crossrank._lists.rankings import Ranking, Rankings
+from crossrank._lists.stage_scores import StageScores
 from crossrank._pipeline import Pipeline
 from crossrank._rerank.awaiting import arerank, arerank_many
 from crossrank._rerank.call import rerank, rerank_many
@@ -42,6 +43,7 @@ from crossrank.plugin.registry import register
 
 if TYPE_CHECKING:
     from crossrank_ablation import AblationResult, Split, ablate
+    from crossrank_remote import Client
 
 __version__ = "0.1.0"
 
@@ -52,6 +54,7 @@ __all__ = [
     "BothDirections",
     "Candidates",
     "Captions",
+    "Client",
     "Collection",
     "Context",
     "Encoder",
@@ -79,6 +82,7 @@ __all__ = [
     "Side",
     "Split",
     "Stage",
+    "StageScores",
     "State",
     "Trace",
     "WeightedSum",

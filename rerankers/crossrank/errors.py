@@ -70,6 +70,10 @@ class ClusterError(CrossrankError, RuntimeError):
     """A Ray cluster does not answer, lacks what the run needs, or failed while it ran."""
 
 
+class RemoteError(CrossrankError, RuntimeError):
+    """A server does not answer, refuses the caller, or answers something else than was asked."""
+
+
 class FormatError(CrossrankError, ValueError):
     """A text file (run, qrels, captions, items) has a line that cannot be read."""
 
@@ -129,6 +133,7 @@ __all__ = [
     "OrientationError",
     "ParameterError",
     "PluginError",
+    "RemoteError",
     "ScoreError",
     "StoreError",
     "UnknownIdError",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -18,6 +19,7 @@ from crossrank_serve.app import build_app
 from crossrank_serve.contents import Fetch
 from crossrank_serve.engine import Engine
 from crossrank_serve.limits import Limits
+from crossrank_serve.server import listen
 from crossrank_serve.service import Service, refuse_addresses
 from toys.basic import ToyEncoder
 
@@ -138,3 +140,22 @@ def data_uri(colour: Colour = RED) -> str:
 def bare(colour: Colour = RED) -> str:
     """Return the same without its head."""
     return base64.b64encode(picture(colour)).decode()
+
+
+@contextmanager
+def listening(
+    *stages: cr.Stage, encoder: cr.Encoder | None = None, tokens: tuple[bytes, ...] = ()
+) -> Iterator[str]:
+    """Serve toys on a free port, from a thread of this process."""
+    bounds = Limits()
+    service = Service(engine(*stages, encoder=encoder), bounds)
+    bound = listen("127.0.0.1", 0)
+    config = uvicorn.Config(build_app(service, tokens), log_config=None, lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)

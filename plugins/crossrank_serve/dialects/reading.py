@@ -68,6 +68,7 @@ def read_score(body: Body) -> Request:
     return Request(
         asks=asks,
         model=optional_text(body, "model"),
+        trace=flag(body, "trace"),
         explain=flag(body, "explain"),
         deadline=_deadline(body),
         warnings=_warnings(body),
@@ -104,6 +105,7 @@ def _read(body: Body, documents: str, wanted: str) -> Request:
         model=optional_text(body, "model"),
         top=next((each for each in both if each is not None), None),
         documents=_returned(sent, contents) if flag(body, wanted) else None,
+        trace=flag(body, "trace"),
         explain=flag(body, "explain"),
         spans=_spans(body),
         deadline=_deadline(body),

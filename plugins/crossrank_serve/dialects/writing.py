@@ -104,10 +104,12 @@ def _extras(request: Request, ask: Ask, ranked: Ranked, hit: Hit) -> Answer:
     """Return what is ours: the base score is kept, and evidence stands beside a hit."""
     extras: Answer = {}
     evidence = ranked.evidence.get(hit.index, {})
-    if ask.base_scores is not None or request.explain:
+    traced = request.trace or request.explain
+    if ask.base_scores is not None or traced:
         extras |= {"base_score": hit.base_score, "base_rank": hit.base_rank}
-    if request.explain:
+    if traced:
         extras["trace"] = [asdict(each) for each in hit.trace]
+    if request.explain:
         extras["evidence"] = {stage: each.to_dict() for stage, each in evidence.items()}
     if request.spans is not None or request.explain:
         extras |= _marked(ask, ask.documents[hit.index], evidence, request.spans or Spans())

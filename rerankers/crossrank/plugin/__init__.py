@@ -10,6 +10,7 @@ own ``__all__``:
 - `cached_array`: a table kept in the cache folder, in memory or in a scratch file
 - `files`: files that appear when they are complete, JSON lines, digests of files
 - `optional`: optional packages, and names that are imported on first use
+- `items`: what a caller hands over, read as items
 - `encoders`: an encoder given by name, class or object
 - `hub`: a checkpoint from the model hub or a folder
 - `torch_weights`: weights in safetensors

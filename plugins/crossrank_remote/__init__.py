@@ -1,0 +1,25 @@
+"""Servers as rerankers: the stage ``remote``, and `Client`, the drop-in call over HTTP."""
+
+from typing import TYPE_CHECKING, Any
+
+import crossrank as cr
+from crossrank.plugin.optional import lazy_names, needs
+
+if TYPE_CHECKING:
+    from crossrank_remote.client import Client
+    from crossrank_remote.reranker import RemoteReranker
+
+__all__ = ["Client", "RemoteReranker"]
+
+_needs = needs("the client of a server", "remote", "httpx")
+
+__getattr__ = lazy_names(__name__, {"Client": "client", "RemoteReranker": "reranker"}, _needs)
+
+
+@cr.hookimpl
+def crossrank_reranker() -> Any:
+    """Return the reranker ``remote``."""
+    with _needs():
+        from crossrank_remote.reranker import RemoteReranker
+
+        return RemoteReranker
