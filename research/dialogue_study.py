@@ -1,41 +1,37 @@
-r"""Dialogues on Flickr8k: what five rounds of questions and answers buy, by how they are rewritten.
+r"""Dialogues on Flickr8k: what rounds of questions and answers buy, by how they are rewritten.
 
     python research/dialogue_study.py --dialogues DATA/flickr8k --features FEATURES \\
         -o docs/dialogue_flickr8k.md
 
-The weight of `Fuse` is chosen on val by R@10 at round 5; test is looked at once.  A dialogue that
-has ended keeps its last query.
+The weight of `Fuse` is chosen on val by R@10 at round 5, for embeddings and for the pipeline apart;
+test is looked at once.  A dialogue that has ended keeps its last query.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.evaluation import bootstrap_interval, randomisation_test
 from crossrank_dialogue import (
     Answers,
     Concat,
-    Dialogue,
     Fuse,
     Reformulator,
     Rules,
-    bri,
-    hits_at,
-    log_rank,
-    ranks_of,
     read_dialogues,
     recall_at,
 )
+from crossrank_dialogue.queries import EncodedTexts, encoder_of
+from dialogue_tables import Ranker, compared, gains, over_start, strangers, table, write
 
-ROUNDS = 5
+ROUNDS, LONG = 5, 10
 WEIGHTS = (0.3, 0.5, 0.7, 1.0, 1.5)
-Ranks = NDArray[np.int64]
+RAW = "raw questions and answers"
+NOISE = "pure noise: another picture's rounds"
+PIPELINE = "filip:weight=0.5"
 
 
 def main() -> None:
@@ -44,117 +40,81 @@ def main() -> None:
     arguments.add_argument("--features", type=Path, required=True)
     arguments.add_argument("-o", "--output", type=Path, required=True)
     given = arguments.parse_args()
-    val = Split(given.dialogues, given.features, "val")
-    weight = max(WEIGHTS, key=lambda w: recall_at(val.ranks(Fuse(Rules(), w)), 10)[-1])
-    print("weight of the dialogue:", weight, flush=True)
-    test = Split(given.dialogues, given.features, "test")
+    pipeline = cr.Pipeline(cr.Stage("filip", fusion=cr.WeightedSum(0.5)))
+    val = Split(given.dialogues, given.features, "val", pipeline)
+    weight = max(WEIGHTS, key=lambda w: recall_at(val.last(Fuse(Rules(), w), False), 10)[-1])
+    reranked = max(WEIGHTS, key=lambda w: recall_at(val.last(Fuse(Rules(), w), True), 10)[-1])
+    print("weight of the dialogue:", weight, "with the pipeline:", reranked, flush=True)
+
+    test = Split(given.dialogues, given.features, "test", pipeline)
+    fuse = f"rules + fuse ({weight:g})"
     ways: dict[str, Reformulator] = {
-        "raw questions and answers": Concat(),
+        RAW: Concat(),
         "answers": Answers(),
         "statements (rules)": Rules(),
-        f"rules + fuse ({weight:g})": Fuse(Rules(), weight),
+        fuse: Fuse(Rules(), weight),
     }
-    ranks = {name: test.ranks(way) for name, way in ways.items()}
-    ranks["pure noise: another picture's rounds"] = test.ranks(Concat(), strangers=True)
-    long = np.array([each.rounds >= ROUNDS for each in test.dialogues])
-    sections = [
-        "# Dialogues on Flickr8k",
-        "",
-        "Made by `python research/dialogue_study.py`; what it shows stands in",
-        "[dialogue.md](dialogue.md#what-it-buys).",
-        "",
-        *table("All 1,000 dialogues of the test split", ranks),
-        *gains("Over raw questions and answers, at round 5", ranks, "raw questions and answers"),
-        *over_start("Over round 0, at round 5", ranks),
-        *table(
-            f"The {long.sum()} with at least five rounds", {n: r[long] for n, r in ranks.items()}
-        ),
-    ]
-    given.output.write_text("\n".join(sections).rstrip() + "\n", encoding="utf-8")
+    whole = {name: test.plain.by_rounds(test.talks, way, LONG) for name, way in ways.items()}
+    whole[NOISE] = test.plain.by_rounds(strangers(test.talks), Concat(), LONG)
+    print("by embeddings: done", flush=True)
+    fused = f"rules + fuse ({reranked:g})"
+    second = {
+        RAW: test.second.by_rounds(test.talks, Concat(), ROUNDS),
+        fused: test.second.by_rounds(test.talks, Fuse(Rules(), reranked), ROUNDS),
+        NOISE: test.second.by_rounds(strangers(test.talks), Concat(), ROUNDS),
+    }
+    ranks = {name: own[:, : ROUNDS + 1] for name, own in whole.items()}
+    turns = np.array([each.rounds for each in test.talks])
+    five, ten = turns >= ROUNDS, turns >= LONG
+    write(
+        given.output,
+        [
+            "# Dialogues on Flickr8k",
+            "",
+            "Made by `python research/dialogue_study.py`; what it shows stands in",
+            "[dialogue.md](dialogue.md#what-it-buys).",
+            "",
+            *table(f"All {len(turns):,} dialogues of the test split", ranks),
+            *gains(f"Over {RAW}, at round {ROUNDS}", ranks, RAW),
+            *over_start(f"Over round 0, at round {ROUNDS}", ranks),
+            *table(
+                f"The {five.sum()} with at least five rounds",
+                {name: own[five] for name, own in ranks.items()},
+            ),
+            *table(
+                f"The {ten.sum()} with ten rounds",
+                {name: own[ten] for name, own in whole.items()},
+            ),
+            *table(f"All of them, each part reranked by `{PIPELINE}` (first 100)", second),
+            *compared(
+                f"The pipeline, at round {ROUNDS}",
+                [
+                    (f"{fused}, over {RAW}", second[RAW][:, -1], second[fused][:, -1]),
+                    (f"{fused}, over round 0", second[fused][:, 0], second[fused][:, -1]),
+                    (f"{fused}, over embeddings alone", ranks[fuse][:, -1], second[fused][:, -1]),
+                ],
+            ),
+        ],
+    )
 
 
 class Split:
-    """The dialogues of a split, its pictures, and the embeddings of every text asked for."""
+    """The dialogues of a split, and their ranks in its pictures."""
 
-    def __init__(self, dialogues: Path, features: Path, split: str) -> None:
+    def __init__(self, dialogues: Path, features: Path, split: str, pipeline: cr.Pipeline) -> None:
         found = read_dialogues(dialogues / f"flickr8k_dialogues_{split}.jsonl")
         images = cr.Collection.open(features / split / "images")
-        self.dialogues = [each for each in found if Path(each.id).stem in set(images.ids)]
-        self.targets = np.array([images.row(Path(each.id).stem) for each in self.dialogues])
-        self.images = np.asarray(images["embedding"], np.float64)
-        self._known: dict[str, NDArray[np.float64]] = {}
+        known = set(images.ids)
+        self.talks = [each for each in found if Path(each.id).stem in known]
+        targets = np.array([images.row(Path(each.id).stem) for each in self.talks])
+        texts = EncodedTexts(encoder_of(images, None))
+        self.plain = Ranker(images, targets, texts)
+        self.second = Ranker(images, targets, texts, pipeline)
 
-    def ranks(self, way: Reformulator, *, strangers: bool = False) -> Ranks:
-        """Return ``[dialogues, rounds + 1]`` the target's rank as the dialogue goes on."""
-        talks = self._with_strangers() if strangers else self.dialogues
-        columns = []
-        for rounds in range(ROUNDS + 1):
-            parts = [way.parts(each.until(rounds)) for each in talks]
-            self._encode([part.text for own in parts for part in own])
-            queries = np.stack(
-                [sum(part.weight * self._known[part.text] for part in own) for own in parts]
-            )
-            columns.append(ranks_of(queries @ self.images.T, self.targets))
-        return np.stack(columns, axis=1)
-
-    def _with_strangers(self) -> list[Dialogue]:
-        """Return every caption with the rounds of another picture."""
-        shift = len(self.dialogues) // 2
-        others = [*self.dialogues[shift:], *self.dialogues[:shift]]
-        return [
-            Dialogue(own.caption, other.turns, own.id)
-            for own, other in zip(self.dialogues, others, strict=True)
-        ]
-
-    def _encode(self, texts: Sequence[str]) -> None:
-        missing = sorted({text for text in texts if text not in self._known})
-        if missing:
-            vectors = cr.encode("lite", missing, "text", ("embedding",))["embedding"]
-            self._known.update(zip(missing, np.asarray(vectors, np.float64), strict=True))
-
-
-def table(title: str, ranks: Mapping[str, Ranks]) -> list[str]:
-    """Return R@1, R@10 and the mean log rank per round, and the measures of the best so far."""
-    rounds = range(ROUNDS + 1)
-    lines = [f"## {title}", ""]
-    for name, measure, digits in (
-        ("R@1", lambda r: 100 * recall_at(r, 1), 1),
-        ("R@10", lambda r: 100 * recall_at(r, 10), 1),
-        ("mean log rank", log_rank, 3),
-    ):
-        lines += [f"| {name} at round | {' | '.join(map(str, rounds))} |", "|---" * 7 + "|"]
-        for way, own in ranks.items():
-            lines.append(f"| {way} | {' | '.join(f'{v:.{digits}f}' for v in measure(own))} |")
-        lines.append("")
-    lines += ["| best so far | BRI | Hits@10 after round 5 |", "|---|---|---|"]
-    for way, own in ranks.items():
-        lines.append(f"| {way} | {bri(own):.4f} | {100 * hits_at(own, 10)[-1]:.1f} |")
-    return [*lines, ""]
-
-
-def gains(title: str, ranks: Mapping[str, Ranks], before: str) -> list[str]:
-    """Return what each way gains over another at the last round."""
-    rows = [(way, ranks[before][:, -1], own[:, -1]) for way, own in ranks.items() if way != before]
-    return compared(title, rows)
-
-
-def over_start(title: str, ranks: Mapping[str, Ranks]) -> list[str]:
-    """Return what each way gains over the caption alone."""
-    return compared(title, [(way, own[:, 0], own[:, -1]) for way, own in ranks.items()])
-
-
-def compared(title: str, rows: Sequence[tuple[str, Ranks, Ranks]]) -> list[str]:
-    """Return gains in points with intervals and p; every dialogue has a picture of its own."""
-    lines = [f"## {title}", "", "| | R@1 | 95 % | p | R@10 | 95 % | p |", "|---" * 7 + "|"]
-    for way, before, after in rows:
-        told = []
-        for k in (1, 10):
-            sums = 100.0 * ((after <= k).astype(np.float64) - (before <= k))[None]
-            low, high = bootstrap_interval(sums, np.ones(sums.shape[1]))
-            p = float(randomisation_test(sums)[0])
-            told.append(f"{sums.mean():+.1f} | {low[0]:+.1f} … {high[0]:+.1f} | {p:.4f}")
-        lines.append(f"| {way} | {' | '.join(told)} |")
-    return [*lines, ""]
+    def last(self, way: Reformulator, second: bool) -> np.ndarray:
+        """Return the ranks at the last round alone."""
+        ranker = self.second if second else self.plain
+        return ranker.of([way.parts(each.until(ROUNDS)) for each in self.talks])[:, None]
 
 
 if __name__ == "__main__":

@@ -22,25 +22,31 @@ class EncodedTexts:
     Parameters
     ----------
     encoder
-        Gives ``embedding`` and whatever else is asked for.
+        Gives ``embedding`` and whatever else is asked for; every collection has the embedding.
     """
 
     def __init__(self, encoder: cr.Encoder) -> None:
         self.encoder = encoder
+        self._maker = maker_name(encoder)
         self._known: dict[tuple[str, ...], dict[str, Mapping[str, Any]]] = {}
 
     def embeddings(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return ``[T, D]`` of some texts."""
-        rows = [row["embedding"] for row in self._features(texts, ("embedding",))]
-        return np.array(rows, np.float64)
+        found: dict[str, Any] = {}
+        for known in self._known.values():
+            found.update((text, known[text]["embedding"]) for text in texts if text in known)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        for text, row in zip(missing, self._features(missing, ("embedding",)), strict=True):
+            found[text] = row["embedding"]
+        return np.array([found[text] for text in texts], np.float64)
 
     def collection(
         self, ids: Sequence[str], texts: Sequence[str], features: Sequence[str]
     ) -> cr.Collection:
         """Return some texts, which may repeat, as a collection."""
-        rows = self._features(texts, tuple(features))
+        rows = self._features(texts, tuple(dict.fromkeys(["embedding", *features])))
         columns = {name: _column([row[name] for row in rows]) for name in rows[0]}
-        return cr.Collection(ids, "text", encoder=maker_name(self.encoder), **columns)
+        return cr.Collection(ids, "text", encoder=self._maker, **columns)
 
     def _features(self, texts: Sequence[str], names: tuple[str, ...]) -> list[Mapping[str, Any]]:
         known = self._known.setdefault(names, {})

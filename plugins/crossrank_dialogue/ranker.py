@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError
+from crossrank_dialogue.nearest import Nearest
 from crossrank_dialogue.queries import EncodedTexts
 from crossrank_dialogue.reformulators import Part
 
@@ -52,6 +53,7 @@ class PartRanker:
         self.depth = depth
         self.options = options
         self._needed: tuple[str, ...] | None = None
+        self._nearest: Nearest | None = None
 
     def __call__(
         self, ids: Sequence[str], queries: Sequence[tuple[Part, ...]], depth: int | None = None
@@ -69,15 +71,19 @@ class PartRanker:
         """
         if not all(queries):
             raise InputError("PartRanker: a query has no parts; give at least its caption")
-        found = self.search(ids, queries, self.depth if depth is None else depth)
-        if self.pipeline is None or found.index.size == 0:
-            return _as_found(found)
+        wanted = self.depth if depth is None else depth
+        if self.pipeline is None:
+            return _as_found(self.search(ids, queries, wanted))
         owner = np.repeat(np.arange(len(queries)), [len(parts) for parts in queries])
         parts = [part for own in queries for part in own]
         names = [
             f"{id}\n{n}" for id, own in zip(ids, queries, strict=True) for n in range(len(own))
         ]
+        # before the search, which needs the embeddings of the same texts
         asked = self.texts.collection(names, [part.text for part in parts], self._features())
+        found = self.search(ids, queries, wanted)
+        if found.index.size == 0:
+            return _as_found(found)
         lists = self._lists(found, asked, owner)
         ranked = self.pipeline.rerank(lists, asked, self.gallery, **self.options)
         return fused(ranked, found, owner, np.array([part.weight for part in parts]))
@@ -86,8 +92,12 @@ class PartRanker:
         self, ids: Sequence[str], queries: Sequence[tuple[Part, ...]], depth: int
     ) -> cr.Candidates:
         """Return the candidates with the highest weighted sums of cosines."""
-        rows = cr.Collection(ids, "text", embedding=self.vectors(queries))
-        return cr.search(rows, self.gallery, depth)
+        vectors = self.vectors(queries)
+        if len(queries) == 1:
+            if self._nearest is None:
+                self._nearest = Nearest(self.gallery)
+            return self._nearest(ids[0], vectors[0], depth)
+        return cr.search(cr.Collection(ids, "text", embedding=vectors), self.gallery, depth)
 
     def vectors(self, queries: Sequence[tuple[Part, ...]]) -> Floats:
         """Return ``[Q, D]`` the weighted sums of the parts' embeddings."""
