@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import fields
 from pathlib import Path
 
 import click
 
 import crossrank as cr
 from crossrank.cli.kit import PATH, command
+from crossrank_serve.limits import Limits, read_limits
 from crossrank_serve.packages import required_packages
 
 EXAMPLE = """crossrank serve --encoder lite --stage filip --port 8000
@@ -48,6 +50,20 @@ CROSSRANK_TOKEN=secret crossrank serve --host 0.0.0.0 --stage filip:weight=0.5""
     multiple=True,
     help="Names of models that are answered, others get 404; every name is answered by default.",
 )
+@click.option(
+    "--allow-url",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Fetch pictures over https from this host; repeat it for several. From none by default.",
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Another limit: " + ", ".join(each.name for each in fields(Limits)) + ".",
+)
 def serve(
     stages: tuple[str, ...],
     pipeline: Path | None,
@@ -57,6 +73,8 @@ def serve(
     workers: int,
     token_file: Path | None,
     names: tuple[str, ...],
+    hosts: tuple[str, ...],
+    limits: tuple[str, ...],
 ) -> None:
     """Serve reranking over HTTP in the dialects of Jina, Cohere, Voyage, TEI and vLLM.
 
@@ -67,7 +85,9 @@ def serve(
     from crossrank_serve.starting import Settings, start
 
     logging.getLogger("crossrank_serve.requests").setLevel(logging.INFO)
-    start(Settings(stages, pipeline, encoder, host, port, workers, token_file, names))
+    bounds = read_limits(limits)
+    options = (stages, pipeline, encoder, host, port, workers, token_file, names, hosts)
+    start(Settings(*options, limits=bounds))
 
 
 @cr.hookimpl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -57,15 +58,25 @@ class Job:
         See `Ask`.
     explain
         Whether evidence is wanted, and of how many hits; 0 for none.
+    until
+        When the answer must be there, by `time.monotonic`.
     """
 
     query: tuple[Piece, ...]
     documents: tuple[Piece, ...]
     base_scores: tuple[float, ...] | None
     explain: int
+    until: float = math.inf
 
 
-def job_of(ask: Ask, limits: Limits, joint: bool, explain: int, fetch: Fetch) -> Job:
+def job_of(
+    ask: Ask,
+    limits: Limits,
+    joint: bool,
+    explain: int,
+    fetch: Fetch,
+    until: float = math.inf,
+) -> Job:
     """Decode an ask's pictures and check every size.
 
     Parameters
@@ -76,7 +87,7 @@ def job_of(ask: Ask, limits: Limits, joint: bool, explain: int, fetch: Fetch) ->
         What may be sent.
     joint
         Whether the encoder knows a picture and a text at once.
-    explain
+    explain, until
         See `Job`.
     fetch
         Brings a picture from an address, or refuses.
@@ -99,7 +110,7 @@ def job_of(ask: Ask, limits: Limits, joint: bool, explain: int, fetch: Fetch) ->
         name = f"document {place}"
         pieces = _pieces(name, content, limits, fetch)
         documents.append(pieces[0] if len(pieces) == 1 else _document(name, pieces))
-    return Job(query, tuple(documents), ask.base_scores, explain)
+    return Job(query, tuple(documents), ask.base_scores, explain, until)
 
 
 def _pieces(name: str, content: Content, limits: Limits, fetch: Fetch) -> tuple[Piece, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from crossrank_serve.encoding import Encoded, PieceEncoder
 from crossrank_serve.feature_cache import FeatureCache
 from crossrank_serve.limits import Limits
 from crossrank_serve.needs import Needed, needed
+from crossrank_serve.pace import Pace
 from crossrank_serve.problems import RequestError, problem_of
 from crossrank_serve.records import Ranked
 
@@ -46,6 +48,7 @@ class Engine:
         self.encoder = as_encoder(encoder, {})
         self.scored = cr.Pipeline(list(stages))
         self.unscored = cr.Pipeline([_replacing(self.scored.stages[0]), *self.scored.stages[1:]])
+        self._pace = Pace(len(self.scored.stages))
         self.cache = FeatureCache(self.limits.feature_bytes)
         self._encoder = PieceEncoder(self.encoder, self.cache, self.limits)
 
@@ -74,16 +77,18 @@ class Engine:
                     other = wanted.get(key, (piece, ()))[1]
                     wanted[key] = piece, tuple(dict.fromkeys((*other, *features)))
         encoded = self._encoder.encode(list(wanted.values()))
-        groups: dict[object, list[int]] = {}
+        pairs, now = sum(len(job.documents) for job in jobs), time.monotonic()
+        groups: dict[tuple[int, object], list[int]] = {}
         outcomes: list[Outcome] = [RequestError(500, "not scored")] * len(jobs)
         for place, (job, need) in enumerate(zip(jobs, needs, strict=True)):
             problem = need if isinstance(need, RequestError) else encoded.problem(job)
             if problem is not None:
                 outcomes[place] = problem
             else:
-                groups.setdefault(self._group(job, place), []).append(place)
-        for places in groups.values():
-            made = self._together([jobs[place] for place in places], encoded)
+                fitting = self._pace.fitting(pairs, job.until - now)
+                groups.setdefault((fitting, self._group(job, place)), []).append(place)
+        for (fitting, _), places in groups.items():
+            made = self._together([jobs[place] for place in places], encoded, fitting)
             for place, outcome in zip(places, made, strict=True):
                 outcomes[place] = outcome
         return outcomes
@@ -96,21 +101,31 @@ class Engine:
         kinds = frozenset(piece.modality for piece in job.query), len(job.query) > 1
         return kinds, frozenset(piece.modality for piece in job.documents), scored
 
-    def _together(self, jobs: Sequence[Job], encoded: Encoded) -> list[Outcome]:
+    def _together(self, jobs: Sequence[Job], encoded: Encoded, fitting: int) -> list[Outcome]:
+        """Rank jobs of one kind by the stages for which there is time."""
+        whole = self.unscored if jobs[0].base_scores is None else self.scored
+        stages = whole.stages[:fitting]
+        left_out = tuple(stage.name for stage in whole.stages[fitting:])
+        began = time.monotonic()
         try:
-            return list(self._ranked(jobs, encoded))
+            made = self._ranked(jobs, encoded, cr.Pipeline(stages) if left_out else whole)
         except Exception as error:
             if len(jobs) > 1:
-                return [self._together([job], encoded)[0] for job in jobs]
+                return [self._together([job], encoded, fitting)[0] for job in jobs]
             return [_reported(error)]
+        pairs = sum(len(job.documents) for job in jobs)
+        self._pace.measured(fitting, pairs, time.monotonic() - began)
+        return [replace(each, left_out=left_out) for each in made]
 
-    def _ranked(self, jobs: Sequence[Job], encoded: Encoded) -> list[Ranked]:
+    def _ranked(self, jobs: Sequence[Job], encoded: Encoded, pipeline: cr.Pipeline) -> list[Ranked]:
         """Rank jobs of one kind in one run."""
         scored = jobs[0].base_scores is not None
-        pipeline = self.scored if scored else self.unscored
         kinds = sorted({piece.modality for piece in jobs[0].documents})
         if len(kinds) > 1 and not scored and _by_pair(pipeline):
-            parts = [self._ranked([_only(job, kind) for job in jobs], encoded) for kind in kinds]
+            parts = [
+                self._ranked([_only(job, kind) for job in jobs], encoded, pipeline)
+                for kind in kinds
+            ]
             return [_merged(job, kinds, each) for job, *each in zip(jobs, *parts, strict=True)]
         queries = [encoded.query(job, str(place)) for place, job in enumerate(jobs)]
         lists = [encoded.documents(job, str(place)) for place, job in enumerate(jobs)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
+from crossrank.errors import ParameterError, nearest
 from crossrank.plugin.parameters import check, integer, positive
 
 MEBIBYTE = 1 << 20
@@ -63,3 +65,26 @@ class Limits:
             feature_bytes=integer(0),
             connections=integer(1),
         )
+
+
+def read_limits(texts: Sequence[str]) -> Limits:
+    """Return the limits that ``NAME=NUMBER`` says.
+
+    Raises
+    ------
+    ParameterError
+        For another name, or what is no number.
+    """
+    known = {each.name: float if each.type == "float" else int for each in fields(Limits)}
+    values: dict[str, float] = {}
+    for text in texts:
+        name, equals, number = text.partition("=")
+        if name not in known or not equals:
+            raise ParameterError(f"serve: --limit {text!r} is no NAME=NUMBER{nearest(name, known)}")
+        try:
+            values[name] = known[name](number.replace("_", ""))
+        except ValueError:
+            raise ParameterError(
+                f"serve: --limit {text!r} has no number; write {name}=10"
+            ) from None
+    return Limits(**values)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from crossrank.errors import InputError
 from crossrank_serve.limits import Limits
@@ -18,6 +19,9 @@ from crossrank_serve.service import State
 
 BACKLOG = 2048
 """Connections that wait to be accepted, from the moment the address is told."""
+
+HEADER_SECONDS = 20.0
+"""Until the head of a request has come."""
 
 DRAIN_SECONDS = 0.3
 """How long new connections are still answered after SIGTERM, while others learn of it."""
@@ -61,6 +65,44 @@ class Server(uvicorn.Server):
         loop.call_later(DRAIN_SECONDS, setattr, self, "should_exit", True)
 
 
+class Patient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """A connection that is closed when the head of a request does not come.
+
+    uvicorn waits for it for ever, so that whoever opens connections could take them all.
+    """
+
+    _limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._limit = self.loop.call_later(HEADER_SECONDS, self._close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        if self._limit is not None:
+            self._limit.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Wait no longer when a request is under way, and begin again with the next."""
+        super().data_received(data)
+        if self._busy():
+            if self._limit is not None:
+                self._limit.cancel()
+                self._limit = None
+        elif self._limit is None:
+            self._limit = self.loop.call_later(HEADER_SECONDS, self._close)
+
+    def _busy(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _close(self) -> None:
+        self._limit = None
+        if not self._busy():
+            self.transport.close()
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that is bound.
 
@@ -79,14 +121,15 @@ def listen(host: str, port: int) -> socket.socket:
         raise InputError(
             f"serve: {host}:{port} cannot be listened on: {error}; give another --host or --port"
         ) from error
-    bound.set_inheritable(True)
     return bound
 
 
 def run(app: ASGIApp, bound: socket.socket, limits: Limits, state: State) -> None:
     """Serve until told to end."""
+    _allow_files(2 * limits.connections)
     config = uvicorn.Config(
         app,
+        http=Patient,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -97,3 +140,15 @@ def run(app: ASGIApp, bound: socket.socket, limits: Limits, state: State) -> Non
         backlog=BACKLOG,
     )
     Server(config, state).run(sockets=[bound])
+
+
+def _allow_files(count: int) -> None:
+    """Let this process hold as many connections as it means to."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

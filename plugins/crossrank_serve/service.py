@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 SMALL = 65_536
 """Bytes of a body that is read here and not in a thread."""
+
+FETCHING = 16
+"""Threads that prepare requests where pictures may be fetched."""
 
 EXPLAINED = 100
 """Hits of a request that are explained, best first."""
@@ -76,6 +80,7 @@ class Service:
         self.names = tuple(names)
         self.state = State()
         self._fetch = fetch
+        self._fetching = ThreadPoolExecutor(FETCHING, "crossrank-fetch")
         self._batcher = Batcher(engine.rank, limits.waiting, workers, batched=self._batched)
         self.metrics = Metrics(engine.cache, lambda: self._batcher.pending)
 
@@ -93,6 +98,7 @@ class Service:
         """End what is under way."""
         self._warming.cancel()
         await self._batcher.stop()
+        self._fetching.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, route: str, data: bytes, id: str) -> Any:
         """Return the JSON value that answers a body.
@@ -114,9 +120,10 @@ class Service:
         """Return what comes of each of a request's asks."""
         limit = self.limits.deadline
         seconds = limit if request.deadline is None else min(limit, request.deadline)
+        until = began + seconds
         try:
-            async with asyncio.timeout(seconds - (time.monotonic() - began)):
-                jobs = await _elsewhere(size, self._jobs, request)
+            async with asyncio.timeout(until - time.monotonic()):
+                jobs = await self._prepared(request, size, until)
                 outcomes = await self._batcher.rank(jobs)
         except TimeoutError:
             raise RequestError(
@@ -126,9 +133,18 @@ class Service:
             if isinstance(outcome, RequestError):
                 raise outcome
         self.metrics.documents.inc(sum(len(job.documents) for job in jobs))
-        return [outcome for outcome in outcomes if isinstance(outcome, Ranked)]
+        ranked = [outcome for outcome in outcomes if isinstance(outcome, Ranked)]
+        for stage in {name for each in ranked for name in each.left_out}:
+            self.metrics.left_out.labels(stage).inc()
+        return ranked
 
-    def _jobs(self, request: Request) -> list[Job]:
+    async def _prepared(self, request: Request, size: int, until: float) -> list[Job]:
+        if self._fetch is refuse_addresses:
+            return list(await _elsewhere(size, self._jobs, request, until))
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._fetching, self._jobs, request, until)
+
+    def _jobs(self, request: Request, until: float) -> list[Job]:
         if len(request.asks) > self.limits.documents:
             raise RequestError(
                 413, f"more than {self.limits.documents:,} pairs; send fewer at once"
@@ -137,7 +153,9 @@ class Service:
         if request.explain or request.spans is not None:
             explain = min(EXPLAINED, EXPLAINED if request.top is None else request.top)
         joint = self.engine.joint
-        return [job_of(ask, self.limits, joint, explain, self._fetch) for ask in request.asks]
+        return [
+            job_of(ask, self.limits, joint, explain, self._fetch, until) for ask in request.asks
+        ]
 
     def _check_model(self, model: str | None) -> None:
         if model is not None and self.names and model not in self.names:

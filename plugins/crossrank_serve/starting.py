@@ -13,10 +13,11 @@ from crossrank.cli.kit import read_stage
 from crossrank.errors import InputError
 from crossrank_serve.app import build_app
 from crossrank_serve.engine import Engine
+from crossrank_serve.fetching import Fetcher, check_hosts
 from crossrank_serve.limits import Limits
 from crossrank_serve.pipeline_file import read_pipeline
 from crossrank_serve.server import listen, run
-from crossrank_serve.service import Service
+from crossrank_serve.service import Service, refuse_addresses
 from crossrank_serve.tokens import read_tokens
 
 
@@ -32,6 +33,7 @@ class Settings:
     workers: int = 1
     token_file: Path | None = None
     names: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -44,8 +46,10 @@ def start(settings: Settings) -> None:
         For anything that is wrong before it listens.
     """
     tokens = read_tokens(settings.token_file)
+    check_hosts(settings.hosts)
     engine = Engine(read_stages(settings), settings.encoder, settings.limits)
-    service = Service(engine, settings.limits, names=settings.names, workers=settings.workers)
+    fetch = Fetcher(settings.hosts, settings.limits) if settings.hosts else refuse_addresses
+    service = Service(engine, settings.limits, fetch, settings.names, settings.workers)
     bound = listen(settings.host, settings.port)
     host, port = bound.getsockname()[:2]
     if not tokens and not _is_loopback(host):

@@ -19,7 +19,7 @@ from crossrank_serve.app import build_app
 from crossrank_serve.contents import Fetch
 from crossrank_serve.engine import Engine
 from crossrank_serve.limits import Limits
-from crossrank_serve.server import listen
+from crossrank_serve.server import Patient, listen
 from crossrank_serve.service import Service, refuse_addresses
 from toys.basic import ToyEncoder
 
@@ -144,13 +144,18 @@ def bare(colour: Colour = RED) -> str:
 
 @contextmanager
 def listening(
-    *stages: cr.Stage, encoder: cr.Encoder | None = None, tokens: tuple[bytes, ...] = ()
+    *stages: cr.Stage,
+    encoder: cr.Encoder | None = None,
+    tokens: tuple[bytes, ...] = (),
+    limits: Limits | None = None,
 ) -> Iterator[str]:
     """Serve toys on a free port, from a thread of this process."""
-    bounds = Limits()
-    service = Service(engine(*stages, encoder=encoder), bounds)
+    bounds = Limits() if limits is None else limits
+    service = Service(engine(*stages, encoder=encoder, limits=bounds), bounds)
     bound = listen("127.0.0.1", 0)
-    config = uvicorn.Config(build_app(service, tokens), log_config=None, lifespan="on")
+    config = uvicorn.Config(
+        build_app(service, tokens), log_config=None, lifespan="on", http=Patient
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
