@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crossrank.errors import StoreError
+from crossrank.plugin.torch_weights import WeightsFile
 from crossrank_cora.packed import PackedGraphs
 from crossrank_cora.picture_branch import PictureBranch
 from crossrank_cora.text_branch import TextBranch
 from crossrank_lite.heads import Standardise
 
-FORMAT = "crossrank-cora/1"
+WEIGHTS = WeightsFile(
+    "cora",
+    "crossrank-cora/1",
+    "weights of cora",
+    "give the path of weights written by research/train_cora.py",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,36 +90,10 @@ class Cora(nn.Module):
 
 
 def save_network(network: Cora, path: Path) -> None:
-    """Write the network as float16 under a name that appears when the file is complete."""
-    tensors = {name: each.half().contiguous() for name, each in network.state_dict().items()}
-    partial = path.with_name(f".{path.name}.partial")
-    # one entry only: safetensors writes several in an order that changes from run to run
-    save_file(tensors, partial, metadata={FORMAT: json.dumps(asdict(network.sizes))})
-    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
-    partial.replace(path)
+    """Write the network as float16; see `WeightsFile.save`."""
+    WEIGHTS.save(network, network.sizes, path, half=True)
 
 
 def load_network(path: Path) -> Cora:
-    """Read a network, in evaluation mode and float32.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing, truncated or something else.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get(FORMAT)
-            if text is None:
-                raise StoreError(
-                    f"cora: {path} holds no weights of cora; write them with research/train_cora.py"
-                )
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise StoreError(
-            f"cora: {path} cannot be read: {error}; give the path of weights written by "
-            "research/train_cora.py, or install crossrank again"
-        ) from error
-    network = Cora(Sizes(**json.loads(text)))
-    network.load_state_dict(tensors)
-    return network.eval().requires_grad_(False)
+    """Read a network, in evaluation mode and float32; see `WeightsFile.load`."""
+    return WEIGHTS.load(path, lambda sizes: Cora(Sizes(**sizes)))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crossrank.errors import StoreError
+from crossrank.plugin.torch_weights import WeightsFile
 
-FORMAT = "crossrank-hosa-heads/1"
+HEADS = WeightsFile(
+    "hosa",
+    "crossrank-hosa-heads/1",
+    "heads of hosa",
+    "train some with research/train_hosa.py, or give the path of theirs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,34 +105,10 @@ class HosaHeads(nn.Module):
 
 
 def save_heads(heads: HosaHeads, path: Path) -> None:
-    """Write heads as safetensors, under a name that appears when the file is complete."""
-    partial = path.with_name(f".{path.name}.partial")
-    tensors = {name: each.contiguous() for name, each in heads.state_dict().items()}
-    save_file(tensors, partial, metadata={FORMAT: json.dumps(asdict(heads.sizes))})
-    partial.chmod(0o644)
-    partial.replace(path)
+    """Write heads; see `WeightsFile.save`."""
+    HEADS.save(heads, heads.sizes, path)
 
 
 def load_heads(path: Path) -> HosaHeads:
-    """Read heads, in evaluation mode.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing, truncated or something else.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            sizes = (file.metadata() or {}).get(FORMAT)
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise StoreError(
-            f"hosa: {path} cannot be read: {error}; train heads with research/train_hosa.py"
-        ) from error
-    if sizes is None:
-        raise StoreError(
-            f"hosa: {path} is no file of HOSA heads; train some with research/train_hosa.py"
-        )
-    heads = HosaHeads(HeadSizes(**json.loads(sizes)))
-    heads.load_state_dict(tensors)
-    return heads.eval().requires_grad_(False)
+    """Read heads, in evaluation mode; see `WeightsFile.load`."""
+    return HEADS.load(path, lambda sizes: HosaHeads(HeadSizes(**sizes)))

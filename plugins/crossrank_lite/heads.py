@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crossrank.errors import StoreError
+from crossrank.plugin.torch_weights import WeightsFile
 from crossrank_filip.heads import ProjectionHead
 
-FORMAT = "crossrank-lite-heads/1"
+HEADS = WeightsFile(
+    "lite",
+    "crossrank-lite-heads/1",
+    "heads of lite",
+    "write some with research/train_lite.py, or install crossrank again for its own",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,33 +149,10 @@ class LiteHeads(nn.Module):
 
 
 def save_heads(heads: LiteHeads, path: Path) -> None:
-    """Write the heads as float16 under a name that appears when the file is complete."""
-    tensors = {name: each.half().contiguous() for name, each in heads.state_dict().items()}
-    partial = path.with_name(f".{path.name}.partial")
-    # one entry only: safetensors writes several in an order that changes from run to run
-    save_file(tensors, partial, metadata={FORMAT: json.dumps(asdict(heads.sizes))})
-    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
-    partial.replace(path)
+    """Write the heads as float16; see `WeightsFile.save`."""
+    HEADS.save(heads, heads.sizes, path, half=True)
 
 
 def load_heads(path: Path) -> LiteHeads:
-    """Read heads, in evaluation mode and float32.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing, truncated or something else.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            sizes = (file.metadata() or {}).get(FORMAT)
-            if sizes is None:
-                raise StoreError(
-                    f"{path} is no file of lite heads; write one with research/train_lite.py"
-                )
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise StoreError(f"{path} cannot be read: {error}; install crossrank again") from error
-    heads = LiteHeads(HeadSizes(**json.loads(sizes)))
-    heads.load_state_dict(tensors)
-    return heads.eval().requires_grad_(False)
+    """Read heads, in evaluation mode and float32; see `WeightsFile.load`."""
+    return HEADS.load(path, lambda sizes: LiteHeads(HeadSizes(**sizes)))

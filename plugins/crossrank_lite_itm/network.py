@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from crossrank.errors import ParameterError, StoreError
+from crossrank.errors import ParameterError
+from crossrank.plugin.torch_weights import WeightsFile
 from crossrank_lite.heads import Standardise
 from crossrank_lite_itm.attention import CrossAttention
 
-FORMAT = "crossrank-lite-itm/2"
+WEIGHTS = WeightsFile(
+    "lite_itm",
+    "crossrank-lite-itm/2",
+    "weights of lite_itm",
+    "give the path of weights written by research/train_lite_itm.py, or leave it out for its own",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +142,8 @@ class LiteItm(nn.Module):
 
 
 def save_network(network: LiteItm, path: Path) -> None:
-    """Write the network as float16 under a name that appears when the file is complete."""
-    tensors = {name: each.half().contiguous() for name, each in network.state_dict().items()}
-    partial = path.with_name(f".{path.name}.partial")
-    # one entry only: safetensors writes several in an order that changes from run to run
-    save_file(tensors, partial, metadata={FORMAT: json.dumps(asdict(network.sizes))})
-    partial.chmod(0o644)  # safetensors makes it readable by its owner alone
-    partial.replace(path)
+    """Write the network as float16; see `WeightsFile.save`."""
+    WEIGHTS.save(network, network.sizes, path, half=True)
 
 
 def load_network(path: Path, members: int | None = None) -> LiteItm:
@@ -161,30 +159,14 @@ def load_network(path: Path, members: int | None = None) -> LiteItm:
     Raises
     ------
     StoreError
-        If the file is missing, truncated or something else.
+        If the file is missing, damaged or something else.
     ParameterError
         If it holds fewer members.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            text = (file.metadata() or {}).get(FORMAT)
-            if text is None:
-                raise StoreError(
-                    f"lite_itm: {path} holds no weights of lite_itm; "
-                    "write them with research/train_lite_itm.py"
-                )
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise StoreError(
-            f"lite_itm: {path} cannot be read: {error}; give the path of weights written by "
-            "research/train_lite_itm.py, or install crossrank again"
-        ) from error
-    sizes = Sizes(**json.loads(text))
-    network = LiteItm(sizes)
-    network.load_state_dict(tensors)
+    network = WEIGHTS.load(path, lambda sizes: LiteItm(Sizes(**sizes)))
     if members is not None:
         network = first_members(network, members, path)
-    return network.eval().requires_grad_(False)
+    return network
 
 
 def first_members(network: LiteItm, members: int, path: Path) -> LiteItm:

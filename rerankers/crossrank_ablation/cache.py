@@ -14,7 +14,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from crossrank._engine.options import parse_bytes
 from crossrank.errors import StoreError
+from crossrank.plugin.files import atomic_bytes
 
 try:
     import fcntl
@@ -35,7 +35,7 @@ except ImportError:  # without it two processes may compute the same block; both
 
 MARKER = "cache.json"
 CONTENT = {"format": "crossrank scores", "version": 1}
-OURS = re.compile(r"[0-9a-f]{32}\.scores|\.partial-\w+|locks|cache\.json")
+OURS = re.compile(r"\.partial-\w+|locks|\.?([0-9a-f]{32}\.scores|cache\.json)(\.[0-9a-f]{12})?")
 OVERHEAD = 4096
 STALE_SECONDS = 3600
 DEFAULT_LIMIT = "2GB"
@@ -165,16 +165,7 @@ class ScoreCache:
         """Keep a block, and make room for it."""
         content = _encoded(description, block)
         with self._disk():
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".partial-")
-            partial = Path(name)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                partial.replace(self._path(key))
-            finally:
-                partial.unlink(missing_ok=True)
+            atomic_bytes(self._path(key), content)
         self.prune(keep=key)
 
     def entries(self) -> list[Entry]:
@@ -237,11 +228,8 @@ class ScoreCache:
                 "new or empty folder"
             )
         if MARKER not in names:
-            handle, name = tempfile.mkstemp(dir=self.folder, prefix=".partial-")
-            with os.fdopen(handle, "w") as file:
-                json.dump(CONTENT, file)
-            Path(name).replace(marker)
-        for path in self.folder.glob(".partial-*"):
+            atomic_bytes(marker, json.dumps(CONTENT).encode())
+        for path in self.folder.glob(".*"):
             try:
                 if time.time() - path.stat().st_mtime > STALE_SECONDS:
                     path.unlink(missing_ok=True)
@@ -253,9 +241,15 @@ class ScoreCache:
         if fcntl is None:
             yield
             return
-        with (self.folder / "locks" / name).open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # given back when the process ends, however it does
+        # a link in its place is refused; every user of the folder may wait for it
+        handle = os.open(
+            self.folder / "locks" / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666
+        )
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # given back when the process ends, however it does
             yield
+        finally:
+            os.close(handle)
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -125,20 +126,44 @@ def test_a_disk_that_fills_up_is_one_clear_error(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match="free some space, or give another folder"):
+    with pytest.raises(StoreError, match="free some space"):
         kept(cache, 1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache.json", "locks"]
 
 
 def test_what_a_killed_process_left_is_tidied(tmp_path: Path) -> None:
     ScoreCache(tmp_path)
-    old, new = tmp_path / ".partial-old", tmp_path / ".partial-new"
-    for path in (old, new):
+    name = f".{'ab' * 16}.scores."
+    old, new = (tmp_path / f"{name}{number:012x}" for number in range(2))
+    older = tmp_path / ".partial-old"  # as versions before wrote
+    for path in (old, older, new):
         path.write_bytes(b"half")
-    os.utime(old, (1, 1))
+    for path in (old, older):
+        os.utime(path, (1, 1))
     ScoreCache(tmp_path)
-    assert not old.exists()
+    assert not old.exists() and not older.exists()
     assert new.exists()  # somebody may be writing it
+
+
+def test_every_user_may_read_what_one_wrote(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        kept(ScoreCache(tmp_path), 1)
+    finally:
+        os.umask(before)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) >= 2
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o644}
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    cache = ScoreCache(tmp_path / "cache")
+    other = tmp_path / "precious"
+    other.write_text("all of it")
+    (tmp_path / "cache" / "locks" / "prune").symlink_to(other)
+    with pytest.raises(StoreError, match="cannot be written"):
+        kept(cache, 1)
+    assert other.read_text() == "all of it"
 
 
 WAITS = """

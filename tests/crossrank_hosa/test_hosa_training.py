@@ -145,10 +145,10 @@ def test_files_that_are_no_heads_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(StoreError, match="cannot be read"):
         rerank(path, TEXTS)
-    with pytest.raises(StoreError, match=r"train heads with research/train_hosa\.py"):
+    with pytest.raises(StoreError, match=r"train some with research/train_hosa\.py"):
         rerank(tmp_path / "none.safetensors", TEXTS)
     save_file({"x": torch.zeros(1)}, path)
-    with pytest.raises(StoreError, match="no file of HOSA heads"):
+    with pytest.raises(StoreError, match="holds no heads of hosa"):
         rerank(path, TEXTS)
 
 

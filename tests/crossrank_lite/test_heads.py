@@ -87,5 +87,5 @@ def test_heads_come_back_as_written_to_half_precision(tmp_path: Path) -> None:
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "heads.safetensors"
     save_file({"weight": torch.zeros(2)}, path)
-    with pytest.raises(StoreError, match="no file of lite heads"):
+    with pytest.raises(StoreError, match="holds no heads of lite"):
         load_heads(path)

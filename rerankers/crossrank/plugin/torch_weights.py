@@ -95,8 +95,11 @@ class WeightsFile:
         if self.format not in metadata:
             raise StoreError(f"{self.who}: {path} holds no {self.holds}; {self.mend}")
         try:
-            model = build(json.loads(metadata[self.format]))
-            model.load_state_dict({name: _widened(each) for name, each in tensors.items()})
+            sizes = json.loads(metadata[self.format])
+            widened = {name: _widened(each) for name, each in tensors.items()}
+            _check_shapes(build, sizes, widened)
+            model = build(sizes)
+            model.load_state_dict(widened)
         except CrossrankError:
             raise
         except Exception as error:  # KeyError, TypeError, RuntimeError: by what is foreign in it
@@ -105,6 +108,28 @@ class WeightsFile:
                 f"{self.mend}"
             ) from error
         return model.eval().requires_grad_(False)
+
+
+def _check_shapes(
+    build: Callable[[Mapping[str, Any]], nn.Module],
+    sizes: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+) -> None:
+    """Refuse sizes that the tensors do not have, before memory is taken for them."""
+    import torch
+
+    with torch.device("meta"):
+        state = build(sizes).state_dict()
+    wanted = {name: tuple(each.shape) for name, each in state.items()}
+    held = {name: tuple(each.shape) for name, each in tensors.items()}
+    wrong = [
+        name for name in sorted(wanted.keys() | held.keys()) if wanted.get(name) != held.get(name)
+    ]
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"{name!r} has the shape {held.get(name)}, and by its sizes {wanted.get(name)}"
+        )
 
 
 def write_tensors(

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,12 @@ FITTING = {"linear.weight": 2, "linear.bias": 1, "steps": 0}
         ('{"layers": 3}', "holds heads of mine that do not fit: .*'layers'"),
         (
             json.dumps({"inputs": 3, "outputs": 2}),
-            "holds heads of mine that do not fit: .*Missing key",
+            "holds heads of mine that do not fit: .*has the shape None",
         ),
-        (json.dumps({"inputs": 9, "outputs": 2}), "holds heads of mine that do not fit: .*size"),
+        (
+            json.dumps({"inputs": 9, "outputs": 2}),
+            "holds heads of mine that do not fit: .*by its sizes",
+        ),
     ],
 )
 def test_foreign_weights_are_one_error(tmp_path: Path, header: str | None, said: str) -> None:
@@ -141,3 +145,35 @@ def test_what_building_complains_of_stays_as_it_is(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="could not be written"):
         write_tensors(tmp_path / "none" / "x.safetensors", {"a": torch.zeros(1)})
+
+
+def test_sizes_that_the_file_does_not_have_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.safetensors"
+    foreign(path, json.dumps({"inputs": 1 << 22, "outputs": 1 << 22}))  # 64 TB
+    with pytest.raises(StoreError, match="by its sizes"):
+        FILE.load(path, build)
+
+
+@pytest.mark.parametrize(
+    ("module", "loader", "file"),
+    [
+        ("crossrank_lite.heads", "load_heads", "HEADS"),
+        ("crossrank_hosa.heads", "load_heads", "HEADS"),
+        ("crossrank_lite_itm.network", "load_network", "WEIGHTS"),
+        ("crossrank_cora.network", "load_network", "WEIGHTS"),
+    ],
+)
+@pytest.mark.parametrize("header", [None, "no json", "[1]", '{"strange": 1}', "{}"])
+def test_foreign_weights_are_one_error_of_every_plugin(
+    tmp_path: Path, module: str, loader: str, file: str, header: str | None
+) -> None:
+    held = import_module(module)
+    kind = getattr(held, file)
+    path = tmp_path / "foreign.safetensors"
+    content = {"linear.weight": torch.zeros(2, 3)}
+    save_file(content, path, metadata=None if header is None else {kind.format: header})
+    with pytest.raises(StoreError) as caught:
+        getattr(held, loader)(path)
+    message = str(caught.value)
+    assert message.startswith(f"{kind.who}: {path} holds ") and "\n" not in message
+    assert message.count(str(path)) == 1 and message.endswith(kind.mend)
