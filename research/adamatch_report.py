@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ import crossrank as cr
 from cora_report import BEFORE, Split
 from crossrank.evaluation import bootstrap_interval, randomisation_test
 from crossrank_adamatch.patches import Cells, Windows, distinct
-from remembered import Remembered
+from itm_report import fused, reciprocal_rank
 
 WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 SIZES = ((1,), (2,), (1, 2), (1, 3), (1, 2, 3), (1, 2, 3, 4), (1, 2, 3, 4, 5, 6, 7, 8, 9))
@@ -23,64 +23,75 @@ PRUNE = (None, 0.99, 0.98, 0.96, 0.94, 0.92, 0.9, 0.85, 0.8, 0.7)
 KINDS = ("adaptive", "fixed")
 DIRECTIONS = ("t2i", "i2t")
 
-Hits = NDArray[np.float64]
+Hits: TypeAlias = NDArray[np.float64]
+Scores: TypeAlias = NDArray[np.float64]
 Params = Mapping[str, Any]
 
 
 class Study(Split):
-    """One split in one direction, with the raw scores of every ``adamatch`` that was asked for."""
+    """One split in one direction, as tables over the first hundred of the base."""
 
-    def __init__(self, features: Path, name: str, direction: str) -> None:
+    def __init__(self, features: Path, name: str, direction: str, kept: Path) -> None:
         super().__init__(features, name, direction)
-        self._runs: dict[str, cr.Rankings] = {}
-        self._before: dict[str, cr.Candidates] = {}
+        self.kept = kept / f"{name}.{direction}"
+        self.kept.mkdir(parents=True, exist_ok=True)
+        self._known: dict[str, Scores] = {}
 
-    def before(self, system: str) -> cr.Candidates:
-        """Return the lists of a system of `BEFORE`."""
-        if system not in self._before:
-            self._before[system] = self.ranked(BEFORE[system])
-        return self._before[system]
-
-    def alone(self, params: Params) -> cr.Rankings:
-        """Return the first hundred of the base in the order of ``adamatch`` alone."""
-        key = cr.fingerprint(params)
-        if key not in self._runs:
-            stage = cr.Stage("adamatch", fusion=cr.Replace(), params=params)
-            self._runs[key] = cr.Pipeline(stage).rerank(self.candidates, *self.sides)
-        return self._runs[key]
-
-    def added(self, system: str, params: Params, weight: float) -> cr.Rankings:
-        """Return a system's lists with the scores of ``adamatch`` added."""
-        known = {"rankings": self.alone(params), "stage": "adamatch"}
-        stage = cr.Stage(Remembered, fusion=cr.WeightedSum(weight), params=known)
-        return cr.Pipeline(stage).rerank(self.before(system), *self.sides)
+    @cached_property
+    def index(self) -> NDArray[np.int64]:
+        """``[Q, K]`` gallery rows of the base's lists."""
+        return self.candidates.index
 
     @cached_property
     def own(self) -> NDArray[np.bool_]:
-        """``[queries, gallery]``: what belongs to what."""
+        """``[Q, K]``: what of the lists belongs to the queries."""
         queries, gallery = self.sides
         own = np.zeros((len(queries), len(gallery)), np.bool_)
         for query, found in self.qrels.items():
             own[queries.row(query), [gallery.row(each) for each in found]] = True
-        return own
+        return np.take_along_axis(own, self.index, axis=1)
 
-    def in_order(self, rankings: cr.Rankings) -> NDArray[np.bool_]:
-        """Return ``[Q, K]``: whether what stands at each rank belongs to the query."""
-        rows = [self.sides[0].row(each) for each in rankings.query_ids]
-        found: NDArray[np.bool_] = self.own[np.array(rows)[:, None], rankings.index]
-        return found & rankings.mask
+    def before(self, system: str) -> Scores:
+        """Return ``[Q, K]`` the scores of a system of `BEFORE`."""
+        return self._once(system, BEFORE[system], None)
 
-    def reciprocal_rank(self, rankings: cr.Rankings) -> float:
-        """Return the mean reciprocal rank, which tells neighbouring weights apart; R@1 hardly."""
-        own = self.in_order(rankings)
-        return float((own.any(axis=1) / (own.argmax(axis=1) + 1)).mean())
+    def alone(self, params: Params) -> Scores:
+        """Return ``[Q, K]`` the raw scores of ``adamatch``."""
+        stage = cr.Stage("adamatch", fusion=cr.Replace(), params=params)
+        return self._once(stage.scorer.fingerprint(), (stage,), "adamatch")
+
+    def added(self, system: str, params: Params, weight: float) -> Scores:
+        """Return a system's scores with those of ``adamatch`` added, by the library's own rule."""
+        return fused(self.before(system), self.alone(params), weight)
+
+    def _once(self, key: str, stages: Sequence[cr.Stage], name: str | None) -> Scores:
+        """Return scores that may lie on disk: a report that was killed goes on."""
+        path = self.kept / f"{key}.npy"
+        if key not in self._known and path.exists():
+            self._known[key] = np.load(path)
+        if key not in self._known:
+            scores: Any = self.candidates.scores
+            if stages:
+                rankings = cr.Pipeline(stages).rerank(self.candidates, *self.sides)
+                table: Any = np.zeros((len(self.sides[0]), len(self.sides[1])))
+                np.put_along_axis(table, rankings.index, rankings.scores(name), axis=1)
+                scores = np.take_along_axis(table, self.index, axis=1)
+            np.save(path, scores)
+            self._known[key] = scores
+        return self._known[key]
+
+    def first(self, scores: Scores) -> Hits:
+        """Return per query whether what belongs to it stands first, in percent."""
+        best = scores.argmax(axis=1)
+        own = np.take_along_axis(self.own, best[:, None], axis=1)[:, 0]
+        return 100 * own.astype(np.float64)
 
 
 def report(features: Path, output: Path, seeds: Sequence[int]) -> None:
     """Write ``figures.json`` and ``tables.md``."""
     figures: dict[str, Any] = {}
     for direction in DIRECTIONS:
-        val, test = (Study(features, name, direction) for name in ("val", "test"))
+        val, test = (Study(features, name, direction, output / "raw") for name in ("val", "test"))
         figures[direction] = {
             "chosen on val": (chosen := choose(val, output, seeds)),
             "pruned on val": pruned(val) if direction == "t2i" else [],
@@ -93,9 +104,11 @@ def report(features: Path, output: Path, seeds: Sequence[int]) -> None:
 
 def networks(output: Path, seeds: Sequence[int]) -> dict[str, list[Params]]:
     """Return the parameters of each kind's networks."""
+    files = {kind: [output / f"{kind}{seed}.safetensors" for seed in seeds] for kind in KINDS}
     return {
-        kind: [{"weights": output / f"{kind}{seed}.safetensors"} for seed in seeds]
-        for kind in KINDS
+        kind: [{"weights": path} for path in paths]
+        for kind, paths in files.items()
+        if all(path.exists() for path in paths)
     }
 
 
@@ -127,7 +140,7 @@ def choose(val: Study, output: Path, seeds: Sequence[int]) -> dict[str, dict[str
 def mean_rank(val: Study, system: str, members: Sequence[Params], weight: float) -> float:
     """Return the mean over some networks of the reciprocal rank of what they are added to."""
     added = [val.added(system, each, weight) for each in members]
-    return float(np.mean([val.reciprocal_rank(each) for each in added]))
+    return float(np.mean([reciprocal_rank(each, val.own) for each in added]))
 
 
 def measure(
@@ -137,17 +150,17 @@ def measure(
     members = networks(output, seeds)
     records = []
     for system in BEFORE:
-        plain = test.hits(test.before(system))
+        plain = test.first(test.before(system))
         records.append(record(system, "", [plain], {}, test))
         found: dict[str, list[Hits]] = {}
-        for kind in ("windows", *KINDS):
+        for kind in ("windows", *members):
             said = chosen[f"{system} + {kind}"]
             params = [{"sizes": said["sizes"]}] if kind == "windows" else members[kind]
-            found[kind] = [test.hits(test.added(system, each, said["weight"])) for each in params]
+            found[kind] = [test.first(test.added(system, each, said["weight"])) for each in params]
         for kind, hits in found.items():
             others = {"before": [plain]}
             if system == "base":
-                others["base + filip"] = [test.hits(test.before("base + filip"))]
+                others["base + filip"] = [test.first(test.before("base + filip"))]
             if kind == "adaptive":
                 others["fixed boxes"] = found["fixed"]
             records.append(record(system, kind, hits, others, test))
@@ -191,14 +204,14 @@ def pruned(val: Study) -> list[dict[str, Any]]:
             for tokens, boxes in zip(gallery["tokens"], gallery["token_boxes"], strict=True):
                 rows = source.make([Cells(tokens, boxes, (9, 9))])[0][0]
                 counts.append(len(rows) if prune is None else int(distinct(rows, prune).sum()))
-            rankings = val.added("base", {"sizes": sizes, "prune": prune}, 1.25)
+            scores = val.added("base", {"sizes": sizes, "prune": prune}, 1.25)
             found.append(
                 {
                     "sizes": list(sizes),
                     "prune": prune,
                     "patches": round(float(np.mean(counts)), 1),
-                    "R@1": round(float(val.hits(rankings).mean()), 2),
-                    "MRR": round(val.reciprocal_rank(rankings), 4),
+                    "R@1": round(float(val.first(scores).mean()), 2),
+                    "MRR": round(reciprocal_rank(scores, val.own), 4),
                 }
             )
     return found

@@ -44,10 +44,10 @@ class Recipe:
         What the second softmax runs over: ``"images"``, or ``"texts"`` as the authors have it.
     """
 
-    epochs: int = 10
+    epochs: int = 3
     batch: int = 128
-    patches: int = 30
-    rate: float = 2e-3
+    patches: int = 24
+    rate: float = 1e-3
     decay: float = 0.05
     dropout: float = 0.2
     over: str = "images"
@@ -65,11 +65,14 @@ class TrainPairs:
         H and W.
     words
         Of the captions.
+    name
+        What the cells are: ``"regions"``, or ``"tokens"``.
     """
 
     cells: NDArray[Any]
     grid: tuple[int, int]
     words: cr.Ragged
+    name: str = "regions"
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -81,7 +84,7 @@ class TrainPairs:
 
     def maps_of(self, pictures: Tensor) -> Tensor:
         """Return ``[B, H, W, D]``."""
-        maps = self.cells[pictures.numpy()].astype(np.float32)
+        maps = np.asarray(self.cells[pictures.numpy()], np.float32)
         return torch.from_numpy(maps).view(len(maps), *self.grid, -1)
 
     def words_of(self, captions: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,11 +3,12 @@ r"""Train the reranker ``adamatch`` on the Flickr8k train split, with a control,
     python research/train_adamatch.py train --features FEATURES -o out/adamatch --seeds 0 1 2
     python research/train_adamatch.py report --features FEATURES -o out/adamatch
 
-FEATURES holds ``train``, ``val`` and ``test``, each with the collections ``images``, ``regions``
-and ``texts`` of ``lite``.  Each seed trains two networks from the same start over the same batches:
-``adaptive``, whose boxes move, and ``fixed``, whose boxes stay as they start.  What was killed goes
-on from its last epoch with the same command.  ``report`` chooses the weights of the fusion on val,
-measures test once, and writes ``figures.json`` and ``tables.md``.
+FEATURES holds ``train``, ``val`` and ``test``, each with the collections ``images`` and ``texts``
+of ``lite``, and ``regions`` for ``--cells regions``.  Networks over ``tokens`` add to these; those
+over ``regions``, and raw ``words``, begin from nothing.  Each seed trains two networks from the
+same start over the same batches: ``adaptive``, whose boxes move, and ``fixed``, whose boxes stay as
+they start.  What was killed goes on from its last epoch with the same command.  ``report`` chooses
+the weights of the fusion on val, measures test once, and writes ``figures.json`` and ``tables.md``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import logging
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,6 +39,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS)
+    parser.add_argument("--cells", choices=("tokens", "regions"), default="tokens")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--batch", type=int, default=Recipe().batch)
     parser.add_argument("--over", choices=("images", "texts"), default=Recipe().over)
@@ -47,7 +50,7 @@ def main() -> None:
         report(given.features, given.output, given.seeds)
         return
     recipe = Recipe(given.epochs, given.batch, over=given.over)
-    data, encoder = training_pairs(given.features / "train")
+    data, encoder = training_pairs(given.features / "train", given.cells)
     for seed in given.seeds:
         for kind in given.kinds:
             train(data, encoder, given.output, seed, kind, recipe)
@@ -61,12 +64,15 @@ def train(
     if path.exists():
         return
     torch.manual_seed(seed)
-    sizes = Sizes(
-        cell=data.cells.shape[2],
-        word=data.words.trailing[0],
-        fixed=kind == "fixed",
-        encoder=encoder,
-    )
+    cell, word = data.cells.shape[2], data.words.trailing[0]
+    of_tokens: dict[str, Any] = {
+        "residual": True,
+        "dim": cell,
+        "cells": "tokens",
+        "words": "tokens",
+    }
+    more = of_tokens if data.name == "tokens" else {}
+    sizes = Sizes(cell=cell, word=word, fixed=kind == "fixed", encoder=encoder, **more)
     network = AdaMatch(sizes, recipe.dropout)
     begun = time.process_time()
     settings = {"seed": seed, **asdict(sizes)}
@@ -79,16 +85,17 @@ def train(
     save_network(network, path)
 
 
-def training_pairs(folder: Path) -> tuple[TrainPairs, str]:
-    """Open a split, and return the name of its encoder."""
-    collection = cr.Collection.open(folder / "regions")
-    regions, boxes = collection["regions"], collection["token_boxes"]
+def training_pairs(folder: Path, name: str) -> tuple[TrainPairs, str]:
+    """Open a split with cells of a name, and return the name of its encoder too."""
+    collection = cr.Collection.open(folder / ("images" if name == "tokens" else name))
+    found, boxes = collection[name], collection["token_boxes"]
     grid = grid_of_boxes(boxes[0])
-    if grid is None or len(set(regions.lengths.tolist())) > 1:
+    if grid is None or len(set(found.lengths.tolist())) > 1:
         raise SystemExit(f"{folder}: the pictures have no grid in common")
-    cells = regions.flat.reshape(len(regions), -1, regions.trailing[0])
-    words = cr.Collection.open(folder / "texts")["words"]
-    return TrainPairs(cells, grid, words), str(collection.encoder or "")
+    cells = found.flat.reshape(len(found), -1, found.trailing[0])
+    texts = cr.Collection.open(folder / "texts")
+    words = texts["tokens" if name == "tokens" else "words"]
+    return TrainPairs(cells, grid, words, name), str(collection.encoder or "")
 
 
 if __name__ == "__main__":

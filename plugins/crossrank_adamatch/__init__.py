@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crossrank_adamatch.reranker import AdaMatchReranker
     from crossrank_adamatch.sampling import sample
     from crossrank_adamatch.scales import window_boxes, windows
+    from crossrank_adamatch.tiles import TilesEncoder
 
 __getattr__ = lazy_names(
     __name__,
@@ -37,6 +38,7 @@ __getattr__ = lazy_names(
         "keywords": "hints",
         "load_network": "network",
         "patch_boxes": "boxes",
+        "TilesEncoder": "tiles",
         "sample": "sampling",
         "save_network": "network",
         "second_look": "cycle",
@@ -55,11 +57,20 @@ def crossrank_reranker() -> type[AdaMatchReranker]:
     return AdaMatchReranker
 
 
+@cr.hookimpl
+def crossrank_encoder() -> type[TilesEncoder]:
+    """Return the encoder ``tiles``."""
+    from crossrank_adamatch.tiles import TilesEncoder
+
+    return TilesEncoder
+
+
 __all__ = [
     "AdaMatch",
     "AdaMatchReranker",
     "AdaPatch",
     "Sizes",
+    "TilesEncoder",
     "adamatch_loss",
     "adamatch_loss_over_texts",
     "key_patches",

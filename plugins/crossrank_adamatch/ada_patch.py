@@ -60,6 +60,18 @@ class AdaPatch(nn.Module):
         found: Tensor = self.choose(functional.gelu(self.norm(seen))).flatten(1, 2)
         return found
 
+    def sampled(self, features: Tensor, chosen: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the samples ``[B, P, 9, features]`` of the boxes, and these; see `forward`."""
+        boxes = patch_boxes(self.offsets(features), features.shape[1], features.shape[2])
+        if chosen is not None:
+            boxes = boxes[:, chosen]
+        return sample(features, boxes), boxes
+
+    def joined(self, samples: Tensor) -> Tensor:
+        """Return the adaptive tokens ``[B, P, out]`` of samples."""
+        tokens: Tensor = self.join_norm(self.join(samples.flatten(2)))
+        return tokens
+
     def forward(self, features: Tensor, chosen: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the adaptive tokens and their boxes.
 
@@ -75,8 +87,5 @@ class AdaPatch(nn.Module):
         tokens, boxes
             ``[B, P, out]`` and ``[B, P, 4]``: ``x0, y0, x1, y1`` in [0, 1] of the map.
         """
-        boxes = patch_boxes(self.offsets(features), features.shape[1], features.shape[2])
-        if chosen is not None:
-            boxes = boxes[:, chosen]
-        samples = sample(features, boxes).flatten(2)
-        return self.join_norm(self.join(samples)), boxes
+        samples, boxes = self.sampled(features, chosen)
+        return self.joined(samples), boxes

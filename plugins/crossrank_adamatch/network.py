@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,6 +39,9 @@ class Sizes:
         Channels of the convolution that the boxes come from.
     fixed
         Whether the boxes stay as they start.
+    residual
+        Whether what the heads say is added to what is there: cells and words are unit rows of the
+        shared space already, of size `dim`, and `map` is not used.
     cells, words
         The features that are read of images and of texts.
     encoder
@@ -47,11 +51,12 @@ class Sizes:
     cell: int = 1280
     word: int = 384
     map: int = 128
-    patch: int = 192
-    hidden: int = 384
+    patch: int = 128
+    hidden: int = 256
     dim: int = 192
-    offsets: int = 48
+    offsets: int = 32
     fixed: bool = False
+    residual: bool = False
     cells: str = "regions"
     words: str = "words"
     encoder: str = ""
@@ -88,8 +93,16 @@ class MatchHead(nn.Module):
         return functional.normalize(flat, dim=-1).view(*rows.shape[:-1], -1)
 
 
+GATE = 0.1
+"""The share of a head beside what is there, to begin with."""
+
+
 class AdaMatch(nn.Module):
     """Brings adaptive patches and words into one space (AdaMatch, ACL 2024).
+
+    With ``sizes.residual``, which is ours, the cells and words of a trained encoder keep what they
+    say: a patch is ``unit(mean of its samples + g · head)``, a word ``unit(word + g · head)``, each
+    side with a gate g that is learned.
 
     Parameters
     ----------
@@ -97,14 +110,31 @@ class AdaMatch(nn.Module):
         What it is built from.
     dropout
         Of the heads, in training.
+
+    Raises
+    ------
+    ValueError
+        If sizes of a residual network differ where they must not.
     """
 
     def __init__(self, sizes: Sizes, dropout: float = 0.0) -> None:
         super().__init__()
+        if sizes.residual and {sizes.cell, sizes.word} != {sizes.dim}:
+            raise ValueError(
+                f"a residual network adds to cells and words: {sizes.cell} and {sizes.word} must "
+                f"be dim, {sizes.dim}"
+            )
         self.sizes = sizes
-        self.of_cells = nn.Sequential(nn.LayerNorm(sizes.cell), nn.Linear(sizes.cell, sizes.map))
         self.of_words = nn.LayerNorm(sizes.word)
-        self.patches = AdaPatch(sizes.map, sizes.patch, hidden=sizes.offsets, fixed=sizes.fixed)
+        if sizes.residual:
+            self.of_cells: nn.Module = nn.Identity()
+            map = sizes.cell
+            self.gates = nn.Parameter(torch.full((2,), GATE))
+        else:
+            project = nn.Linear(sizes.cell, sizes.map)
+            self.of_cells = nn.Sequential(nn.LayerNorm(sizes.cell), project)
+            map = sizes.map
+        self.patches = AdaPatch(map, sizes.patch, hidden=sizes.offsets, fixed=sizes.fixed)
         self.patch_head = MatchHead(sizes.patch, sizes.hidden, sizes.dim, dropout)
         self.word_head = MatchHead(sizes.word, sizes.hidden, sizes.dim, dropout)
 
@@ -123,12 +153,17 @@ class AdaMatch(nn.Module):
         tokens, boxes
             ``[B, P, dim]`` unit rows, and ``[B, P, 4]`` in [0, 1] of the grid.
         """
-        tokens, boxes = self.patches(self.of_cells(cells), chosen)
-        return self.patch_head(tokens), boxes
+        samples, boxes = self.patches.sampled(self.of_cells(cells), chosen)
+        tokens: Tensor = self.patch_head(self.patches.joined(samples))
+        if self.sizes.residual:
+            tokens = functional.normalize(samples.mean(dim=2) + self.gates[0] * tokens, dim=-1)
+        return tokens, boxes
 
     def read(self, words: Tensor) -> Tensor:
         """Return unit rows ``[n, dim]`` of words ``[n, word]``."""
         rows: Tensor = self.word_head(self.of_words(words))
+        if self.sizes.residual:
+            rows = functional.normalize(words + self.gates[1] * rows, dim=-1)
         return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,25 @@ def test_a_head_is_two_layers_two_norms_and_unit_length() -> None:
 
 def normed(rows: Tensor) -> Tensor:
     return (rows - rows.mean(dim=0)) / (rows.var(dim=0, unbiased=False) + 1e-5).sqrt()
+
+
+def test_a_residual_network_adds_to_what_is_there() -> None:
+    torch.manual_seed(0)
+    sizes = Sizes(cell=4, word=4, dim=4, patch=5, hidden=6, offsets=3, residual=True)
+    network = AdaMatch(sizes).double().eval()
+    cells, words = (torch.randn(*shape, 4, dtype=torch.float64) for shape in ((2, 3, 3), (5,)))
+    with torch.no_grad():
+        network.gates.copy_(torch.tensor([0.5, 0.25]))
+        tokens, boxes = network.look(cells)
+        samples = naive_sample(cells[1].numpy(), boxes[1].numpy())
+        head = network.patch_head(network.patches(cells)[0])[1].numpy()
+        expected = samples.mean(axis=1) + 0.5 * head
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        assert_same_formula(tokens[1], expected)
+        said = words + 0.25 * network.word_head(network.of_words(words))
+        assert_same_formula(network.read(words), said / said.norm(dim=1, keepdim=True))
+    with pytest.raises(ValueError, match="must be dim"):
+        AdaMatch(replace(sizes, word=5))
 
 
 def test_weights_come_back_and_other_files_are_refused(tmp_path: Path) -> None:

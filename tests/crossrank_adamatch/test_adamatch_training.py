@@ -62,7 +62,7 @@ def split(folder: Path, count: int = 12) -> Path:
 def test_a_killed_training_ends_as_one_that_was_left_alone(
     training: Any, script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, encoder = script.training_pairs(split(tmp_path / "train"))
+    data, encoder = script.training_pairs(split(tmp_path / "train"), "regions")
     assert encoder == "toy:1" and data.grid == (2, 3) and data.captions == 2
     recipe = training.Recipe(epochs=4, batch=6, patches=4)
     monkeypatch.setattr(script, "Sizes", lambda **given: Sizes(**{**asdict(SMALL), **given}))
@@ -95,7 +95,7 @@ def test_a_killed_training_ends_as_one_that_was_left_alone(
 def test_it_learns_and_only_adaptive_boxes_move(
     training: Any, script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, encoder = script.training_pairs(split(tmp_path / "train", 24))
+    data, encoder = script.training_pairs(split(tmp_path / "train", 24), "regions")
     monkeypatch.setattr(script, "Sizes", lambda **given: Sizes(**{**asdict(SMALL), **given}))
     recipe = training.Recipe(epochs=20, batch=8, patches=6, dropout=0.0, rate=0.01)
     moved = {}
@@ -127,7 +127,7 @@ def test_the_loss_of_a_batch_is_the_papers(training: Any, tmp_path: Path, script
     from crossrank_adamatch.losses import adamatch_loss
     from crossrank_filip.loss import late_interaction
 
-    data, _ = script.training_pairs(split(tmp_path / "train"))
+    data, _ = script.training_pairs(split(tmp_path / "train"), "regions")
     stage = training.Stage(AdaMatch(SMALL), training.Recipe(patches=6, dropout=0.0)).eval()
     pictures = torch.tensor([5, 0, 3])
     torch.manual_seed(1)
@@ -143,6 +143,6 @@ def test_the_loss_of_a_batch_is_the_papers(training: Any, tmp_path: Path, script
 
 
 def test_too_few_pictures_are_refused(training: Any, script: Any, tmp_path: Path) -> None:
-    data, encoder = script.training_pairs(split(tmp_path / "train"))
+    data, encoder = script.training_pairs(split(tmp_path / "train"), "regions")
     with pytest.raises(SystemExit, match="more than 12 pictures"):
         script.train(data, encoder, tmp_path, 0, "fixed", training.Recipe(batch=13))
