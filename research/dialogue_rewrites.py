@@ -6,8 +6,8 @@ The pictures of VisDial's 2,064 dialogues are not here, so each is stood for by 
 answered to ChatGPT's questions about it (``ChatGPT_BLIP2.json``), as statements and without the
 caption.  Queries are the captions with the rounds of people (VisDial), or PlugIR's rewrites
 (``reconed.json``), which rewrite dialogues of their own, also answered by BLIP-2.  Texts are
-compared by the text side of ``lite``; nothing is tuned but the weights, on the first 500, which
-are left out of the tables.
+compared by the text side of ``lite``; nothing is tuned but the weights, on the first 100; the next
+500 are looked for among all 2,064.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from crossrank_dialogue import (
 from crossrank_dialogue.queries import EncodedTexts
 from dialogue_tables import Ranker, gains, over_start, strangers, table, write
 
-ROUNDS, TUNED_ON = 10, 500
+ROUNDS, TUNED_ON, TESTED_ON = 5, 100, 500
 WEIGHTS = (0.3, 0.7, 1.0, 1.5, 3.0)
 RAW = "raw questions and answers (people's)"
 
@@ -53,8 +53,9 @@ def main() -> None:
     )
     told = json.loads((given.dialogues / "reconed.json").read_text(encoding="utf-8"))
     rewrites = Precomputed({record["img"]: record["dialog"] for record in told})
-    ranker = Ranker(gallery, np.arange(len(talks)), texts)
     tuned = Ranker(gallery, np.arange(TUNED_ON), texts)
+    tested = slice(TUNED_ON, TUNED_ON + TESTED_ON)
+    ranker = Ranker(gallery, np.arange(len(talks))[tested], texts)
 
     def best(inner: Reformulator) -> float:
         def found(weight: float) -> float:
@@ -73,8 +74,8 @@ def main() -> None:
         "rewritten by a language model (PlugIR's own dialogues)": rewrites,
         f"caption + rewrite, fused ({model:g})": Fuse(rewrites, model),
     }
-    ranks = {name: ranker.by_rounds(talks, way, ROUNDS)[TUNED_ON:] for name, way in ways.items()}
-    noise = ranker.by_rounds(strangers(talks), Concat(), ROUNDS)[TUNED_ON:]
+    ranks = {name: ranker.by_rounds(talks[tested], way, ROUNDS) for name, way in ways.items()}
+    noise = ranker.by_rounds(strangers(talks)[tested], Concat(), ROUNDS)
     ranks["pure noise: another picture's rounds"] = noise
     write(
         given.output,

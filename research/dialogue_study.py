@@ -54,8 +54,15 @@ def main() -> None:
         "statements (rules)": Rules(),
         fuse: Fuse(Rules(), weight),
     }
-    whole = {name: test.plain.by_rounds(test.talks, way, LONG) for name, way in ways.items()}
-    whole[NOISE] = test.plain.by_rounds(strangers(test.talks), Concat(), LONG)
+    ranks = {name: test.plain.by_rounds(test.talks, way, ROUNDS) for name, way in ways.items()}
+    ranks[NOISE] = test.plain.by_rounds(strangers(test.talks), Concat(), ROUNDS)
+    turns = np.array([each.rounds for each in test.talks])
+    five, ten = turns >= ROUNDS, turns >= LONG
+    few = test.plain.only(ten)
+    talks = [each for each, long in zip(test.talks, ten, strict=True) if long]
+    whole = {name: few.by_rounds(talks, way, LONG) for name, way in ways.items()}
+    noise = [each for each, long in zip(strangers(test.talks), ten, strict=True) if long]
+    whole[NOISE] = few.by_rounds(noise, Concat(), LONG)
     print("by embeddings: done", flush=True)
     fused = f"rules + fuse ({reranked:g})"
     second = {
@@ -63,9 +70,6 @@ def main() -> None:
         fused: test.second.by_rounds(test.talks, Fuse(Rules(), reranked), ROUNDS),
         NOISE: test.second.by_rounds(strangers(test.talks), Concat(), ROUNDS),
     }
-    ranks = {name: own[:, : ROUNDS + 1] for name, own in whole.items()}
-    turns = np.array([each.rounds for each in test.talks])
-    five, ten = turns >= ROUNDS, turns >= LONG
     write(
         given.output,
         [
@@ -81,10 +85,7 @@ def main() -> None:
                 f"The {five.sum()} with at least five rounds",
                 {name: own[five] for name, own in ranks.items()},
             ),
-            *table(
-                f"The {ten.sum()} with ten rounds",
-                {name: own[ten] for name, own in whole.items()},
-            ),
+            *table(f"The {ten.sum()} with ten rounds", whole),
             *table(f"All of them, each part reranked by `{PIPELINE}` (first 100)", second),
             *compared(
                 f"The pipeline, at round {ROUNDS}",

@@ -49,10 +49,16 @@ class Ranker:
         pipeline: cr.Pipeline | None = None,
         depth: int = 100,
     ) -> None:
+        self.gallery = gallery
         self.targets = targets
         self.embeddings = np.asarray(gallery["embedding"], np.float64)
         self.pipeline = pipeline
         self.ranker = PartRanker(pipeline, gallery, texts, depth)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Ranker:
+        """Return the ranker of some of the dialogues."""
+        ranker = self.ranker
+        return Ranker(self.gallery, self.targets[chosen], ranker.texts, self.pipeline, ranker.depth)
 
     def by_rounds(self, talks: Sequence[Dialogue], way: Reformulator, rounds: int) -> Ranks:
         """Return ``[dialogues, rounds + 1]``; a dialogue that has ended keeps its last query."""

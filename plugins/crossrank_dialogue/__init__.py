@@ -24,6 +24,8 @@ from crossrank_dialogue.reformulators import (
     Reformulator,
     Rules,
 )
+from crossrank_dialogue.replay import ranks_by_round, replay
+from crossrank_dialogue.report import write_report
 from crossrank_dialogue.rounds import Round
 from crossrank_dialogue.selection import entropies, representatives, select_question
 from crossrank_dialogue.selector import QuestionSelector
@@ -69,10 +71,13 @@ __all__ = [
     "is_unknown",
     "log_rank",
     "padded",
+    "ranks_by_round",
     "ranks_of",
     "read_dialogues",
     "recall_at",
+    "replay",
     "representatives",
     "select_question",
     "statement",
+    "write_report",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import crossrank as cr
-from crossrank.errors import InputError
+from crossrank.errors import CrossrankError, InputError
 from crossrank.plugin.parameters import checked, integer
 from crossrank_dialogue.dialogue import Dialogue, Turn
 from crossrank_dialogue.makers import as_pipeline, as_questioner, as_reformulator
@@ -20,6 +21,8 @@ from crossrank_dialogue.reformulators import Part, Reformulator
 from crossrank_dialogue.rounds import SHOWN, Round
 from crossrank_dialogue.saving import described, read_chat, write_chat
 from crossrank_dialogue.view import View
+
+logger = logging.getLogger(__name__)
 
 FIRST = Question("What are you looking for?")
 MORE = Question("What else can you say about the picture?", "no question would tell more")
@@ -144,7 +147,10 @@ class Chat:
         return self._ranked(self._rounds[round].parts)
 
     def ask(self) -> str:
-        """Return the question that should be answered next; the same until it is."""
+        """Return the question that should be answered next; the same until it is.
+
+        Where the questioner fails, it is what else there is to say.
+        """
         if self._pending is None:
             self._pending = self._next()
         return self._pending.text
@@ -269,7 +275,12 @@ class Chat:
             return MORE
         for passed in self._passed:
             talk = talk.answered(passed, "unknown")
-        asked = self.questioner.ask(talk, self._view())
+        try:
+            asked = self.questioner.ask(talk, self._view())
+        except CrossrankError as error:
+            # the list is there, and whoever looks for something can go on without a question
+            logger.warning("no question: %s", error)
+            return Question(MORE.text, f"no question: {error}")
         return MORE if asked is None else asked
 
     def _view(self) -> View:

@@ -28,6 +28,7 @@ class Turn:
         for name, value in (("question", self.question), ("answer", self.answer)):
             if not isinstance(value, str):
                 raise InputError(f"Turn: the {name} is {value!r}; give a text")
+            _check_unicode(f"Turn: the {name}", value)
         if not self.question.strip():
             raise InputError(f"Turn: the answer {self.answer!r:.60} has no question; give both")
         if not self.answer.strip():
@@ -77,6 +78,7 @@ class Dialogue(Sequence[str]):
             raise InputError(
                 f"Dialogue: the caption is {self.caption!r}; say in words what is looked for"
             )
+        _check_unicode("Dialogue: the caption", self.caption)
         object.__setattr__(self, "turns", tuple(self.turns))
         for turn in self.turns:
             if not isinstance(turn, Turn):
@@ -161,6 +163,13 @@ class Dialogue(Sequence[str]):
                 )
             turns.append(Turn(question.strip() + "?", answer.strip()))
         return cls(lines[0], tuple(turns), id)
+
+
+def _check_unicode(what: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{what} {text!r:.60} has half a character; give valid Unicode") from None
 
 
 def read_dialogues(path: str | Path) -> list[Dialogue]:

