@@ -8,6 +8,15 @@
 ``qdrant``          `rerank_points`, scored points or a whole response
 ``lancedb``         `CrossrankReranker`, for every kind of search
 ``pyterrier``       `CrossrankTransformer`
+``weaviate``        `rerank_objects`, objects or a whole return
+``elasticsearch``   `rerank_response`, of ``client.search``; ``opensearch`` likewise
+``vespa``           `rerank_response`, of ``app.query``
+``rerankers``       `CrossrankRanker`, a ranker of its kind
+``txtai``           `CrossrankSimilarity` for its ``Reranker``, and `rerank_rows`
+``dspy``            `CrossrankRerank`, a module around a retriever
+``mteb``            `CrossrankCrossEncoder` and `CrossrankSearch`, models under test
+``ranx``            `to_run`, `to_qrels`, `candidates`; ``ir_measures`` likewise
+``clip_benchmark``  `scores_and_pairs`, for ``recall_at_k``
 ``cross_encoder``   `CrossEncoderLike`, in the place of sentence-transformers' class
 ==================  ==============================================================
 

@@ -33,6 +33,8 @@ class Found:
         What the host said of it, higher is better; None or NaN for nothing.
     features
         Those that the host stores, such as ``tokens``.
+    same
+        What two have in common that are the same; by default picture, text and features.
     """
 
     id: str | None = None
@@ -40,6 +42,7 @@ class Found:
     text: str | None = None
     score: float | None = None
     features: Mapping[str, Any] = field(default_factory=dict)
+    same: Any = None
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -210,6 +213,8 @@ def _names(lists: Sequence[Sequence[Found]]) -> list[list[str]]:
 
 
 def _content(found: Found) -> Any:
+    if found.same is not None:
+        return found.same
     image = found.image
     if not isinstance(image, str | bytes | Path):
         image = id(image) if image is not None else None

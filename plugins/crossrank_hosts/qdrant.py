@@ -8,14 +8,13 @@ Multivectors that were stored with the points are their tokens, so that no pictu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from crossrank.errors import InputError
 from crossrank_hosts._call import Found, SecondLook, account
 from crossrank_hosts._contents import shown_in
+from crossrank_hosts._vectors import stored_tokens
 
 
 def rerank_points(
@@ -85,23 +84,10 @@ def _found(
     score = getattr(point, "score", None)
     if score is not None and distances:
         score = -score
-    stored = _tokens(point.vector, tokens)
+    stored = stored_tokens(point.vector, tokens)
     if stored is None:
         return Found(str(point.id), image, text, score)
     return Found(str(point.id), score=score, features={"tokens": stored})
-
-
-def _tokens(vector: Any, name: str | None) -> Any:
-    """Return a point's multivector as ``[L, D]`` float32, or None."""
-    vectors = vector if isinstance(vector, Mapping) else {"": vector}
-    if name is not None:
-        vectors = {name: vectors.get(name)}
-    several = [each for each in vectors.values() if _is_multivector(each)]
-    return np.asarray(several[0], np.float32) if len(several) == 1 else None
-
-
-def _is_multivector(vector: Any) -> bool:
-    return isinstance(vector, list) and bool(vector) and isinstance(vector[0], list)
 
 
 def _copied(point: Any, told: dict[str, Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ class Told:
     metadata: Mapping[str, Any] | None = None
 
 
+def installed(package: str) -> bool:
+    """Tell whether a package, or a module in one, can be imported; "" can."""
+    try:
+        return not package or find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 class Driver(ABC):
     """One host.
 
@@ -45,8 +54,8 @@ class Driver(ABC):
         Whether its results say base score, base rank and trace.
     metadata
         Whether they carry metadata of any kind.
-    partial
-        Whether scores may be missing.
+    scored, partial
+        Whether there are base scores, and scores may be missing.
     duplicates
         Whether a result may hold the same thing twice.
     limited
@@ -59,6 +68,7 @@ class Driver(ABC):
     pictures = True
     base = True
     metadata = True
+    scored = True
     partial = True
     duplicates = True
     limited = True
