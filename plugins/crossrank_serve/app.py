@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from crossrank_serve.bodies import read_body
 from crossrank_serve.guard import Guard
 from crossrank_serve.openapi import document
+from crossrank_serve.page_files import POLICY, page_file
 from crossrank_serve.problems import RequestError, body_of
 from crossrank_serve.service import Service
 
@@ -43,6 +44,11 @@ def build_app(service: Service, tokens: tuple[bytes, ...] = ()) -> ASGIApp:
 
     routes = [Route(path, _posted(service, path), methods=["POST"]) for path in RERANK]
     routes += [
+        Route("/v1/search", _searched(service), methods=["POST"]),
+        Route("/v1/gallery", _told(service.gallery)),
+        Route("/v1/pictures/{row:int}", _pictured(service)),
+        Route("/", _page("index.html")),
+        Route("/page/{name}", _page()),
         Route("/health", _told(lambda: {"status": "ok"})),
         Route("/ready", _told(lambda: _ready(service))),
         Route("/metrics", _metrics(service)),
@@ -73,6 +79,31 @@ def _posted(service: Service, path: str) -> Endpoint:
         data = await read_body(request, service.limits)
         answer = await service.answer(path, data, request.state.request_id)
         return as_json(answer)
+
+    return endpoint
+
+
+def _searched(service: Service) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        data = await read_body(request, service.limits)
+        return as_json(await service.search(data, request.state.request_id))
+
+    return endpoint
+
+
+def _pictured(service: Service) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        data = await service.thumbnail(request.path_params["row"])
+        headers = {"cache-control": "private, max-age=60"}
+        return Response(data, media_type="image/jpeg", headers=headers)
+
+    return endpoint
+
+
+def _page(name: str | None = None) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        data, kind = page_file(request.path_params["name"] if name is None else name)
+        return Response(data, media_type=kind, headers={"content-security-policy": POLICY})
 
     return endpoint
 

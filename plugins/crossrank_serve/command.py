@@ -51,6 +51,12 @@ CROSSRANK_TOKEN=secret crossrank serve --host 0.0.0.0 --stage filip:weight=0.5""
     help="Names of models that are answered, others get 404; every name is answered by default.",
 )
 @click.option(
+    "--gallery",
+    type=PATH,
+    help="What /v1/search and the page search: a folder of 'crossrank encode', or of pictures.",
+)
+@click.option("--demo", is_flag=True, help="Search the photographs of 'crossrank demo'.")
+@click.option(
     "--allow-url",
     "hosts",
     multiple=True,
@@ -73,6 +79,8 @@ def serve(
     workers: int,
     token_file: Path | None,
     names: tuple[str, ...],
+    gallery: Path | None,
+    demo: bool,
     hosts: tuple[str, ...],
     limits: tuple[str, ...],
 ) -> None:
@@ -86,8 +94,8 @@ def serve(
 
     logging.getLogger("crossrank_serve.requests").setLevel(logging.INFO)
     bounds = read_limits(limits)
-    options = (stages, pipeline, encoder, host, port, workers, token_file, names, hosts)
-    start(Settings(*options, limits=bounds))
+    given = (stages, pipeline, encoder, host, port, workers, token_file, names, hosts)
+    start(Settings(*given, gallery, demo, bounds))
 
 
 @cr.hookimpl

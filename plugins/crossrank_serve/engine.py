@@ -11,7 +11,7 @@ import crossrank as cr
 from crossrank.errors import CrossrankError
 from crossrank.plugin.encoders import as_encoder
 from crossrank_serve.contents import Job, Piece
-from crossrank_serve.encoding import Encoded, PieceEncoder
+from crossrank_serve.encoding import Encoded, PieceEncoder, Wanted
 from crossrank_serve.feature_cache import FeatureCache
 from crossrank_serve.limits import Limits
 from crossrank_serve.needs import Needed, needed
@@ -62,6 +62,18 @@ class Engine:
     def joint(self) -> bool:
         """Whether the encoder knows a picture and a text at once."""
         return bool(self.encoder.info.features.get("image+text"))
+
+    def encode(self, wanted: Sequence[Wanted]) -> Encoded:
+        """Encode pieces that are not known yet; see `PieceEncoder.encode`."""
+        return self._encoder.encode(wanted)
+
+    def reads(self, modality: str) -> tuple[str, ...]:
+        """Return what a search reads of a gallery: for its stages, their evidence, and to find."""
+        query = Piece("query", "a text", None, b"")
+        text, picture = ("", None) if modality == "text" else (None, b"")
+        listed = Piece("gallery", text, picture, b"")
+        need = needed(self.scored, self.encoder, Job((query,), (listed,), None, 0))
+        return tuple(dict.fromkeys(("embedding", *need.documents[modality])))
 
     def rank(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Score jobs together: what one of them does wrong harms no other.

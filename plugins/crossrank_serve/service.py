@@ -14,11 +14,12 @@ from crossrank_serve.batching import Batcher
 from crossrank_serve.contents import Fetch, Job, job_of
 from crossrank_serve.dialects import dialect_of
 from crossrank_serve.engine import Engine
-from crossrank_serve.fields import read_json
+from crossrank_serve.fields import optional_text, read_json
 from crossrank_serve.limits import Limits
 from crossrank_serve.metrics import Metrics
 from crossrank_serve.problems import RequestError
 from crossrank_serve.records import Ask, Part, Ranked, Request
+from crossrank_serve.searching import Searcher, described, read_search
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +66,10 @@ class Service:
         Models that may be asked for; none for any name.
     workers
         Threads that score.
+    searcher
+        Answers searches; None where there is no gallery.
+    suggestions
+        Queries that the page offers.
     """
 
     def __init__(
@@ -74,12 +79,18 @@ class Service:
         fetch: Fetch = refuse_addresses,
         names: Sequence[str] = (),
         workers: int = 1,
+        searcher: Searcher | None = None,
+        suggestions: Sequence[str] = (),
     ) -> None:
         self.engine = engine
         self.limits = limits
         self.names = tuple(names)
+        self.searcher = searcher
+        self.suggestions = tuple(suggestions)
         self.state = State()
         self._fetch = fetch
+        self._searching = ThreadPoolExecutor(workers, "crossrank-search")
+        self._searches = 0
         self._fetching = ThreadPoolExecutor(FETCHING, "crossrank-fetch")
         self._batcher = Batcher(engine.rank, limits.waiting, workers, batched=self._batched)
         self.metrics = Metrics(engine.cache, lambda: self._batcher.pending)
@@ -99,6 +110,7 @@ class Service:
         self._warming.cancel()
         await self._batcher.stop()
         self._fetching.shutdown(wait=False, cancel_futures=True)
+        self._searching.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, route: str, data: bytes, id: str) -> Any:
         """Return the JSON value that answers a body.
@@ -115,6 +127,59 @@ class Service:
         self._check_model(request.model)
         ranked = await self.ranked(request, len(data), began)
         return write(request, ranked, self.name, id)
+
+    async def search(self, data: bytes, id: str) -> Any:
+        """Return the JSON value that answers a search.
+
+        Raises
+        ------
+        RequestError
+            For anything that cannot be answered; 404 without a gallery.
+        """
+        searcher, began = self._searcher(), time.monotonic()
+        body = await _elsewhere(len(data), read_json, data)
+        self._check_model(optional_text(body, "model"))
+        asked = read_search(body)
+        if asked.depth > self.limits.documents:
+            raise RequestError(413, f"depth is more than {self.limits.documents:,}; ask for less")
+        request = Request(asks=(Ask(asked.query, ()),))
+        if self._searches >= self.limits.waiting:
+            raise RequestError(429, f"{self._searches} searches are waiting; try again soon", 1)
+        self._searches += 1
+        try:
+            async with asyncio.timeout(self.limits.deadline):
+                (job,) = await self._prepared(request, len(data), began + self.limits.deadline)
+                loop = asyncio.get_running_loop()
+                found = await loop.run_in_executor(self._searching, searcher.answer, asked, job)
+        except TimeoutError:
+            raise RequestError(
+                504, f"not found within {self.limits.deadline:g} seconds; ask for less depth"
+            ) from None
+        finally:
+            self._searches -= 1
+        return {"id": id, **found}
+
+    async def thumbnail(self, row: int) -> bytes:
+        """Return a picture of the gallery; see `Gallery.thumbnail`."""
+        gallery = self._searcher().gallery
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, gallery.thumbnail, row)
+
+    def gallery(self) -> dict[str, Any]:
+        """Describe what is searched, for the page."""
+        items = None if self.searcher is None else self.searcher.gallery.current()
+        return {
+            "items": None if items is None else len(items),
+            "modality": None if items is None else items.modality,
+            "encoder": self.engine.encoder.info.name,
+            "stages": [described(stage) for stage in self.engine.scored.stages],
+            "suggestions": list(self.suggestions),
+        }
+
+    def _searcher(self) -> Searcher:
+        if self.searcher is None:
+            raise RequestError(404, "this server has no gallery; start it with --gallery FOLDER")
+        return self.searcher
 
     async def ranked(self, request: Request, size: int, began: float) -> list[Ranked]:
         """Return what comes of each of a request's asks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -12,10 +13,13 @@ import crossrank as cr
 from crossrank.cli.kit import read_stage
 from crossrank.errors import InputError
 from crossrank_serve.app import build_app
+from crossrank_serve.demo import write_demo
 from crossrank_serve.engine import Engine
 from crossrank_serve.fetching import Fetcher, check_hosts
+from crossrank_serve.gallery import MANIFEST, Gallery
 from crossrank_serve.limits import Limits
 from crossrank_serve.pipeline_file import read_pipeline
+from crossrank_serve.searching import Searcher
 from crossrank_serve.server import listen, run
 from crossrank_serve.service import Service, refuse_addresses
 from crossrank_serve.tokens import read_tokens
@@ -34,6 +38,8 @@ class Settings:
     token_file: Path | None = None
     names: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    gallery: Path | None = None
+    demo: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
@@ -45,11 +51,29 @@ def start(settings: Settings) -> None:
     CrossrankError
         For anything that is wrong before it listens.
     """
+    if settings.demo and settings.gallery is not None:
+        raise InputError("serve: --demo has a gallery of its own; leave out --gallery")
     tokens = read_tokens(settings.token_file)
     check_hosts(settings.hosts)
     engine = Engine(read_stages(settings), settings.encoder, settings.limits)
+    with TemporaryDirectory(prefix="crossrank-serve-") as scratch:
+        _serve(settings, engine, tokens, Path(scratch))
+
+
+def _serve(settings: Settings, engine: Engine, tokens: tuple[bytes, ...], scratch: Path) -> None:
+    suggestions: tuple[str, ...] = ()
+    folder = settings.gallery
+    if settings.demo:
+        suggestions, folder = write_demo(scratch), scratch
+    searcher = None
+    if folder is not None:
+        modality = "text" if _holds_texts(folder) else "image"
+        gallery = Gallery(folder, engine.encoder, engine.reads(modality))
+        searcher = Searcher(engine, gallery)
     fetch = Fetcher(settings.hosts, settings.limits) if settings.hosts else refuse_addresses
-    service = Service(engine, settings.limits, fetch, settings.names, settings.workers)
+    service = Service(
+        engine, settings.limits, fetch, settings.names, settings.workers, searcher, suggestions
+    )
     bound = listen(settings.host, settings.port)
     host, port = bound.getsockname()[:2]
     if not tokens and not _is_loopback(host):
@@ -74,3 +98,7 @@ def read_stages(settings: Settings) -> list[cr.Stage]:
 
 def _is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+
+
+def _holds_texts(folder: Path) -> bool:
+    return (folder / MANIFEST).is_file() and cr.Collection.open(folder).modality == "text"

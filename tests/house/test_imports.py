@@ -43,6 +43,7 @@ DECLARED = {
     "crossrank_lite_itm": {"crossrank_filip", "crossrank_lite"},
     "crossrank_openclip": {"crossrank_clip"},
     "crossrank_qperturb": {"crossrank_blip2"},
+    "crossrank_serve": {"crossrank_demo"},
     "crossrank_vista": {"crossrank_clip", "crossrank_openclip"},
 }
 """Which plugin builds on which other; every other one stands alone."""

@@ -7,6 +7,7 @@ import io
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ import crossrank as cr
 from crossrank_serve.app import build_app
 from crossrank_serve.contents import Fetch
 from crossrank_serve.engine import Engine
+from crossrank_serve.gallery import Gallery
 from crossrank_serve.limits import Limits
+from crossrank_serve.searching import Searcher
 from crossrank_serve.server import Patient, listen
 from crossrank_serve.service import Service, refuse_addresses
 from toys.basic import ToyEncoder
@@ -116,13 +119,21 @@ def serving(
     tokens: tuple[bytes, ...] = (),
     fetch: Fetch = refuse_addresses,
     names: Sequence[str] = (),
+    gallery: Path | None = None,
 ) -> Iterator[TestClient]:
     """Serve toys to a client in this process."""
     bounds = Limits() if limits is None else limits
     made = engine(*stages, encoder=encoder, limits=bounds)
-    service = Service(made, bounds, fetch, names)
+    service = Service(made, bounds, fetch, names, searcher=searching(made, gallery))
     with TestClient(build_app(service, tokens), raise_server_exceptions=False) as client:
         yield client
+
+
+def searching(made: Engine, folder: Path | None) -> Searcher | None:
+    """Return what searches a folder of pictures, or a collection."""
+    if folder is None:
+        return None
+    return Searcher(made, Gallery(folder, made.encoder, made.reads("image")))
 
 
 def picture(colour: Colour = RED, size: tuple[int, int] = (8, 8), format: str = "PNG") -> bytes:
@@ -148,10 +159,14 @@ def listening(
     encoder: cr.Encoder | None = None,
     tokens: tuple[bytes, ...] = (),
     limits: Limits | None = None,
+    gallery: Path | None = None,
+    suggestions: Sequence[str] = (),
 ) -> Iterator[str]:
     """Serve toys on a free port, from a thread of this process."""
     bounds = Limits() if limits is None else limits
-    service = Service(engine(*stages, encoder=encoder, limits=bounds), bounds)
+    made = engine(*stages, encoder=encoder, limits=bounds)
+    searcher = searching(made, gallery)
+    service = Service(made, bounds, searcher=searcher, suggestions=suggestions)
     bound = listen("127.0.0.1", 0)
     config = uvicorn.Config(
         build_app(service, tokens), log_config=None, lifespan="on", http=Patient
