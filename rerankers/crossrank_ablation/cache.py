@@ -306,6 +306,9 @@ def _decoded(
             return None
         if description is None and description_key(json.loads(head["description"])) != key:
             return None
+        # what no scorer returns was forged; and the count bounds what is taken for it
+        if np.isinf(values).any() or not 0 <= int(head["queries"]) <= 1 << 24:
+            return None
         reasons = [""] * int(head["queries"])
         for place, why in json.loads(head["reasons"]).items():
             reasons[int(place)] = why
@@ -316,7 +319,7 @@ def _decoded(
             float(head["seconds"]),
             float(head["prepare_seconds"]),
         )
-    except (SafetensorError, KeyError, ValueError, IndexError):
+    except (SafetensorError, KeyError, ValueError, IndexError, TypeError, RecursionError):
         return None
 
 
@@ -328,7 +331,7 @@ def _metadata(content: bytes) -> dict[str, str] | None:
         found = head["__metadata__"]
         json.loads(found["description"])
         return {str(key): str(value) for key, value in found.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -141,7 +141,7 @@ class StageBlocks:
 
     folder: Path
 
-    def load(self, rows: range, pairs: str) -> Scores | None:
+    def load(self, rows: range, pairs: str, mask: NDArray[np.bool_]) -> Scores | None:
         """Return the scores of a block, None if it has to be scored.
 
         Parameters
@@ -150,6 +150,8 @@ class StageBlocks:
             Which lists, by their places in the stage's order.
         pairs
             The digest of what is scored.
+        mask
+            Which places of the block are taken: their scores must be finite.
         """
         path = self._path(rows)
         if not path.is_file():
@@ -162,6 +164,12 @@ class StageBlocks:
             logger.warning("%s cannot be read (%s); the block is scored again", path, error)
             return None
         scores = Scores(values, abstained.astype(np.bool_), about.get("reason", ""))
+        if values.shape != mask.shape or values.shape != abstained.shape:
+            logger.warning("%s is of other lists; the block is scored again", path)
+            return None
+        if not np.isfinite(values[mask & ~abstained.astype(np.bool_)]).all():
+            logger.warning("%s holds what no scorer returns; the block is scored again", path)
+            return None
         if about.get("digest") != _digest(scores, about.get("pairs", "")):
             logger.warning("%s is corrupt; the block is scored again", path)
             return None

@@ -35,7 +35,7 @@ ENGINES = {"local": score_here, "ray": score_on_ray}
 class KeptBlocks(Protocol):
     """Keeps the scores of a stage's blocks, see `crossrank._engine.durable`."""
 
-    def load(self, rows: range, pairs: str) -> Scores | None:
+    def load(self, rows: range, pairs: str, mask: NDArray[np.bool_]) -> Scores | None:
         """Return the scores of a block of pairs, None if they are not there."""
 
     def save(self, rows: range, pairs: str, scores: Scores) -> None:
@@ -159,7 +159,8 @@ def score_lists(
 
     todo = []
     for rows in blocks:
-        known = None if kept is None else kept.load(rows, work.pairs(rows))
+        taken = part.mask[work.lists(rows)]
+        known = None if kept is None else kept.load(rows, work.pairs(rows), taken)
         if known is None:
             todo.append(rows)
         else:

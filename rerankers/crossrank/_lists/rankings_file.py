@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,7 @@ def save_rankings(rankings: Rankings, path: Path) -> None:
         for name, array in arrays.items()
         if array is not None
     }
+    about["digest"] = _digest(tensors, about)
     tensors["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     atomic_bytes(path, save(tensors))
 
@@ -56,19 +58,64 @@ def open_rankings(path: Path) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If it is missing, truncated or foreign.
+        If it is missing, truncated, foreign or damaged: its digest is another than the one it was
+        written with, or it cannot be what a run returns.
     """
     try:
         tensors = load_file(path)
         about = json.loads(tensors["about"].tobytes())
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']!r}")
-        return _columns(tensors, about)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        # a file of the versions before has none
+        if about.get("digest", "") not in ("", _digest(tensors, about)):
+            raise ValueError("its content is not what was written")
+        columns = _columns(tensors, about)
+        _check(columns)
+        return columns
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         what = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise StoreError(
             f"{path} holds no rankings that can be read: {what}; remove it and rerank"
         ) from error
+
+
+def _digest(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> str:
+    """Digest all that a file holds, but for the digest itself."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps({**about, "digest": ""}, sort_keys=True).encode())
+    for name in sorted(tensors.keys() - {"about"}):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _check(columns: Mapping[str, Any]) -> None:
+    """Refuse columns that no run returns, whatever their digest says.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, an index leads to no candidate or twice to one, or a score is not finite.
+    """
+    mask, index, final = (columns[name] for name in ("mask", "index", "final"))
+    shape = (len(columns["query_ids"]), *mask.shape[1:])
+    arrays = [columns[name] for name in COLUMNS if columns[name] is not None]
+    arrays += [getattr(stage, name) for stage in columns["stages"] for name in STAGE_COLUMNS]
+    if len(shape) != 2 or any(array.shape != shape for array in arrays):
+        raise ValueError("its columns have different shapes")
+    if index.dtype.kind not in "iu" or columns["base_ranks"].dtype.kind not in "iu":
+        raise ValueError("its indices are no integers")
+    known = len(columns["candidate_ids"])
+    if (mask & ((index < 0) | (index >= known))).any():
+        raise ValueError(f"an index leads outside its {known} candidates")
+    if not np.isfinite(final[mask]).all():
+        raise ValueError("a final score is not finite")
+    rows, places = np.nonzero(mask)
+    if columns["places"] is None and len(
+        np.unique(rows * np.int64(max(1, known)) + index[rows, places])
+    ) != len(rows):
+        raise ValueError("a list holds a candidate twice")
 
 
 def _columns(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> dict[str, Any]:

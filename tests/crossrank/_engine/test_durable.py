@@ -10,9 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import crossrank as cr
+from crossrank._engine import durable
 from crossrank._lists.rankings import Rankings
 from crossrank.errors import BudgetError, CrossrankError, InputError, PluginError, StoreError
 from toys.basic import DotReranker
@@ -336,3 +338,20 @@ def test_parquet_has_a_row_per_hit(tmp_path: Path) -> None:
         second = hit.trace[1].score
         assert row["raw.dot#2"] == (None if second is None else pytest.approx(second))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.parquet"]
+
+
+def test_a_forged_block_is_scored_again(tmp_path: Path) -> None:
+    Counting.stop_at = "t23"
+    with pytest.raises(KeyboardInterrupt):
+        into(tmp_path / "run")
+    Counting.stop_at = ""
+    blocks = sorted((tmp_path / "run" / "blocks").rglob("*.safetensors"))
+    assert blocks
+    for path in blocks:
+        with safe_open(path, "numpy") as file:
+            about = file.metadata()
+            values, abstained = file.get_tensor("values"), file.get_tensor("abstained")
+        values = np.full_like(values, np.inf)
+        digest = durable._digest(cr.Scores(values, abstained > 0, about["reason"]), about["pairs"])
+        save_file({"values": values, "abstained": abstained}, path, {**about, "digest": digest})
+    assert into(tmp_path / "run") == whole()
