@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import FormatError, InputError
+from crossrank.plugin.files import parse_json
 from crossrank_graphs.graph import Graph, graph_of_names
 
 
@@ -38,7 +39,7 @@ class PrecomputedGraphs:
             Saying which caption lacks which key, or why the file cannot be read.
         """
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = parse_json(Path(path).read_bytes())
         except (OSError, ValueError) as error:
             raise FormatError(f"graphs: {path} cannot be read as JSON: {error}") from error
         if isinstance(data, Mapping):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 
 from crossrank import fingerprint
 from crossrank.errors import FormatError, InputError
-from crossrank.plugin.files import IMAGE_SUFFIXES
+from crossrank.plugin.files import IMAGE_SUFFIXES, parse_json
 from crossrank_knowledge.jsonarray import BrokenArrayError, stream_array
 
 Box = tuple[float, float, float, float]
@@ -138,7 +137,7 @@ class Coco:
             Naming the annotation that is malformed.
         """
         try:
-            content = json.loads(self.instances.read_bytes())
+            content = parse_json(self.instances.read_bytes())
             names = {each["id"]: _text(each["name"]) for each in content["categories"]}
             found: dict[Any, list[tuple[str, Box]]] = {each["id"]: [] for each in content["images"]}
         except (ValueError, KeyError, TypeError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from crossrank.errors import StoreError
+from crossrank.plugin.files import parse_json
 
 DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 
@@ -39,7 +39,7 @@ def map_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header: dict[str, Any] = json.loads(file.read(min(length, size)))
+            header: dict[str, Any] = parse_json(file.read(min(length, size)))
         metadata = header.pop("__metadata__", {})
         entries = {name: _entry(name, value) for name, value in header.items()}
     except (ValueError, AttributeError, TypeError, KeyError) as error:

@@ -11,13 +11,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crossrank.errors import FormatError
+from crossrank.plugin.files import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ def _records(path: Path, make: Callable[[int, Mapping[str, Any]], Triplet]) -> l
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".jsonl":
-            records = [json.loads(line) for line in text.splitlines() if line.strip()]
+            records = [parse_json(line) for line in text.splitlines() if line.strip()]
         else:
-            records = json.loads(text)
+            records = parse_json(text)
         if not isinstance(records, list):
             raise TypeError("it is no list")
     except (OSError, ValueError, TypeError) as error:

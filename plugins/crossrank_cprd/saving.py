@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossrank.errors import MissingPackageError, StoreError, missing_package
-from crossrank.plugin.files import atomic_file
+from crossrank.plugin.files import atomic_file, parse_json
 
 if TYPE_CHECKING:
     from crossrank_cprd.student import Student
@@ -90,7 +90,7 @@ def load_card(path: str | Path) -> Card:
     """
     path = _checked(Path(path)).with_suffix(".json")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
         if found.pop("format") != FORMAT:
             raise ValueError("another format")
         return Card(**found)

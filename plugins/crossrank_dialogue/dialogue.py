@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
 from crossrank.errors import FormatError, InputError
+from crossrank.plugin.files import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def _records(path: Path) -> Iterable[tuple[str, Any]]:
         lines = [(str(path), text)]
     for place, line in lines:
         try:
-            value = json.loads(line)
+            value = parse_json(line)
         except ValueError as error:
             raise FormatError(f"{place} is no JSON: {error}") from error
         members = value if isinstance(value, list) else [value]

@@ -6,13 +6,13 @@ what neither the config nor the tags of a model tell has to be given.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crossrank.errors import ParameterError, PluginError, StoreError, nearest
+from crossrank.plugin.files import parse_json
 from crossrank_clip.source import first_line
 from crossrank_openclip.importing import open_clip
 from crossrank_openclip.parameters import OpenClipParameters
@@ -211,7 +211,7 @@ def _weights_in(folder: Path) -> Path:
 
 def _read(config: Path) -> dict[str, Any]:
     try:
-        read = json.loads(config.read_text(encoding="utf-8"))
+        read = parse_json(config.read_bytes())
         if {"embed_dim", "vision_cfg", "text_cfg"} <= set(read["model_cfg"]):
             return dict(read)
     except (ValueError, TypeError, KeyError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.errors import FormatError, StoreError
+from crossrank.plugin.files import parse_json
 
 Boxes = NDArray[np.float32]
 
@@ -89,7 +89,7 @@ def coco_entities(path: str | Path, sizes: Mapping[str, tuple[int, int]]) -> dic
     """
     file = Path(path)
     try:
-        entities = json.loads(file.read_text("utf-8"))
+        entities = parse_json(file.read_bytes())
     except OSError as error:
         raise StoreError(f"{file}: {error.strerror}; give coco_entities_release.json") from error
     except ValueError as error:

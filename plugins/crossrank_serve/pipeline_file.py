@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import crossrank as cr
 from crossrank.cli.kit import stage_of
 from crossrank.errors import FormatError, StoreError
+from crossrank.plugin.files import parse_toml
 
 
 def read_pipeline(path: Path) -> list[cr.Stage]:
@@ -26,10 +26,10 @@ def read_pipeline(path: Path) -> list[cr.Stage]:
         As for a stage.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise FormatError(f"{path} is no TOML: {error}") from error
     stages = tables.get("stages")
     if not isinstance(stages, list) or not stages or set(tables) != {"stages"}:

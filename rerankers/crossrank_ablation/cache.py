@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from crossrank._engine.options import parse_bytes
 from crossrank.errors import StoreError
-from crossrank.plugin.files import atomic_bytes
+from crossrank.plugin.files import atomic_bytes, parse_json
 
 try:
     import fcntl
@@ -327,9 +327,9 @@ def _metadata(content: bytes) -> dict[str, str] | None:
     """Return the strings in the head of a safetensors file."""
     try:
         size = int.from_bytes(content[:8], "little")
-        head = json.loads(content[8 : 8 + size])
+        head = parse_json(content[8 : 8 + size])
         found = head["__metadata__"]
-        json.loads(found["description"])
+        parse_json(found["description"])
         return {str(key): str(value) for key, value in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -348,6 +348,6 @@ def _digest(values: NDArray[np.float32]) -> str:
 
 def _is_marker(path: Path) -> bool:
     try:
-        return bool(json.loads(path.read_bytes()) == CONTENT)
+        return bool(parse_json(path.read_bytes()) == CONTENT)
     except (OSError, ValueError):
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from crossrank._lists.candidates import Candidates
 from crossrank.errors import InputError, StoreError
 from crossrank.evaluation._measures import parse_measures
 from crossrank.evaluation._significance import Significance
+from crossrank.plugin.files import parse_toml
 from crossrank_ablation.cache import DEFAULT_LIMIT
 from crossrank_ablation.config_grid import read_grids, read_tune
 from crossrank_ablation.config_stages import read_stages
@@ -56,7 +56,7 @@ def read_study(config: str | Path | Mapping[str, Any], root: str | Path | None =
     path = Path(config)
     try:
         text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
+        values = parse_toml(text)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from crossrank.errors import FormatError, UnknownIdError, nearest
 from crossrank.evaluation._significance import Significance
+from crossrank.plugin.files import parse_json
 from crossrank_ablation.cell_result import CellResult
 from crossrank_ablation.stories import Gallery
 
@@ -203,7 +203,7 @@ class AblationResult:
         """
         path = Path(path)
         try:
-            record = json.loads(path.read_bytes())
+            record = parse_json(path.read_bytes())
         except OSError as error:
             raise FormatError(f"{path} cannot be read: {error.strerror}") from error
         except ValueError as error:

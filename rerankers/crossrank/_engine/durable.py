@@ -29,6 +29,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from crossrank._files.atomic import atomic_bytes, disk_errors, refuse_link, remove_partial
+from crossrank._files.parsing import parse_json
 from crossrank.errors import StoreError
 from crossrank.plugin.contract import Scores
 
@@ -237,7 +238,7 @@ def _ours(name: str) -> bool:
 
 def _check_same(manifest: Path, wanted: Mapping[str, Any]) -> None:
     try:
-        found = json.loads(manifest.read_bytes())
+        found = parse_json(manifest.read_bytes())
     except ValueError as error:
         raise StoreError(f"{manifest} cannot be read: {error}; start in a new folder") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:

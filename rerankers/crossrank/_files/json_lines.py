@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
+from crossrank._files.parsing import check_regular, parse_json
 from crossrank.errors import FormatError, StoreError
 
 
@@ -51,6 +52,24 @@ class JsonLines(Sequence[Any]):
         return self._values
 
 
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the number (from 1) and the bytes of every line, without a byte-order mark.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read: missing, a pipe, a device, a folder.
+    """
+    try:
+        check_regular(path)
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+    except (OSError, ValueError) as error:  # also a NUL in the path
+        what = getattr(error, "strerror", None) or error
+        raise FormatError(f"{path} cannot be read: {what}") from error
+
+
 def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield the number (from 1) and the value of every line that is not blank.
 
@@ -59,17 +78,14 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     FormatError
         Naming the file and line that is not JSON or not UTF-8.
     """
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if number == 1:
-                line = line.removeprefix(codecs.BOM_UTF8)
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:  # also brackets in brackets in …
-                raise FormatError(f"{path}:{number} is not a JSON value: {error}") from error
-            yield number, value
+    for number, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        try:
+            value = parse_json(line)
+        except ValueError as error:
+            raise FormatError(f"{path}:{number} is not a JSON value: {error}") from error
+        yield number, value
 
 
 def json_line(value: Any) -> str:

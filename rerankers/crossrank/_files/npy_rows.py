@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._files.parsing import map_npy
 from crossrank.errors import StoreError
 
 Stamp = tuple[int, int, int]
@@ -38,10 +39,10 @@ class StoredArray(np.memmap[Any, np.dtype[Any]]):
 
         Raises
         ------
-        ValueError, OSError, EOFError
-            As `numpy.load` does.
+        ValueError, OSError
+            See `map_npy`.
         """
-        array: StoredArray = np.load(path, mmap_mode="r", allow_pickle=False).view(cls)
+        array: StoredArray = map_npy(path).view(cls)
         array.stamp, array.path = stamp(path), path
         return array
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from crossrank._files.atomic import atomic_file
+from crossrank._files.parsing import check_regular
 from crossrank.errors import DuplicateIdError, FormatError
 
 Run = dict[str, dict[str, float]]
@@ -113,6 +114,7 @@ def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
 
 def _lines(path: Path, count: int, form: str) -> Iterator[tuple[int, list[str]]]:
     try:
+        check_regular(path)
         _refuse_gzip(path)
         # a byte-order mark would stay in the first query's id
         with path.open(encoding="utf-8-sig") as lines:

@@ -6,12 +6,12 @@ each with ``filename``, perhaps ``filepath``, ``split`` and five ``sentences``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crossrank._files.parsing import check_regular, parse_json
 from crossrank._files.trec import Qrels
 from crossrank._items.item import Item
 from crossrank.errors import DuplicateIdError, FormatError, InputError, OrientationError, nearest
@@ -128,7 +128,8 @@ def read_captions(path: str | Path, split: str | None = "test") -> Captions:
 
 def _images(path: Path) -> Sequence[dict[str, Any]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        check_regular(path)
+        content = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise FormatError(f"{path} cannot be read as JSON: {error}") from error
     images = content.get("images") if isinstance(content, dict) else None

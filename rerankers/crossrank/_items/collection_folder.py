@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from crossrank._files.atomic import atomic_folder
 from crossrank._files.json_lines import JsonLines, json_line, read_json_lines
 from crossrank._files.npy_rows import StoredArray
+from crossrank._files.parsing import parse_json
 from crossrank._items.compact import COMPACT, Compact, write_rows
 from crossrank._items.feature import Feature, json_like
 from crossrank._items.ragged import Ragged
@@ -190,7 +191,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StoreError(f"{folder} is not a collection: it has no {MANIFEST}")
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = parse_json(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read: {error}; encode the collection again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

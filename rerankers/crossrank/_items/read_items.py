@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from crossrank._files.json_lines import read_json_lines
+from crossrank._files.json_lines import numbered_lines, read_json_lines
 from crossrank._items.item import IMAGE_SUFFIXES, Item
 from crossrank._items.pictures import DATA_URI, from_data_uri
 from crossrank.errors import DuplicateIdError, FormatError, InputError
@@ -98,14 +98,13 @@ def read_json_items(path: Path) -> Iterator[tuple[str, Item]]:
 
 def read_text_items(path: Path) -> Iterator[tuple[str, Item]]:
     """Yield place and item of every line of a text file."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            place = f"{path}:{number}"
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise FormatError(f"{place} is not UTF-8: {error}; convert the file") from error
-            yield place, Item(str(number), _text(place, text.rstrip("\r\n")))
+    for number, line in numbered_lines(path):
+        place = f"{path}:{number}"
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            raise FormatError(f"{place} is not UTF-8: {error}; convert the file") from error
+        yield place, Item(str(number), _text(place, text.rstrip("\r\n")))
 
 
 READERS = {"": read_folder, ".jsonl": read_json_items, ".txt": read_text_items}

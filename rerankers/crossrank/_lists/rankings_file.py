@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from crossrank._files.atomic import atomic_binary, atomic_bytes
+from crossrank._files.parsing import check_regular, parse_json
 from crossrank._lists.stage_scores import StageScores
 from crossrank.errors import StoreError, missing_package
 
@@ -62,8 +63,9 @@ def open_rankings(path: Path) -> dict[str, Any]:
         written with, or it cannot be what a run returns.
     """
     try:
+        check_regular(path)
         tensors = load_file(path)
-        about = json.loads(tensors["about"].tobytes())
+        about = parse_json(tensors["about"].tobytes())
         if about["format"] != FORMAT:
             raise ValueError(f"its format is {about['format']!r}")
         # a file of the versions before has none

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from typing import Any
 
+from crossrank._files.parsing import parse_toml
 from crossrank.errors import ParameterError
 
 
@@ -83,6 +83,6 @@ OPENING = tuple("\"'[{")
 
 def _toml(text: str) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError):
+        return parse_toml(text)
+    except ValueError:
         return None

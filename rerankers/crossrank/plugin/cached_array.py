@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from crossrank._files.atomic import atomic_binary, disk_errors
+from crossrank._files.parsing import map_npy
 from crossrank.errors import StoreError
 from crossrank.plugin.contract import Context
 
@@ -126,8 +127,8 @@ def _opened(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any
     if not path.is_file():
         return None
     try:
-        table: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError):
+        table: NDArray[Any] = map_npy(path)
+    except (ValueError, OSError):
         return None
     return table if table.shape == shape and table.dtype == np.dtype(dtype) else None
 

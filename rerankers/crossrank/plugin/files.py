@@ -15,6 +15,7 @@ from crossrank._files.atomic import (
     refuse_existing,
 )
 from crossrank._files.json_lines import json_line, read_json_lines
+from crossrank._files.parsing import check_regular, map_npy, parse_json, parse_toml
 from crossrank._items.item import IMAGE_SUFFIXES
 from crossrank.errors import StoreError
 
@@ -57,9 +58,13 @@ __all__ = [
     "atomic_bytes",
     "atomic_file",
     "atomic_folder",
+    "check_regular",
     "disk_errors",
     "file_digest",
     "json_line",
+    "map_npy",
+    "parse_json",
+    "parse_toml",
     "read_json_lines",
     "refuse_existing",
 ]
