@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -13,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 import crossrank as cr
-from crossrank.errors import InputError, UnknownIdError
+from crossrank.errors import CrossrankError, InputError, UnknownIdError
 from crossrank_hosts._contents import opened
 
 SIDES = ("image", "text", "both")
@@ -51,8 +50,11 @@ class SecondLook:
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, params
+    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, params
         See `crossrank.rerank`.
+    on_item
+        See `crossrank.rerank`; here ``"keep"`` is usual, since what a host found is mixed: a
+        candidate that cannot be scored stays, below the others, and its trace says why.
     gallery
         A stored `crossrank.Collection`, or its folder: candidates are found in it by the host's
         ids, or else by the paths of their pictures, and no picture is opened.
@@ -69,6 +71,9 @@ class SecondLook:
     weight: float | None = None
     score_threshold: float | None = None
     device: str = "cpu"
+    threads: int | None = None
+    on_error: str = "raise"
+    on_item: str = "keep"
     show: str = "image"
     params: Mapping[str, Any] = field(default_factory=dict)
 
@@ -112,6 +117,9 @@ class SecondLook:
             fusion=self.fusion,
             weight=self.weight,
             device=self.device,
+            threads=self.threads,
+            on_error=self.on_error,
+            on_item=self.on_item,
             **self._candidates(lists),
             **self.params,
         )
@@ -133,9 +141,10 @@ class SecondLook:
     def _candidates(self, lists: Sequence[Sequence[Found]]) -> dict[str, Any]:
         if self.gallery is None:
             names = _names(lists)
+            stored = all(each.features for found in lists for each in found)
             return {
                 "candidate_lists": [
-                    [self._item(each, name) for each, name in zip(found, own, strict=True)]
+                    [self._item(each, name, stored) for each, name in zip(found, own, strict=True)]
                     for found, own in zip(lists, names, strict=True)
                 ]
             }
@@ -145,14 +154,19 @@ class SecondLook:
         ids = [[_stored_id(each, gallery) for each in found] for found in lists]
         return {"candidate_lists": gallery, "ids": ids}
 
-    def _item(self, found: Found, name: str) -> cr.Item:
+    def _item(self, found: Found, name: str, stored: bool) -> Any:
+        """Return what `crossrank.rerank` takes; what it refuses it gets as it is, and says why."""
         image, text = found.image, found.text
+        if stored:
+            return cr.Item(name, **found.features)
         if image is not None and text is not None and self.show != "both":
             image, text = (image, None) if self.show == "image" else (None, text)
-        image = opened(image)
-        if isinstance(image, bytes):
-            image = Image.open(io.BytesIO(image))
-        return cr.Item(name, text, image, **found.features)
+        if image is None and text is None:
+            return ""
+        try:
+            return cr.Item(name, text, opened(image))
+        except CrossrankError:
+            return image
 
 
 SETTINGS = tuple(each.name for each in fields(SecondLook))

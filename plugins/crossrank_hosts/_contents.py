@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
@@ -96,15 +95,10 @@ def of_text(text: str) -> Any:
 
 
 def opened(image: Any) -> Any:
-    """Return a picture in a form that `crossrank.Item` takes: encoded ones are decoded."""
-    if hasattr(image, "as_bytes"):  # LangChain's Blob
-        image = image.as_bytes() if image.path is None else Path(image.path)
-    if isinstance(image, str):
-        if image.startswith("file://"):
-            return Path(unquote(urlsplit(image).path))
-        if is_encoded_picture(image):
-            image = decoded(image.partition(",")[2] if image.startswith("data:") else image)
-    return bytes(image) if isinstance(image, bytearray) else image
+    """Return a picture in a form that `crossrank.Item` takes."""
+    if not hasattr(image, "as_bytes"):
+        return image
+    return image.as_bytes() if image.path is None else Path(image.path)  # LangChain's Blob
 
 
 def decoded(content: str | bytes) -> Any:

@@ -27,7 +27,7 @@ class CrossEncoderLike:
     Parameters
     ----------
     reranker, **settings
-        See `crossrank.rerank`: ``encoder``, ``device`` and the reranker's parameters.
+        See `crossrank.rerank`: ``encoder``, ``device``, ``on_item`` and the reranker's parameters.
 
     Notes
     -----
@@ -36,7 +36,7 @@ class CrossEncoderLike:
     """
 
     def __init__(self, reranker: Any = "filip", **settings: Any) -> None:
-        self._look = SecondLook.of(reranker, settings)
+        self._look = SecondLook.of(reranker, {"on_item": "raise", **settings})
 
     def predict(
         self,

@@ -34,8 +34,8 @@ class CrossrankRanker:
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, params
-        See `crossrank.rerank`.
+    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, on_item, params
+        See `crossrank.rerank`; `on_item` is ``"keep"`` unless said otherwise.
     gallery
         A stored gallery, or its folder: what has its id or picture there is scored without opening
         the picture.
@@ -62,6 +62,9 @@ class CrossrankRanker:
         fusion: Any = None,
         weight: float | None = None,
         device: str = "cpu",
+        threads: int | None = None,
+        on_error: str = "raise",
+        on_item: str = "keep",
         show: str = "image",
         image_key: str | None = None,
         params: dict[str, Any] | None = None,
@@ -77,6 +80,9 @@ class CrossrankRanker:
             weight=weight,
             score_threshold=score_threshold,
             device=device,
+            threads=threads,
+            on_error=on_error,
+            on_item=on_item,
             show=show,
             params={} if params is None else dict(params),
         )

@@ -39,8 +39,8 @@ class CrossrankCompressor(BaseDocumentCompressor, RunnableSerializable[Asked, li
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, params
-        See `crossrank.rerank`.
+    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, on_item, params
+        See `crossrank.rerank`; `on_item` is ``"keep"`` unless said otherwise.
     gallery
         A stored gallery, or its folder: what has its id or picture there is scored without opening
         the picture.
@@ -64,6 +64,9 @@ class CrossrankCompressor(BaseDocumentCompressor, RunnableSerializable[Asked, li
     fusion: Any = None
     weight: float | None = None
     device: str = "cpu"
+    threads: int | None = Field(default=None, ge=1)
+    on_error: str = Field(default="raise", pattern="^(raise|base_order)$")
+    on_item: str = Field(default="keep", pattern="^(raise|keep|drop)$")
     show: str = Field(default="image", pattern="^(image|text|both)$")
     image_key: str | None = None
     score_key: str | None = None

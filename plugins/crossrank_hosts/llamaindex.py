@@ -34,8 +34,8 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, params
-        See `crossrank.rerank`.
+    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, on_item, params
+        See `crossrank.rerank`; `on_item` is ``"keep"`` unless said otherwise.
     gallery
         A stored gallery, or its folder: what has its id or picture there is scored without opening
         the picture.
@@ -59,6 +59,9 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
     fusion: Any = None
     weight: float | None = None
     device: str = "cpu"
+    threads: int | None = Field(default=None, ge=1)
+    on_error: str = Field(default="raise", pattern="^(raise|base_order)$")
+    on_item: str = Field(default="keep", pattern="^(raise|keep|drop)$")
     show: str = Field(default="image", pattern="^(image|text|both)$")
     image_key: str | None = None
     keep_retrieval_score: bool = False

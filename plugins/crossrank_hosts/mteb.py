@@ -37,7 +37,7 @@ class _Model:
     kind = ""
 
     def __init__(self, reranker: Any = "filip", **settings: Any) -> None:
-        self.look = SecondLook.of(reranker, settings)
+        self.look = SecondLook.of(reranker, {"on_item": "raise", **settings})
 
     @property
     def mteb_model_meta(self) -> Any:

@@ -80,14 +80,13 @@ def _are_points(value: Any) -> bool:
 def _found(
     point: Any, image_key: str | None, text_key: str | None, tokens: str | None, distances: bool
 ) -> Found:
-    image, text = shown_in(point.payload or {}, image_key, text_key)
     score = getattr(point, "score", None)
     if score is not None and distances:
         score = -score
     stored = stored_tokens(point.vector, tokens)
-    if stored is None:
-        return Found(str(point.id), image, text, score)
-    return Found(str(point.id), score=score, features={"tokens": stored})
+    features = {} if stored is None else {"tokens": stored}
+    shown = shown_in(point.payload or {}, image_key, text_key)
+    return Found(str(point.id), *shown, score, features)
 
 
 def _copied(point: Any, told: dict[str, Any]) -> Any:

@@ -76,11 +76,10 @@ def _are_objects(value: Any) -> bool:
 
 
 def _found(each: Any, image_key: str | None, text_key: str | None, tokens: str | None) -> Found:
-    score = _score(each.metadata)
     stored = stored_tokens(each.vector, tokens)
-    if stored is not None:
-        return Found(str(each.uuid), score=score, features={"tokens": stored})
-    return Found(str(each.uuid), *shown_in(each.properties or {}, image_key, text_key), score)
+    features = {} if stored is None else {"tokens": stored}
+    shown = shown_in(each.properties or {}, image_key, text_key)
+    return Found(str(each.uuid), *shown, _score(each.metadata), features)
 
 
 def _score(metadata: Any) -> float | None:

@@ -7,12 +7,15 @@ import copy
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import crossrank as cr
+from toys.basic import ToyEncoder
 from toys.hosts.all import DRIVERS
 from toys.hosts.driver import Driver, Thing, installed
 
@@ -136,13 +139,13 @@ def test_one_missing_score_loses_nothing(host: Driver, photos: list[Path]) -> No
     }
 
 
-@pytest.mark.parametrize("count", [0, 1, 5])
-def test_any_number_of_things(host: Driver, photos: list[Path], count: int) -> None:
+@pytest.mark.parametrize("number", [0, 1, 5])
+def test_any_number_of_things(host: Driver, photos: list[Path], number: int) -> None:
     need_pictures(host)
-    native = host.native(things(photos[:count]))
+    native = host.native(things(photos[:number]))
     result = host.rerank(QUERY, native, **SETTINGS)
-    assert len(host.told(result)) == count
-    if count:
+    assert len(host.told(result)) == number
+    if number:
         assert type(result) is type(host.rerank(QUERY, host.native(things(photos)), **SETTINGS))
 
 
@@ -241,3 +244,81 @@ def test_importing_it_loads_no_torch(host: Driver) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def unscored(told: Any) -> bool:
+    return told.trace[0]["score"] is None and bool(told.trace[0]["note"])
+
+
+def test_a_missing_file_stays_below_with_its_reason(host: Driver, photos: list[Path]) -> None:
+    need_pictures(host)
+    photos[1].unlink()
+    native = host.native(things(photos))
+    whole = host.told(host.rerank(QUERY, native, on_item="keep", **SETTINGS))
+    assert len(whole) == len(photos)
+    assert whole[-1].id == "t1"
+    assert whole[-1].score < whole[-2].score
+    if host.base:
+        assert unscored(whole[-1])
+        assert "red" not in whole[-1].trace[0]["note"]
+        assert "green.png" in whole[-1].trace[0]["note"]
+    assert {
+        told.id for told in host.told(host.rerank(QUERY, native, on_item="drop", **SETTINGS))
+    } == {"t0", "t2", "t3", "t4"}
+    with pytest.raises(ValueError, match=r"green\.png"):
+        host.rerank(QUERY, native, on_item="raise", **SETTINGS)
+
+
+def test_a_mixed_list_loses_nothing(host: Driver, photos: list[Path]) -> None:
+    need_pictures(host)
+    need_texts(host)
+    made = things(photos)
+    made[2] = Thing("t2", None, "a dog", None, made[2].metadata)
+    told = host.told(host.rerank(QUERY, host.native(made), on_item="keep", **SETTINGS))
+    expected = reference(QUERY, [*photos[:2], "a dog", *photos[3:]], on_item="keep")
+    assert [each.id for each in told] == [f"t{hit.index}" for hit in expected]
+    assert told[-1].id == "t2"
+    if host.base:
+        assert unscored(told[-1])
+
+
+def test_what_has_neither_picture_nor_text_stays_below(host: Driver, photos: list[Path]) -> None:
+    need_pictures(host)
+    made = things(photos)
+    made[0] = Thing("t0", None, None, None, made[0].metadata)
+    told = host.told(host.rerank(QUERY, host.native(made), on_item="keep", **SETTINGS))
+    assert len(told) == len(made)
+    assert told[-1].id == "t0"
+
+
+def test_eight_cold_threads_load_one_encoder(host: Driver, photos: list[Path]) -> None:
+    need_pictures(host)
+    counted = cold_encoder()
+    native = host.native(things(photos))
+    settings = {"reranker": "dot", "encoder": counted.info.name}
+    with ThreadPoolExecutor(8) as pool:
+        found = list(
+            pool.map(lambda _: ids(host, host.rerank(QUERY, native, **settings)), range(8))
+        )
+    assert all(each == found[0] for each in found)
+    assert counted.made == 1
+
+
+def cold_encoder() -> Any:
+    """Register an encoder that nobody has used, and that counts how often it is made."""
+    name = f"cold{next(NUMBERS)}"
+
+    class Cold(ToyEncoder):
+        info = cr.EncoderInfo(name, "counts itself", ToyEncoder.info.features)
+        made = 0
+
+        def __init__(self, **params: Any) -> None:
+            type(self).made += 1
+            super().__init__(**params)
+
+    Cold.__qualname__ = name
+    cr.register(Cold)
+    return Cold
+
+
+NUMBERS = count()

@@ -21,7 +21,7 @@ class Rerankers(Driver):
 
         return [
             Document(
-                thing.text,
+                thing.text or "",
                 thing.id,
                 dict(thing.metadata),
                 "text" if thing.path is None else "image",
