@@ -43,6 +43,7 @@ from crossrank.plugin.registry import register
 
 if TYPE_CHECKING:
     from crossrank_ablation import AblationResult, Split, ablate
+    from crossrank_bench import bench
     from crossrank_remote import Client
 
 __version__ = "0.1.0"
@@ -89,6 +90,7 @@ __all__ = [
     "ablate",
     "arerank",
     "arerank_many",
+    "bench",
     "encode",
     "evaluate",
     "evaluate_matrix",

@@ -1,0 +1,24 @@
+"""Compositional benchmarks: captions and pictures that differ in who is what, and who does what.
+
+``crossrank bench NAME`` and `crossrank.bench`, over pipelines or matrices of scores.  Importing
+this package imports neither torch nor spaCy.
+"""
+
+from __future__ import annotations
+
+from crossrank_bench.benchmark import Benchmark, Case, read_benchmark
+from crossrank_bench.measures import average_precision
+from crossrank_bench.readers import NAMES
+from crossrank_bench.result import BenchResult, Row
+from crossrank_bench.run import bench
+
+__all__ = [
+    "NAMES",
+    "BenchResult",
+    "Benchmark",
+    "Case",
+    "Row",
+    "average_precision",
+    "bench",
+    "read_benchmark",
+]
