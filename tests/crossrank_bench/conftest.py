@@ -39,7 +39,8 @@ class ColourEncoder(cr.Encoder):
     def _row(self, item: cr.Item, modality: str) -> np.ndarray:
         if modality == "image":
             assert item.image is not None
-            return np.asarray(cr.open_image(item.image), np.float64).mean(axis=(0, 1))
+            seen: np.ndarray = np.asarray(cr.open_image(item.image), np.float64).mean(axis=(0, 1))
+            return seen
         words = str(item.text).split()
         return np.array([words.count(name) + 1e-3 for name in COLOURS], np.float64)
 
