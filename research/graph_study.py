@@ -139,7 +139,8 @@ def zscores(scores: Floats) -> Floats:
     mean, spread = (
         np.nan_to_num(each(scores, axis=1, keepdims=True)) for each in (np.nanmean, np.nanstd)
     )
-    return np.nan_to_num((scores - mean) / np.where(spread > 1e-12, spread, 1.0))
+    found: Floats = np.nan_to_num((scores - mean) / np.where(spread > 1e-12, spread, 1.0))
+    return found
 
 
 def lists_of(features: Path, split: str, direction: str, base: str, work: Path) -> Lists:
