@@ -18,6 +18,7 @@ from crossrank.cli.kit import (
 )
 from crossrank.errors import InputError
 from crossrank.plugin.files import atomic_bytes, read_json_lines
+from crossrank.report import page_template
 from crossrank_graphs.drawing import draw
 from crossrank_graphs.graph import Graph
 from crossrank_graphs.parsing import GraphParser, parse
@@ -87,8 +88,6 @@ def page_of(found: list[Graph]) -> str:
     MissingPackageError
         If Jinja2 is not installed.
     """
-    from crossrank.report import page_template
-
     template = page_template(
         "crossrank_graphs", "graphs.html", extra="graphs", purpose="the page of graphs"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from crossrank_bench.benchmark import Benchmark, Case, read_benchmark
 from crossrank_bench.measures import average_precision
 from crossrank_bench.readers import NAMES
-from crossrank_bench.result import BenchResult, Row
+from crossrank_bench.result import BenchResult, Row, result_of
 from crossrank_bench.run import bench
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "average_precision",
     "bench",
     "read_benchmark",
+    "result_of",
 ]
