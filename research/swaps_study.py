@@ -46,7 +46,9 @@ def main() -> None:
     sides = sides_of(benchmark, texts, images, given.output)
     systems: dict[str, Any] = {}
     for name, stages in roads(given.weight).items():
-        found = pipeline_scores(benchmark, sides, stages, "t2i")
+        found = pipeline_scores(
+            benchmark, sides, stages, "t2i", cache_folder=given.output / "cache"
+        )
         systems[name] = list(found.values())[-1]
         print(name, flush=True)
     first = {"base+filip": systems.pop("base+filip"), **systems}

@@ -41,6 +41,9 @@ from crossrank.errors import InputError
     show_default=True,
     help="Which side asks, for rerankers that score a pair differently.",
 )
+@click.option(
+    "--plugin-cache", "cache_folder", type=PATH, help="Where rerankers may keep what they prepared."
+)
 @click.option("-o", "--output", type=PATH, help="A folder for a page, figures and all cases.")
 @force
 @progress
@@ -53,6 +56,7 @@ def bench_command(
     encoder: str,
     scores: Path | None,
     direction: str,
+    cache_folder: Path | None,
     output: Path | None,
     force: bool,
     progress: bool,
@@ -79,6 +83,7 @@ def bench_command(
         force=force,
         direction=direction,
         progress=progress,
+        cache_folder=cache_folder,
     )
     if as_json:
         write_json(result.to_dict())

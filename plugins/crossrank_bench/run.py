@@ -40,6 +40,7 @@ def bench(
     resamples: int = 9999,
     seed: int = 0,
     progress: cr.Progress | bool | None = None,
+    cache_folder: str | Path | None = None,
 ) -> BenchResult:
     """Ask a benchmark which caption belongs to which picture.
 
@@ -72,6 +73,8 @@ def bench(
         Of the tests against the base.
     progress
         True for bars on standard error.
+    cache_folder
+        Where rerankers may keep what they prepared.
 
     Returns
     -------
@@ -103,7 +106,7 @@ def bench(
         check_encoder(maker)
         benchmark = benchmark.with_pictures(_folders(images, Path(data)))
         sides = encoded(benchmark, maker, stages, progress)
-        systems = pipeline_scores(benchmark, sides, stages, direction, progress)
+        systems = pipeline_scores(benchmark, sides, stages, direction, progress, cache_folder)
         result = result_of(benchmark, systems, maker_name(maker), resamples, seed)
     if folder is not None:
         write_result(result, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,7 @@ def pipeline_scores(
     stages: Sequence[cr.Stage],
     direction: str,
     progress: cr.Progress | bool | None = None,
+    cache_folder: str | Path | None = None,
 ) -> dict[str, list[Floats]]:
     """Return the matrices of each case, by the cosine of embeddings and by the pipeline.
 
@@ -124,7 +126,7 @@ def pipeline_scores(
         None of them may compare within lists only.
     direction
         Which side asks: ``"t2i"`` or ``"i2t"``.
-    progress
+    progress, cache_folder
         As for `crossrank.Pipeline.rerank`.
     """
     pairs = benchmark.pairs()
@@ -146,7 +148,9 @@ def pipeline_scores(
             candidate_ids=gallery.ids,
         )
         pipeline = cr.Pipeline([for_pairs(stage) for stage in stages])
-        rankings = pipeline.rerank(candidates, queries, gallery, progress=progress)
+        rankings = pipeline.rerank(
+            candidates, queries, gallery, progress=progress, cache_folder=cache_folder
+        )
         fused: dict[Pair, float] = {}
         for id, ranking in rankings.items():
             for hit in ranking:

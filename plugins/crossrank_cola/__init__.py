@@ -1,0 +1,39 @@
+"""The reranker ``cola``: cells and words through one encoder and one decoder with a learned query.
+
+Ray et al., "Cola: A Benchmark for Compositional Text-to-image Retrieval", NeurIPS 2023.  Importing
+this package does not import torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import crossrank as cr
+from crossrank.plugin.optional import lazy_names, needs
+
+if TYPE_CHECKING:
+    from crossrank_cola.network import FILE, MMAdapter, Sizes, load_network
+    from crossrank_cola.reranker import ColaReranker
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "FILE": "network",
+        "ColaReranker": "reranker",
+        "MMAdapter": "network",
+        "Sizes": "network",
+        "load_network": "network",
+    },
+    needs("cola", "cola", "torch"),
+)
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[ColaReranker]:
+    """Return the reranker ``cola``."""
+    from crossrank_cola.reranker import ColaReranker
+
+    return ColaReranker
+
+
+__all__ = ["FILE", "ColaReranker", "MMAdapter", "Sizes", "load_network"]
