@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank_graphs import with_graphs
 
 Floats = NDArray[np.float64]
 DEPTH = 100
@@ -73,12 +74,15 @@ def main() -> None:
     stages: dict[str, dict[str, Any]] = {"filip": {}, "lite_itm": {}, "graph": {}}
     if given.bank is not None:
         stages["mack"] = {"knowledge": str(given.bank), "center": True}
-    for direction in ("i2t", "t2i"):
-        for base in ("base", "nnn"):
-            roads = [["graph"], ["filip", "graph"]]
-            if base == "base":
-                full = ["filip", *(["mack"] if "mack" in stages else []), "lite_itm", "graph"]
-                roads.append(full)
+    short, full = ["filip", "graph"], ["filip", "lite_itm", "graph"]
+    if "mack" in stages:
+        full.insert(1, "mack")
+    for base, roads in (
+        ("base", [["graph"], short]),
+        ("nnn", [["graph"], short]),
+        ("base", [full]),
+    ):
+        for direction in ("t2i", "i2t"):
             report(given.features, given.work, direction, base, roads, stages)
 
 
@@ -146,7 +150,7 @@ def zscores(scores: Floats) -> Floats:
 def lists_of(features: Path, split: str, direction: str, base: str, work: Path) -> Lists:
     """Return the first hundred by embeddings, or by embeddings that ``nnn`` corrected."""
     asked, listed = ("texts", "images") if direction == "t2i" else ("images", "texts")
-    queries, gallery = (opened(features / split, kind) for kind in (asked, listed))
+    queries, gallery = (opened(features / split, kind, work) for kind in (asked, listed))
     depth = DEPTH if base == "base" else len(gallery)
     candidates = cr.search(queries, gallery, depth=depth)
     if base == "nnn":
@@ -184,11 +188,14 @@ def image_of(id: str) -> str:
     return id.rpartition("#")[0] or id
 
 
-def opened(folder: Path, kind: str) -> cr.Collection:
+def opened(folder: Path, kind: str, work: Path) -> cr.Collection:
     """Open a collection; the raw cells that ``lite_itm`` reads lie in one of their own."""
     collection = cr.Collection.open(folder / kind)
     if kind == "texts":
-        return collection
+        made = work / f"graphs-{folder.name}"
+        if not made.is_dir():
+            with_graphs(cr.Collection(collection.ids, "text", text=collection["text"])).save(made)
+        return collection.with_features(graph=cr.Collection.open(made)["graph"])
     return collection.with_features(regions=cr.Collection.open(folder / "regions")["regions"])
 
 

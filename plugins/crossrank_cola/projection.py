@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
-from crossrank.plugin.cached_array import SHARE_OF_BUDGET, scratch_array
+from crossrank.plugin.cached_array import scratch_array
 from crossrank.plugin.pairs import Side
 from crossrank.plugin.torch_device import exact_products
 from crossrank.plugin.torch_pairs import Padded, score_pairs
 from crossrank_cola.network import MMAdapter
 
+SHARE_OF_BUDGET = 4
+"""At most this part of the budget is memory that the tokens of a side take."""
 ROWS = 4096
 """Vectors that are projected at a time."""
 ENTRY_BYTES = 4096

@@ -138,15 +138,35 @@ def check_context(texts: cr.Collection) -> None:
 
 
 def _encoded(encoder: cr.Encoder, phrases: Sequence[str], cache_folder: Path | None) -> cr.Ragged:
+    """Encode phrases, but for those that an earlier run has left in the cache folder."""
     if not phrases:
         return cr.Ragged(np.zeros((0, 0), np.float32), [])
-    out = None
-    if cache_folder is not None:
-        out = cache_folder / f"phrases-{cr.fingerprint([maker_name(encoder), list(phrases)])}"
-        if out.is_dir():
-            return _tokens(cr.Collection.open(out))
-    items = [cr.Item(str(place), phrase) for place, phrase in enumerate(phrases)]
-    return _tokens(cr.encode(encoder, items, modality="text", features=("tokens",), out=out))
+    if cache_folder is None:
+        return _tokens(_encode(encoder, phrases, None))
+    maker = cr.fingerprint([maker_name(encoder)])
+    kept = [
+        cr.Collection.open(folder)
+        for folder in cache_folder.glob(f"phrases-{maker}-*")
+        if folder.suffix != ".partial"
+    ]
+    known = {phrase for collection in kept for phrase in collection.ids}
+    missing = [phrase for phrase in phrases if phrase not in known]
+    if missing:
+        out = cache_folder / f"phrases-{maker}-{cr.fingerprint([missing])}"
+        kept.append(_encode(encoder, missing, out))
+    places = {
+        phrase: (number, row)
+        for number, collection in enumerate(kept)
+        for row, phrase in enumerate(collection.ids)
+    }
+    stores = [_tokens(collection) for collection in kept]
+    vectors = [stores[number][row] for number, row in (places[phrase] for phrase in phrases)]
+    return cr.Ragged(np.concatenate(vectors), [len(each) for each in vectors])
+
+
+def _encode(encoder: cr.Encoder, phrases: Sequence[str], out: Path | None) -> cr.Collection:
+    items = [cr.Item(phrase, phrase) for phrase in phrases]
+    return cr.encode(encoder, items, modality="text", features=("tokens",), out=out)
 
 
 def _tokens(phrases: cr.Collection) -> cr.Ragged:

@@ -248,6 +248,25 @@ def test_graphs_and_phrases_are_cached(tmp_path: Path) -> None:
     assert {path.name.split("-")[0] for path in tmp_path.iterdir()} >= {"graphs", "phrases"}
 
 
+def test_only_new_phrases_are_encoded(tmp_path: Path) -> None:
+    gallery = pictures([("red", "ball"), ("box",)])
+    stage = cr.Stage("graph", fusion=cr.Replace(), params={"encoder": "one-hot"})
+    found = []
+    for graphs in ((RED_BALL,), (RED_BALL, BALL_ON_BOX), (BALL_ON_BOX,)):
+        queries = texts(*graphs)
+        lists = cr.Candidates.from_lists(
+            [["0"]] * len(graphs), query_ids=queries.ids, candidate_ids=gallery.ids
+        )
+        for folder in (tmp_path, None):
+            run = cr.Pipeline(stage).rerank(lists, queries, gallery, cache_folder=folder)
+            found.append([ranking[0].score for ranking in run.values()])
+        assert found[-1] == found[-2]
+    kept = [cr.Collection.open(path).ids for path in tmp_path.glob("phrases-*")]
+    assert sorted(phrase for ids in kept for phrase in ids) == sorted(
+        ["red ball", "blue box", "ball on box", "ball", "box"]
+    )
+
+
 def test_the_feature_graph_of_a_collection_is_saved_with_it(tmp_path: Path) -> None:
     made = with_graphs(
         cr.Collection(["a"], "text", text=[RED_BALL.text]), PrecomputedGraphs([RED_BALL])
