@@ -1,7 +1,13 @@
-"""How many threads numpy's libraries and torch may start."""
+"""How many threads numpy's libraries and torch may start, in a forked child too.
+
+The threads of OpenMP, which torch and faiss compute with, do not survive a fork: a child that asks
+for several waits for ever.  A child of a process that had imported one of them works with one.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +16,11 @@ from threading import Lock
 from threadpoolctl import threadpool_limits
 
 from crossrank.plugin.optional import loaded
+
+OPENMP = {"torch": "set_num_threads", "faiss": "omp_set_num_threads"}
+"""Packages that compute with OpenMP, and what sets their number of threads."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -41,6 +52,22 @@ class NumpyThreads:
 
 
 NUMPY_THREADS = NumpyThreads()
+_forked_with: list[str] = []
+"""Packages of `OPENMP` that a parent had imported before it forked this process."""
+
+
+def _in_child() -> None:
+    # another thread of the parent may have held it, and is not here to give it back
+    NUMPY_THREADS.lock = Lock()
+    for package, setter in OPENMP.items():
+        if (module := loaded(package)) is not None:
+            getattr(module, setter)(1)
+            if package not in _forked_with:
+                _forked_with.append(package)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 @dataclass(slots=True)
@@ -53,11 +80,15 @@ class TorchThreads:
     def limit(self) -> None:
         """Set the number, if torch is there and has another one."""
         torch = loaded("torch")
-        if torch is None or torch.get_num_threads() == self.wanted:
+        wanted = self.wanted
+        if "torch" in _forked_with and wanted > 1:
+            logger.info("this process was forked: torch computes with one thread, not %d", wanted)
+            wanted = 1
+        if torch is None or torch.get_num_threads() == wanted:
             return
         if self.before is None:
             self.before = torch.get_num_threads()
-        torch.set_num_threads(self.wanted)
+        torch.set_num_threads(wanted)
 
     def restore(self) -> None:
         """Set the number that was there before."""

@@ -138,7 +138,7 @@ def test_32_bit_greys_beyond_16_bits_do_not_turn_white(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [{"a": "a dog"}, type("Frame", (), {"columns": ["text"]})()])
 def test_a_mapping_or_a_table_is_no_list_of_candidates(given: Any) -> None:
-    with pytest.raises(InputError, match="of which the keys would be ranked; give a list"):
+    with pytest.raises(InputError, match="of which the keys would be taken; give a list"):
         cr.rerank("a dog", given)
 
 
