@@ -85,7 +85,7 @@ class ClipEncoder(cr.Encoder):
         if modality == "image":
             from crossrank_clip.pictures import encode_pictures
 
-            return encode_pictures(checkpoint, [_open(item) for item in items], features)
+            return encode_pictures(checkpoint, map(_open, items), features)
         from crossrank_clip.texts import encode_tokens
 
         return encode_tokens(checkpoint, self._tokenized(checkpoint, items), features)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,9 @@ LONGEST = 8
 
 
 def encode_pictures(
-    checkpoint: Checkpoint, pictures: Sequence[Image.Image], features: Sequence[str]
+    checkpoint: Checkpoint, pictures: Iterable[Image.Image], features: Sequence[str]
 ) -> dict[str, Feature]:
-    """Return features of some pictures.
+    """Return features of some pictures, of which one at a time is held at its full size.
 
     Parameters
     ----------
@@ -42,8 +42,13 @@ def encode_pictures(
         where they lie in the original; all float32.  ``size`` ``[N, 2]`` int64.
     """
     model, processor = checkpoint.model, checkpoint.image_processor
-    shortened = [shorten(picture, processor) for picture in pictures]
-    inputs = _preprocess(processor, [picture for picture, _ in shortened])
+    sizes, shortened, read = [], [], []
+    for picture in pictures:
+        part, frame = shorten(picture, processor)
+        sizes.append(picture.size)
+        shortened.append((part.size, frame))
+        read.append(_preprocess(processor, part))
+    inputs = {name: torch.cat([each[name] for each in read]) for name in read[0]}
     seen = see_images(model, {name: each.to(model.device) for name, each in inputs.items()})
     mask = np.ones(seen.states.shape[:2], bool)
     if "pixel_attention_mask" in inputs:
@@ -52,9 +57,9 @@ def encode_pictures(
     def boxes() -> Ragged:
         patch = int(model.config.vision_config.patch_size)
         placed = [
-            place(place(grid, seen_window(*picture.size, processor)), frame)
-            for grid, (picture, frame) in zip(
-                _grids(inputs, patch, len(pictures)), shortened, strict=True
+            place(place(grid, seen_window(*size, processor)), frame)
+            for grid, (size, frame) in zip(
+                _grids(inputs, patch, len(sizes)), shortened, strict=True
             )
         ]
         return Ragged.from_list([np.clip(each, 0.0, 1.0).astype(np.float32) for each in placed])
@@ -65,7 +70,7 @@ def encode_pictures(
         "token_boxes": boxes,
         "regions": lambda: to_ragged(seen.states, mask),
         "boxes": boxes,
-        "size": lambda: np.array([picture.size for picture in pictures], np.int64),
+        "size": lambda: np.array(sizes, np.int64),
     }
     return {name: make[name]() for name in features}
 
@@ -90,10 +95,10 @@ def shorten(picture: Image.Image, processor: Any) -> tuple[Image.Image, Box]:
     return picture.crop((left, top, right, bottom)), frame
 
 
-def _preprocess(processor: Any, pictures: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+def _preprocess(processor: Any, picture: Image.Image) -> dict[str, torch.Tensor]:
     return dict(
         processor(
-            [np.asarray(picture) for picture in pictures],
+            [np.asarray(picture)],
             # else a picture 3 pixels high could be taken for one of 3 channels
             input_data_format="channels_last",
             do_convert_rgb=False,

@@ -100,7 +100,7 @@ class LiteEncoder(cr.Encoder):
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         models = self._loaded()
         if modality == "image":
-            return models.of_pictures([_open(item) for item in items], features)
+            return models.of_pictures(map(_open, items), features)
         made, cut = models.of_texts([str(item.text) for item in items], features)
         if cut:
             self._report(cut, len(items))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -49,9 +49,9 @@ class Models:
         return TextTower()
 
     def of_pictures(
-        self, pictures: Sequence[Image.Image], features: Sequence[str]
+        self, pictures: Iterable[Image.Image], features: Sequence[str]
     ) -> dict[str, Feature]:
-        """Return features of N pictures, 8-bit RGB.
+        """Return features of N pictures, 8-bit RGB; one at a time is held at its full size.
 
         Returns
         -------
@@ -60,17 +60,21 @@ class Models:
             ragged ``[81, 1280]``, the raw cells; ``token_boxes`` and ``boxes``, where the cells
             lie; all float32. ``size`` ``[N, 2]`` int64.
         """
-        count = len(pictures)
         with self._lock:
             tower = self._pictures if {"embedding", "tokens", "regions"} & set(features) else None
-        cells = [tower.grid(to_pixels(each)[None])[0] for each in pictures] if tower else []
+        sizes, cells = [], []
+        for picture in pictures:
+            sizes.append(picture.size)
+            if tower is not None:
+                cells.append(tower.grid(to_pixels(picture)[None])[0])
+        count = len(sizes)
         make: dict[str, Callable[[], Feature]] = {
             "embedding": lambda: np.stack([picture_embedding(self.heads, each) for each in cells]),
             "tokens": lambda: Ragged.from_list(picture_tokens(self.heads, each) for each in cells),
             "regions": lambda: Ragged.from_list(cells),
             "token_boxes": lambda: Ragged.from_list([cell_boxes()] * count),
             "boxes": lambda: Ragged.from_list([cell_boxes()] * count),
-            "size": lambda: np.array([each.size for each in pictures], dtype=np.int64),
+            "size": lambda: np.array(sizes, dtype=np.int64),
         }
         return {name: make[name]() for name in features}
 

@@ -89,7 +89,7 @@ class OpenClipEncoder(cr.Encoder):
         if modality == "image":
             from crossrank_openclip.pictures import encode_pictures
 
-            return encode_pictures(checkpoint, [_open(item) for item in items], features)
+            return encode_pictures(checkpoint, map(_open, items), features)
         from crossrank_openclip.texts import encode_tokens
 
         return encode_tokens(checkpoint, self._tokenized(checkpoint, items), features)

@@ -8,7 +8,7 @@ an attention pool its value path (the idea of MaskCLIP, Zhou et al., ECCV 2022).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,9 @@ PATCHES_AT_ONCE = 4096
 
 
 def encode_pictures(
-    checkpoint: Checkpoint, pictures: Sequence[Image.Image], features: Sequence[str]
+    checkpoint: Checkpoint, pictures: Iterable[Image.Image], features: Sequence[str]
 ) -> dict[str, Feature]:
-    """Return features of some pictures.
+    """Return features of some pictures, of which one at a time is held at its full size.
 
     Parameters
     ----------
@@ -49,27 +49,30 @@ def encode_pictures(
         they lie in the original; all float32.  ``size`` ``[N, 2]`` int64.
     """
     preparing = checkpoint.preprocessing
-    shortened = [preparing.shorten(picture) for picture in pictures]
-    stacked = np.stack([preparing.apply(picture) for picture, _ in shortened])
-    images = torch.from_numpy(stacked).to(checkpoint.device, checkpoint.dtype)
+    sizes, shortened, applied = [], [], []
+    for picture in pictures:
+        part, frame = preparing.shorten(picture)
+        sizes.append(picture.size)
+        shortened.append((part.size, frame))
+        applied.append(preparing.apply(part))
+    images = torch.from_numpy(np.stack(applied)).to(checkpoint.device, checkpoint.dtype)
     tower = tower_of(checkpoint.model.visual)
     with torch.inference_mode():
         pooled, states, (rows, columns) = tower.see(images)
         count = rows * columns
-        every = np.ones((len(pictures), count), bool)
+        every = np.ones((len(sizes), count), bool)
 
         def boxes() -> Ragged:
             grid = grid_boxes(rows, columns, tower.covered)
             placed = [
-                place(place(grid, preparing.window(*picture.size)), frame)
-                for picture, frame in shortened
+                place(place(grid, preparing.window(*size)), frame) for size, frame in shortened
             ]
             return Ragged.from_list([np.clip(each, 0, 1).astype(np.float32) for each in placed])
 
         def tokens() -> Ragged:
             alone = torch.split(states.reshape(-1, states.shape[-1]), PATCHES_AT_ONCE)
             projected = torch.cat([unit(tower.alone(each)) for each in alone])
-            return to_ragged(projected.reshape(len(pictures), count, -1), every)
+            return to_ragged(projected.reshape(len(sizes), count, -1), every)
 
         make: dict[str, Callable[[], Feature]] = {
             "embedding": lambda: to_array(unit(pooled)),
@@ -77,7 +80,7 @@ def encode_pictures(
             "token_boxes": boxes,
             "regions": lambda: to_ragged(states, every),
             "boxes": boxes,
-            "size": lambda: np.array([picture.size for picture in pictures], np.int64),
+            "size": lambda: np.array(sizes, np.int64),
         }
         return {name: make[name]() for name in features}
 
