@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from crossrank._items.item import IMAGE_SUFFIXES, Item, ItemLike, as_item, liste
 from crossrank._items.pictures import Picture
 from crossrank._items.ragged import Ragged
 from crossrank._items.read_items import read_items
+from crossrank._items.skipping import sound_items, write_skipped
 from crossrank._lists.base_lists import check_positive
 from crossrank._lists.candidates import SHORT
 from crossrank._progress import as_progress
@@ -37,6 +39,8 @@ from crossrank.plugin.encoders import as_encoder, maker_name
 
 SHARD_ITEMS = 256
 
+logger = logging.getLogger(__name__)
+
 
 def encode(
     encoder: str | type[Encoder] | Encoder,
@@ -48,6 +52,7 @@ def encode(
     batch_size: int | None = None,
     store_dtype: Mapping[str, str] | None = None,
     progress: Progress | bool | None = None,
+    on_item: str = "raise",
     **params: Any,
 ) -> Collection:
     """Turn texts or pictures into a collection.
@@ -77,6 +82,10 @@ def encode(
         `Collection.save`.
     progress
         True for a bar on standard error, or a callable ``(what, done, total)``.
+    on_item
+        What becomes of an item that cannot be encoded, such as a picture that is damaged:
+        ``"raise"``, or ``"skip"``, which leaves it out, says so, and lists it with the reason in
+        ``<out>.skipped.jsonl``.
     **params
         The encoder's parameters, where it is given by name or class.
 
@@ -98,7 +107,11 @@ def encode(
     read = _read(items, modality)
     maker = as_encoder(encoder, params)
     kind = _modality(read, modality, maker)
+    if on_item not in ("raise", "skip"):
+        raise InputError(f"encode: on_item is {on_item!r}; give 'raise' or 'skip'")
     ids = _ids(read)
+    if on_item == "skip":
+        read, ids = _without_broken(read, ids, kind, folder)
     wanted = tuple(dict.fromkeys(features)) if features is not None else None
     brought = [name for name in (wanted or ()) if read and all(name in i.features for i in read)]
     asked = _asked(maker, kind, wanted, brought)
@@ -218,6 +231,29 @@ def _read(items: Iterable[ItemLike] | Path, modality: str | None) -> list[Item]:
         return read_items(items)
     said = modality if modality in ("image", "text") else None
     return [as_item(item, said) for item in listed("encode", "items", items)]
+
+
+def _without_broken(
+    items: Sequence[Item], ids: tuple[str, ...], modality: str, folder: Path | None
+) -> tuple[list[Item], tuple[str, ...]]:
+    named = [
+        Item(id, item.text, item.image, **item.features)
+        for id, item in zip(ids, items, strict=True)
+    ]
+    sound, skipped = sound_items(named, modality)
+    if not sound:
+        raise InputError(
+            f"encode: none of {len(items)} items can be encoded; the first, {skipped[0][0]!r}: "
+            f"{skipped[0][1]}"
+        )
+    if skipped:
+        logger.warning(
+            "encode: left out %d of %d items that cannot be encoded; the first, %r: %s",
+            *(len(skipped), len(items), *skipped[0]),
+        )
+    if folder is not None:
+        write_skipped(folder.with_name(f"{folder.name}.skipped.jsonl"), skipped)
+    return sound, tuple(str(item.id) for item in sound)
 
 
 def _in_memory(items: Sequence[Item]) -> Sequence[Item]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,22 @@ def read_items(source: Path) -> list[Item]:
 
 def read_folder(folder: Path) -> Iterator[tuple[str, Item]]:
     """Yield path and item of every picture in a folder, in the order of their paths."""
-    others = 0
+    others: Counter[str] = Counter()
     for path in sorted(_files(folder.absolute())):
         if path.suffix.lower() not in IMAGE_SUFFIXES:
-            others += 1
+            others[path.suffix.lower() or path.name] += 1
             continue
         id = path.relative_to(folder.absolute()).as_posix()
         if not _is_unicode(id):
             raise FormatError(f"{str(path)!r}: the file name is not valid UTF-8; rename the file")
         yield str(path), Item(re.sub(r"\s", lambda blank: quote(blank[0]), id), image=path)
-    if others:
-        logger.info("%s: left out %d files that are no pictures", folder, others)
+    left_out = {suffix: count for suffix, count in others.items() if suffix not in SILENT}
+    if left_out:
+        some = ", ".join(f"{count} {suffix}" for suffix, count in Counter(left_out).most_common(4))
+        logger.warning(
+            "%s: left out %d files that are no pictures by their names: %s%s",
+            *(folder, sum(left_out.values()), some, ", …" if len(left_out) > 4 else ""),
+        )
 
 
 def read_json_items(path: Path) -> Iterator[tuple[str, Item]]:
@@ -107,17 +113,33 @@ def read_text_items(path: Path) -> Iterator[tuple[str, Item]]:
         yield place, Item(str(number), _text(place, text.rstrip("\r\n")))
 
 
+SILENT = frozenset({".db", ".ini", ".json", ".jsonl", ".md", ".txt", ".xml", ".csv", ".tsv"})
+"""What lies beside pictures in many folders, left out without a word."""
+
 READERS = {"": read_folder, ".jsonl": read_json_items, ".txt": read_text_items}
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, hidden ones left out; raises what the system reports."""
+    """Yield the files below a folder and its links; raises what the system reports.
+
+    Hidden files and folders are left out, and links that lead back to where they stand.
+    """
 
     def fail(error: OSError) -> None:
         raise error
 
-    for parent, folders, names in os.walk(folder, onerror=fail):
+    above: dict[str, tuple[str, ...]] = {str(folder): (os.path.realpath(folder),)}
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        behind = above.pop(parent)
         folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in list(folders):
+            inner = str(Path(parent, name))
+            real = os.path.realpath(inner)
+            if real in behind:  # a link to a folder above it: a loop
+                logger.warning("%s: left out the link %s, which leads back", folder, name)
+                folders.remove(name)
+            else:
+                above[inner] = (*behind, real)
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 

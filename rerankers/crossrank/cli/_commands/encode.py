@@ -37,6 +37,13 @@ crossrank encode captions.jsonl --encoder lite --features embedding,tokens -o qu
     help="Store as float32, float16, bfloat16 or int8, such as tokens=int8.",
 )
 @click.option("--param", "params", multiple=True, metavar="KEY=VALUE", help="For the encoder.")
+@click.option(
+    "--on-item",
+    type=click.Choice(["raise", "skip"]),
+    default="raise",
+    show_default=True,
+    help="What cannot be encoded: stop, or leave it out and list it in OUTPUT.skipped.jsonl.",
+)
 @progress
 @as_json
 def command(
@@ -48,6 +55,7 @@ def command(
     batch_size: int | None,
     dtypes: tuple[str, ...],
     params: tuple[str, ...],
+    on_item: str,
     progress: bool,
     as_json: bool,
 ) -> None:
@@ -74,6 +82,7 @@ def command(
             batch_size=batch_size,
             store_dtype={name: str(dtype) for name, dtype in stored_as.items()},
             progress=progress,
+            on_item=on_item,
         )
     except KeyboardInterrupt:
         raise click.Abort("run the same command again to go on from what is finished") from None
