@@ -23,6 +23,7 @@ from crossrank.plugin.encoders import as_encoder
 from crossrank_dialogue import (
     Answers,
     Concat,
+    Dialogue,
     Fuse,
     Precomputed,
     Reformulator,
@@ -45,7 +46,7 @@ def main() -> None:
     given = arguments.parse_args()
     texts = EncodedTexts(as_encoder("lite", {}))
     talks = read_dialogues(given.dialogues / "VisDial_v1.0_queries_val.json")
-    others = read_dialogues(given.dialogues / "ChatGPT_BLIP2.json")
+    others = with_unknown(given.dialogues / "ChatGPT_BLIP2.json")
     about = {talk.id: ", ".join(Rules().statements(talk)) for talk in others}
     documents = [about[talk.id] or "nothing is known" for talk in talks]
     gallery = cr.Collection(
@@ -92,6 +93,18 @@ def main() -> None:
             *over_start(f"Over round 0, at round {ROUNDS}", ranks),
         ],
     )
+
+
+def with_unknown(path: Path) -> list[Dialogue]:
+    """Read dialogues of which some questions have no answer: these were not known."""
+    records = json.loads(path.read_text(encoding="utf-8"))
+    for record in records:
+        lines = [
+            line if line.partition("?")[2].strip() else f"{line} unknown"
+            for line in record["dialog"][1:]
+        ]
+        record["dialog"] = [record["dialog"][0], *lines]
+    return [Dialogue.from_json(record) for record in records]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ language model helps and is not needed.
 
 from crossrank_dialogue.caption_topics import CaptionTopics
 from crossrank_dialogue.chat import Chat
+from crossrank_dialogue.describing import ByWords
 from crossrank_dialogue.dialogue import Dialogue, Turn, read_dialogues
 from crossrank_dialogue.drop_questioner import DropQuestioner
 from crossrank_dialogue.entropy import expected_drop, expected_gain
@@ -38,6 +39,7 @@ from crossrank_dialogue.word_topics import BankTopics, WordTopics
 __all__ = [
     "Answers",
     "BankTopics",
+    "ByWords",
     "CachedModel",
     "CandidateSummary",
     "CaptionTopics",

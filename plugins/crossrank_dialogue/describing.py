@@ -10,8 +10,8 @@ import numpy as np
 
 from crossrank_dialogue.caption_topics import captions_of
 from crossrank_dialogue.view import View
-from crossrank_dialogue.vocabulary import THINGS, with_article
-from crossrank_dialogue.word_topics import WordTopics
+from crossrank_dialogue.vocabulary import with_article
+from crossrank_dialogue.word_topics import BankTopics, WordTopics
 
 Describer: TypeAlias = Callable[[View], Sequence[str]]
 """Candidates in, a text for each out; an empty one where nothing is known."""
@@ -32,24 +32,26 @@ def by_labels(view: View) -> list[str]:
 
 
 class ByWords:
-    """The words of a list that fit each picture best, by the matcher itself.
+    """The words that fit each picture best.
 
     Parameters
     ----------
-    things
-        Which words; a list of ours by default.
+    source
+        Who says so: the matcher itself (`WordTopics`, over a list of ours by default), or a
+        knowledge bank (`BankTopics`).
     most
         How many are said of a picture.
     """
 
-    def __init__(self, things: Sequence[str] = THINGS, most: int = 4) -> None:
-        self.topics = WordTopics(things, ())
+    def __init__(self, source: WordTopics | BankTopics | None = None, most: int = 4) -> None:
+        self.source = WordTopics(choices=()) if source is None else source
         self.most = most
 
     def __call__(self, view: View) -> list[str]:
         """Return the words of each, the best first."""
-        best = np.argsort(-self.topics.deviations(view), axis=0, kind="stable")[: self.most]
-        things = [with_article(thing) for thing in self.topics.things]
+        things = [with_article(thing) for thing in self.source.things]
+        places = self.source.deviations(view)[: len(things)]
+        best = np.argsort(-places, axis=0, kind="stable")[: self.most]
         return [", ".join(things[place] for place in own) for own in best.T]
 
 

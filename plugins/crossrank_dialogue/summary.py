@@ -28,8 +28,9 @@ class CandidateSummary:
     seed
         Of K-means.
     describe
-        What says in words what pictures show; by default the gallery's captions, else what a
-        detector found in them, else the words of a list that fit them best.
+        What says in words what pictures show, such as ``ByWords(BankTopics(bank))``; by default the
+        gallery's captions, else what a detector found in them, else the words of a list that fit
+        them best by the matcher.
 
     References
     ----------

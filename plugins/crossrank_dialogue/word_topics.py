@@ -142,16 +142,22 @@ class BankTopics:
         MissingFeatureError
             If the gallery has no ``regions``.
         """
-        regions = view.gallery["regions"]
-        fits = np.stack([self._best(regions[row]) for row in view.rows.tolist()], axis=1)
-        spread = fits.std(axis=1, keepdims=True)
-        places = (fits - fits.mean(axis=1, keepdims=True)) / np.where(spread > 1e-9, spread, 1.0)
         topics = []
-        for thing, own in zip(self.things, places, strict=True):
+        for thing, own in zip(self.things, self.deviations(view), strict=True):
             there = expit(self.slope * own + self.offset)
             why = f"the bank sees it in {int((there > 0.5).sum())} of {len(view)} candidates"
             topics.append(yes_or_no(thing, there, why, self.negations))
         return topics
+
+    def deviations(self, view: View) -> Floats:
+        """Return ``[words, n]`` by how many standard deviations each word fits each candidate."""
+        regions = view.gallery["regions"]
+        fits = np.stack([self._best(regions[row]) for row in view.rows.tolist()], axis=1)
+        spread = fits.std(axis=1, keepdims=True)
+        found: Floats = (fits - fits.mean(axis=1, keepdims=True)) / np.where(
+            spread > 1e-9, spread, 1.0
+        )
+        return found
 
     def _best(self, regions: NDArray[np.floating]) -> Floats:
         """Return ``[words]`` how well the best region fits each."""

@@ -122,6 +122,12 @@ def test_a_bank_sees_words_in_regions() -> None:
     for topic, word in ((dog, "dog"), (cat, "cat")):
         there = np.array([word in name for name in names])
         assert topic.likelihood[there].min() > topic.likelihood[~there].max()
+    said = ByWords(BankTopics(bank, ["dog", "cat"]), most=1)(looked_at)
+    assert all(
+        text == f"a {name.split('-')[1]}"
+        for text, name in zip(said, names, strict=True)
+        if "dog" in name or "cat" in name
+    )
     with pytest.raises(InputError, match="none of these words"):
         BankTopics(bank, ["zebra"])
     with pytest.raises(MissingFeatureError, match="regions"):
@@ -132,7 +138,7 @@ def test_candidates_in_words() -> None:
     looked_at = view("brown dog", 5, labels=[["dog", "dog", "hat"]] * len(captions()))
     assert by_captions(looked_at)[0].startswith("brown dog")
     assert by_labels(looked_at)[0] == "2 dogs, a hat"
-    assert "a dog" in ByWords(["dog", "umbrella", "cat"], most=1)(looked_at)[0]
+    assert "a dog" in ByWords(WordTopics(["dog", "umbrella", "cat"]), most=1)(looked_at)[0]
     assert describer_of(looked_at) is by_captions
     bare = looked_at.gallery.take(looked_at.rows, ["embedding"])
     only = type(looked_at)(bare, np.arange(5), looked_at.embed, "dog")
