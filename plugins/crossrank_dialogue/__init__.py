@@ -25,7 +25,7 @@ from crossrank_dialogue.reformulators import (
     Reformulator,
     Rules,
 )
-from crossrank_dialogue.replay import ranks_by_round, replay
+from crossrank_dialogue.replay import ranks_by_round, replay, round_splits
 from crossrank_dialogue.report import write_report
 from crossrank_dialogue.rounds import Round
 from crossrank_dialogue.selection import entropies, representatives, select_question
@@ -79,6 +79,7 @@ __all__ = [
     "recall_at",
     "replay",
     "representatives",
+    "round_splits",
     "select_question",
     "statement",
     "write_report",

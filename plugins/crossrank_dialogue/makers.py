@@ -70,8 +70,9 @@ def as_reformulator(
                 f"{nearest(reformulator, REFORMULATORS)}"
             )
         return REFORMULATORS[reformulator]()
-    if callable(reformulator) and not isinstance(reformulator, type):
-        return RewrittenBy(reformulator)
+    rewriter = getattr(reformulator, "rewrite", reformulator)
+    if callable(rewriter) and not isinstance(reformulator, type):
+        return RewrittenBy(rewriter)
     raise InputError(
         f"Chat: the reformulator is {reformulator!r}; give a Reformulator, a callable from a "
         "Dialogue to a text, or a name"
@@ -84,8 +85,9 @@ def as_questioner(questioner: Questioner | Asker | str | None) -> Questioner | N
         return questioner
     if questioner == "drop":
         return DropQuestioner()
-    if callable(questioner) and not isinstance(questioner, type):
-        return AskedBy(questioner)
+    asker = getattr(questioner, "ask", questioner)
+    if callable(asker) and not isinstance(questioner, type):
+        return AskedBy(asker)
     raise InputError(
         f"Chat: the questioner is {questioner!r}; give a Questioner, a callable (dialogue, view) → "
         "question, 'drop', or None"

@@ -80,13 +80,17 @@ class PartRanker:
             f"{id}\n{n}" for id, own in zip(ids, queries, strict=True) for n in range(len(own))
         ]
         # before the search, which needs the embeddings of the same texts
-        asked = self.texts.collection(names, [part.text for part in parts], self._features())
+        asked = self.queries(names, [part.text for part in parts])
         found = self.search(ids, queries, wanted)
         if found.index.size == 0:
             return _as_found(found)
         lists = self._lists(found, asked, owner)
         ranked = self.pipeline.rerank(lists, asked, self.gallery, **self.options)
         return fused(ranked, found, owner, np.array([part.weight for part in parts]))
+
+    def queries(self, ids: Sequence[str], texts: Sequence[str]) -> cr.Collection:
+        """Return texts with all that the pipeline reads of queries."""
+        return self.texts.collection(ids, texts, self._features())
 
     def search(
         self, ids: Sequence[str], queries: Sequence[tuple[Part, ...]], depth: int

@@ -44,16 +44,60 @@ def replay(
     DuplicateIdError
         If an id stands twice.
     """
+    ids, last = _checked(dialogues, rounds)
+    return tuple(
+        ranker(ids, [reformulator.parts(each.until(after)) for each in dialogues])
+        for after in range(last + 1)
+    )
+
+
+def round_splits(
+    ranker: PartRanker,
+    dialogues: Sequence[Dialogue],
+    reformulator: Reformulator,
+    targets: Sequence[str],
+    rounds: int | None = None,
+) -> tuple[cr.Split, ...]:
+    """Return the queries of every round, from round 0, as splits for `crossrank.ablate`.
+
+    An ablation per round says what each stage buys as a conversation goes on.
+
+    Parameters
+    ----------
+    ranker
+        Its gallery and depth; what the stages of its pipeline read of queries is encoded.
+    dialogues, reformulator, rounds
+        As for `replay`; a query is the one text of ``rewrite``.
+    targets
+        Per dialogue the id that is looked for.
+
+    Raises
+    ------
+    InputError
+        As `replay` does, and if these are not one target per dialogue.
+    """
+    ids, last = _checked(dialogues, rounds)
+    if len(targets) != len(ids):
+        raise InputError(
+            f"round_splits: {len(targets)} targets for {len(ids)} dialogues; give one for each"
+        )
+    qrels = {id: {target: 1} for id, target in zip(ids, targets, strict=True)}
+    found = []
+    for after in range(last + 1):
+        texts = [reformulator.rewrite(each.until(after)) for each in dialogues]
+        queries = ranker.queries(ids, texts)
+        found.append(cr.Split(queries, ranker.gallery, qrels, depth=ranker.depth))
+    return tuple(found)
+
+
+def _checked(dialogues: Sequence[Dialogue], rounds: int | None) -> tuple[list[str], int]:
+    """Return the ids of the queries and the last round."""
     if not dialogues:
         raise InputError("replay: there is no dialogue; give at least one")
     last = max(each.rounds for each in dialogues) if rounds is None else rounds
     if isinstance(last, bool) or last < 0:
         raise InputError(f"replay: rounds is {rounds!r}; give 0 or more")
-    ids = [each.id if each.id else str(number) for number, each in enumerate(dialogues)]
-    return tuple(
-        ranker(ids, [reformulator.parts(each.until(after)) for each in dialogues])
-        for after in range(last + 1)
-    )
+    return [each.id if each.id else str(number) for number, each in enumerate(dialogues)], last
 
 
 def ranks_by_round(runs: Sequence[cr.Rankings], targets: Sequence[str]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from crossrank.errors import CrossrankError, StoreError
+from crossrank.report import check_jinja
 from crossrank_dialogue.chat import Chat
 from crossrank_dialogue.page import render
 
@@ -52,11 +53,14 @@ class ChatServer(ThreadingHTTPServer):
     ------
     StoreError
         If the port is taken.
+    MissingPackageError
+        If Jinja2 is not installed.
     """
 
     daemon_threads = True
 
     def __init__(self, chat: Chat, port: int = 0, save: Path | None = None) -> None:
+        check_jinja("dialogue", "the page")
         try:
             super().__init__((HOST, port), Handler)
         except OSError as error:

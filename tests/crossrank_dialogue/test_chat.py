@@ -298,6 +298,18 @@ def test_callables_in_the_place_of_objects() -> None:
     assert asked.ask() == "a?"
 
 
+def test_whatever_has_the_methods() -> None:
+    class Mine:
+        def rewrite(self, dialogue: Dialogue) -> str:
+            return "snow"
+
+        def ask(self, dialogue: Dialogue, view: View) -> str:
+            return "is it cold?"
+
+    chat = Chat(None, gallery(), Mine(), Mine(), encoder=ToyEncoder())  # type: ignore[arg-type]
+    assert "snow" in chat.answer("dog")[0].id and chat.ask() == "is it cold?"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "says"),
     [

@@ -1,16 +1,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import crossrank as cr
 from crossrank.errors import InputError, UnknownIdError
-from crossrank_dialogue import Dialogue, Fuse, PartRanker, ranks_by_round, replay, write_report
+from crossrank_dialogue import (
+    Dialogue,
+    Fuse,
+    PartRanker,
+    Rules,
+    ranks_by_round,
+    replay,
+    round_splits,
+    write_report,
+)
 from crossrank_dialogue.queries import EncodedTexts
 from crossrank_dialogue.report import charts
 from toys.dialogue import ToyEncoder, embed, gallery
+
+
+class ByEmbedding(cr.Reranker):
+    """The inner product again."""
+
+    info = cr.RerankerInfo(
+        name="again",
+        summary="inner product",
+        query_features=("embedding",),
+        candidate_features=("embedding",),
+    )
+
+    def score(self, block: cr.Block, state: Any) -> cr.Scores:
+        rows = block.candidates["embedding"][block.index]
+        products = np.einsum("qd,qkd->qk", block.queries["embedding"], rows)
+        return cr.Scores(products.astype(np.float32))
+
 
 TALKS = [
     Dialogue("brown", id="brown-dog-snow").answered("what else?", "dog").answered("where?", "snow"),
@@ -39,6 +66,20 @@ def test_every_round_is_a_run() -> None:
 def test_what_is_not_listed_stands_behind() -> None:
     ranks = ranks_by_round(replay(ranker(5), TALKS, Fuse(), 0), ["black-hat-grass"] * 2)
     assert (ranks > 5).all()
+
+
+def test_every_round_can_be_ablated() -> None:
+    targets = [talk.id for talk in TALKS]
+    pipeline = cr.Pipeline(cr.Stage(ByEmbedding, name="again"))
+    splits = round_splits(ranker(), TALKS, Rules(), targets)
+    whole = PartRanker(pipeline, gallery(), EncodedTexts(ToyEncoder()), 96)
+    runs = replay(whole, TALKS, Rules())
+    for split, run in zip(splits, runs, strict=True):
+        result = cr.ablate(pipeline, split, statistics={"resamples": 9}, cache=False)
+        found = cr.evaluate(run, dict(zip(targets, targets, strict=True)), ["MRR"])
+        assert result.cells[-1].metrics["MRR"] == pytest.approx(found["reranked"]["MRR"])
+    with pytest.raises(InputError, match="one for each"):
+        round_splits(ranker(), TALKS, Rules(), ["x"])
 
 
 def test_bad_input() -> None:
