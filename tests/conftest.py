@@ -1,5 +1,9 @@
 """What holds for every test."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says how busy the machine is, not whether the code is right.
@@ -7,3 +11,10 @@ settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any machine")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep features of the tests out of the user's cache folder."""
+    folder: Path = tmp_path_factory.mktemp("cache")
+    os.environ.setdefault("CROSSRANK_CACHE", str(folder))

@@ -41,6 +41,9 @@ SHARD_ITEMS = 256
 
 logger = logging.getLogger(__name__)
 
+CARRIED = frozenset({"text", "path"})
+"""Features that come from the items themselves."""
+
 
 def encode(
     encoder: str | type[Encoder] | Encoder,
@@ -123,7 +126,7 @@ def encode(
     _check_dtypes(dtypes, (*asked, *brought), folder)
     run = _Run(maker, kind, asked, size, as_progress(progress), len(read))
     given = {name: gathered([item.features[name] for item in read]) for name in brought}
-    given |= _kept(read, kind)
+    given |= carried_features(read, kind)
     if folder is None:
         parts = [run.shard(read[rows], ids[rows], rows.start) for rows in _shards(len(read), size)]
         return assemble(parts, kind, maker_name(maker), given, ids)
@@ -353,7 +356,8 @@ def _check_contents(items: Sequence[Item], modality: str, needed: bool) -> None:
             check_image(item.image, who)
 
 
-def _kept(items: Sequence[Item], modality: str) -> dict[str, Feature]:
+def carried_features(items: Sequence[Item], modality: str) -> dict[str, Feature]:
+    """Return what is kept of the items themselves: texts and paths."""
     kept: dict[str, Feature] = {}
     if "text" in modality and all(item.text is not None for item in items):
         kept["text"] = tuple(str(item.text) for item in items)

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._engine.options import parse_bytes
+from crossrank._files.user_cache import user_cache
 from crossrank.errors import StoreError
 from crossrank.plugin.files import atomic_bytes, parse_json
 
@@ -79,11 +80,7 @@ class Entry:
 
 def default_folder() -> Path:
     """Return ``$CROSSRANK_CACHE`` or the user's cache folder, with ``scores`` in it."""
-    own = os.environ.get("CROSSRANK_CACHE")
-    if own:
-        return Path(own) / "scores"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "crossrank" / "scores"
+    return user_cache("scores")
 
 
 class ScoreCache:

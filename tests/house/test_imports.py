@@ -27,6 +27,7 @@ LEVELS = (
     ("_stage",),
     ("_search", "_encode", "evaluation"),
     ("_engine", "report"),
+    ("_features",),
     ("_pipeline",),
     ("_rerank",),
     ("__init__",),

@@ -143,6 +143,13 @@ class Collection:
                 f"no {self.modality} has the id {id!r} among {len(self)} items"
             ) from None
 
+    def rows(self, ids: Iterable[str]) -> list[int]:
+        """Return the rows of several ids, -1 for one that no item has."""
+        if self._rows is None:
+            self._rows = _unique_rows(self.ids)
+        known = self._rows
+        return [known.get(id, -1) for id in ids]
+
     def take(self, rows: ArrayLike, features: Sequence[str] | None = None) -> Collection:
         """Return a copy in memory of some rows, with some features.
 

@@ -104,6 +104,8 @@ def as_item(value: Any, modality: str | None = None) -> Item:
         return value
     if isinstance(value, str):
         return _from_str(value, modality)
+    if isinstance(value, Path):
+        return Item(id=str(value), image=value)
     picture = as_plain_picture(value)
     if picture is None:
         raise InputError(
@@ -187,6 +189,7 @@ def _names_a_file(text: str) -> bool:
     if len(text) > 1024 or "\n" in text:
         return False
     try:
-        return Path(text).suffix.lower() in IMAGE_SUFFIXES or Path(text).is_file()
+        path = Path(text)
+        return ("." in text and path.suffix.lower() in IMAGE_SUFFIXES) or path.is_file()
     except (OSError, ValueError):
         return False

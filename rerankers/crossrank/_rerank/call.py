@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from crossrank._checking import checked, none, one_of
 from crossrank._engine.checks import check_fusable
 from crossrank._engine.options import RunOptions
+from crossrank._features.cache import feature_cache
+from crossrank._features.encoding import KeptEncoder
 from crossrank._items.collection import Collection
 from crossrank._items.item import ItemLike, listed
 from crossrank._lists.base_lists import check_positive
@@ -53,6 +55,7 @@ def rerank(
     on_error: str = "raise",
     on_item: str = "raise",
     modality: str | None = None,
+    cache: bool | str | Path = True,
     progress: Progress | bool | None = None,
     **params: Any,
 ) -> Ranking:
@@ -106,6 +109,10 @@ def rerank(
     modality
         ``"image"`` if the candidates that are str are pictures (paths, ``file://``, base64),
         ``"text"`` if those that look like pictures are texts.
+    cache
+        Where features of loose items are kept by content, so that they are encoded once: True for
+        memory and, of pictures, the user's cache folder (see ``crossrank cache``); another folder;
+        or False.
     progress
         True for bars on standard error, or a callable ``(what, done, total)``.
     **params
@@ -150,6 +157,7 @@ def rerank(
         on_error=on_error,
         on_item=on_item,
         modality=modality,
+        cache=cache,
         progress=progress,
         **params,
     )
@@ -175,6 +183,7 @@ def rerank_many(
     on_error: str = "raise",
     on_item: str = "raise",
     modality: str | None = None,
+    cache: bool | str | Path = True,
     progress: Progress | bool | None = None,
     **params: Any,
 ) -> Rankings:
@@ -192,7 +201,7 @@ def rerank_many(
         Of a stored gallery: one list of ids or rows per query.
     reranker, encoder, base_scores, top_k, score_threshold, fusion, weight
         As for `rerank`; base scores one list per query.
-    device, dtype, threads, on_error, on_item, modality, progress, **params
+    device, dtype, threads, on_error, on_item, modality, cache, progress, **params
         As for `rerank`.
     """
     stored = candidate_lists if isinstance(candidate_lists, Collection) else None
@@ -204,6 +213,7 @@ def rerank_many(
     if top_k is not None:
         check_positive("rerank", "top_k", top_k)
     pipeline = pipeline_of(reranker, fusion, weight, base_scores is not None, params)
+    features = feature_cache(cache)
     maker = encoder_of(encoder, stored, device, dtype)
     asked = Asked.of(queries, maker)
     if isinstance(candidate_lists, Collection):
@@ -219,23 +229,28 @@ def rerank_many(
     scores = base_scores_of(base_scores, lists, asked.ids)
     candidates = candidates_of(lists, scores, asked.ids)
     check_fusable(pipeline.stages[0], candidates)
-    rankings = nothing(candidates, pipeline)
+    rankings = None
     if candidates.mask.any():
+        kept = KeptEncoder.of(maker, features)
         gallery = bare_items(lists.items, maker) if stored is None else stored
         needs = needs_of(pipeline, asked.known, gallery, candidates)
         if stored is None:
-            gallery, lists = encode_items(
-                maker, lists, gallery.modality, needs.candidates, on_item, progress
+            gallery, rest = encode_items(
+                kept, lists, gallery.modality, needs.candidates, on_item, progress
             )
-            candidates = candidates_of(lists, scores, asked.ids)
-        rankings = pipeline.rerank(
-            candidates,
-            asked.encoded(maker, needs.queries, progress),
-            gallery,
-            top_k=top_k,
-            score_threshold=score_threshold,
-            options=options,
-        )
+            if rest is not lists:
+                lists, candidates = rest, candidates_of(rest, scores, asked.ids)
+        if candidates.mask.any():
+            rankings = pipeline.rerank(
+                candidates,
+                asked.encoded(kept, needs.queries, progress),
+                gallery,
+                top_k=top_k,
+                score_threshold=score_threshold,
+                options=options,
+            )
+    if rankings is None:
+        rankings = nothing(candidates, pipeline)
     rankings = with_places(rankings, candidates, lists)
     if on_item != "keep":
         return rankings

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from crossrank._encode import encode, gathered
+from crossrank._encode import gathered
+from crossrank._features.encoding import KeptEncoder
 from crossrank._items.collection import Collection
 from crossrank._items.compose import compose
 from crossrank._items.images import open_image
@@ -92,7 +93,7 @@ class Asked:
         return cls(ids, parts, _bare(ids, modality, [own[0] for own in parts]))
 
     def encoded(
-        self, encoder: Encoder, features: Sequence[str], progress: Progress | bool | None
+        self, encoder: KeptEncoder, features: Sequence[str], progress: Progress | bool | None
     ) -> Collection:
         """Return the queries with some features."""
         if not self.parts:
@@ -101,33 +102,36 @@ class Asked:
 
 
 def encode_items(
-    encoder: Encoder,
+    encoder: KeptEncoder,
     lists: Lists,
     modality: str,
     features: Sequence[str],
     on_item: str,
     progress: Progress | bool | None,
 ) -> tuple[Collection, Lists]:
-    """Encode candidates, and leave out those whose damage shows only when they are decoded."""
+    """Encode candidates, and leave out pictures that cannot be read."""
     try:
-        return encode(encoder, lists.items, modality, features, progress=progress), lists
+        return encoder.encode(lists.items, modality, features, progress), lists
     except ImageError:
         if on_item == "raise":
             raise
     wrong = {}
-    for row, item in enumerate(lists.items):
-        if item.image is not None:
+    for row in encoder.to_encode(lists.items, modality, features):
+        image = lists.items[row].image
+        if image is not None:
             try:
-                open_image(item.image)
+                open_image(image)
             except ImageError as error:
                 wrong[row] = str(error)
     if not wrong:
         raise InputError(
-            f"rerank: the encoder {encoder.info.name!r} refused a picture that can be opened; try "
+            f"rerank: {encoder.name.partition(':')[0]!r} refused a picture that can be opened; try "
             "on_item='raise' to see why"
         )
     rest = lists.without(wrong)
-    return encode(encoder, rest.items, modality, features, progress=progress), rest
+    if not rest.items:
+        return Collection([], modality), rest
+    return encoder.encode(rest.items, modality, features, progress), rest
 
 
 def bare_items(items: Sequence[Item], encoder: Encoder) -> Collection:
@@ -142,7 +146,7 @@ def bare_items(items: Sequence[Item], encoder: Encoder) -> Collection:
 
 
 def encode_queries(
-    encoder: Encoder,
+    encoder: KeptEncoder,
     query_ids: Sequence[str],
     asked: Sequence[tuple[Item, ...]],
     features: Sequence[str],
@@ -155,9 +159,8 @@ def encode_queries(
     for modality in ("image", "image+text", "text"):
         rows = [n for n, part in enumerate(parts) if (part.modality or "image") == modality]
         if rows:
-            made = encode(
-                encoder, [numbered[n] for n in rows], modality, features, progress=progress
-            )
+            own = [numbered[n] for n in rows]
+            made = encoder.encode(own, modality, features, progress)
             where.update((n, (made, place)) for place, n in enumerate(rows))
     if all(len(own) == 1 for own in asked) and len({id(made) for made, _ in where.values()}) == 1:
         only = where[0][0]
@@ -195,7 +198,9 @@ def _one_kind(items: Sequence[Item], encoder: Encoder) -> str:
 
 def _bare(ids: Sequence[str], modality: str, items: Sequence[Item]) -> Collection:
     """Make a collection of what is known before encoding, to ask the stages what they need."""
-    shared = set.intersection(*(set(item.features) for item in items)) if items else set()
+    shared = set(items[0].features) if items else set()
+    for item in items if shared else ():
+        shared &= item.features.keys()
     features: dict[str, Any] = {
         name: gathered([item.features[name] for item in items]) for name in shared
     }

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._items.collection import Collection
-from crossrank._items.images import check_image
 from crossrank._items.item import Item, ItemLike, as_item, listed
 from crossrank._lists.candidates import Candidates
 from crossrank.errors import DuplicateIdError, ImageError, InputError, UnknownIdError, nearest
@@ -109,35 +108,38 @@ def loose_lists(
     """
     check_count(len(query_ids), lists, "lists")
     several = len(query_ids) > 1
-    distinct: dict[str, Item] = {}
-    names: list[list[str]] = []
+    items: dict[str, Item] = {}
+    position: dict[str, int] = {}
+    files: dict[Path, int] = {}  # reading one again would take most of the time
+    rows: list[list[int]] = []
     places: list[list[int]] = []
     left_out: list[list[LeftOut]] = []
     for query, values in zip(query_ids, lists, strict=True):
-        own: dict[int, str] = {}
-        wrong: list[LeftOut] = []
+        rows.append([])
+        places.append([])
+        left_out.append([])
         for place, value in enumerate(listed("rerank", "candidates", values)):
-            name = f"{query}/{place}" if several else str(place)
-            try:
-                item = as_item(value, modality)
-            except (InputError, ImageError) as error:
-                if on_item == "raise":
-                    raise
-                wrong.append(LeftOut(place, name, str(error)))
-                continue
-            if item.id is None:
-                item = Item(name, item.text, item.image, **item.features)
-            id = own[place] = str(item.id)
-            other = distinct.setdefault(id, item)
-            if (other.text, other.image) != (item.text, item.image):
-                raise DuplicateIdError(f"rerank: two different candidates have the id {id!r}")
-        names.append(list(own.values()))
-        places.append(list(own))
-        left_out.append(wrong)
-    position = {id: row for row, id in enumerate(distinct)}
-    rows = [[position[id] for id in own] for own in names]
-    made = Lists(rows, places, left_out, list(distinct), list(distinct.values()))
-    return made if on_item == "raise" else made.without(_unfit(made.items))
+            row = files.get(value) if isinstance(value, Path) else None
+            if row is None:
+                name = f"{query}/{place}" if several else str(place)
+                try:
+                    item = _named(as_item(value, modality), name)
+                except (InputError, ImageError) as error:
+                    if on_item == "raise":
+                        raise
+                    left_out[-1].append(LeftOut(place, name, str(error)))
+                    continue
+                id = str(item.id)
+                other = items.setdefault(id, item)
+                if (other.text, other.image) != (item.text, item.image):
+                    raise DuplicateIdError(f"rerank: two different candidates have the id {id!r}")
+                row = position.setdefault(id, len(position))
+                if isinstance(value, Path):
+                    files[value] = row
+            rows[-1].append(row)
+            places[-1].append(place)
+    made = Lists(rows, places, left_out, list(items), list(items.values()))
+    return made if on_item == "raise" else made.without(_mixed(made.items))
 
 
 def stored_lists(
@@ -166,15 +168,24 @@ def stored_lists(
         return Lists(everything, everything, [()] * len(query_ids), gallery.ids)
     lists = listed("rerank", "ids", ids)
     check_count(len(query_ids), lists, "lists of ids")
-    rows, places, left_out = [], [], []
+    rows: list[Sequence[int]] = []
+    places: list[Sequence[int]] = []
+    left_out: list[list[LeftOut]] = []
     for own, query in zip(lists, query_ids, strict=True):
-        named = {p: _row(gallery, id, query) for p, id in enumerate(listed("rerank", "ids", own))}
-        wrong = [LeftOut(p, *row) for p, row in named.items() if isinstance(row, tuple)]
+        members = listed("rerank", "ids", own)
+        known = _known_rows(gallery, members)
+        if known is not None:
+            rows.append(known)
+            places.append(range(len(known)))
+            left_out.append([])
+            continue
+        found = [_row(gallery, id, query) for id in members]
+        wrong = [LeftOut(p, *row) for p, row in enumerate(found) if isinstance(row, tuple)]
         if wrong and on_item == "raise":
             raise UnknownIdError(_unknown(gallery, wrong, query))
+        rows.append([row for row in found if isinstance(row, int)])
+        places.append([place for place, row in enumerate(found) if isinstance(row, int)])
         left_out.append(wrong)
-        places.append([place for place, row in named.items() if isinstance(row, int)])
-        rows.append([row for row in named.values() if isinstance(row, int)])
     return Lists(rows, places, left_out, gallery.ids)
 
 
@@ -197,7 +208,7 @@ def candidates_of(
         index[number, : len(own)] = own
         mask[number, : len(own)] = True
         if values is not None and scores is not None:
-            values[number, : len(own)] = [scores[number][place] for place in lists.places[number]]
+            values[number, : len(own)] = scores[number][np.asarray(lists.places[number], np.int64)]
     return Candidates(index, values, mask, tuple(query_ids), tuple(lists.ids), repeats=True)
 
 
@@ -218,7 +229,8 @@ def base_scores_of(
     for number, query in enumerate(query_ids):
         count = len(lists.places[number]) + len(lists.left_out[number])
         try:
-            values = np.asarray(list(given[number]), np.float64)
+            own = given[number]
+            values = np.asarray(own if hasattr(own, "dtype") else list(own), np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"rerank: the base scores of query {query!r} must be numbers: {error}"
@@ -250,23 +262,29 @@ def check_count(queries: int, lists: Sequence[Any] | None, what: str) -> None:
         raise InputError(f"rerank: {queries} queries, but {len(lists)} {what}")
 
 
-def _unfit(items: Sequence[Item]) -> dict[int, str]:
-    """Return by row what is wrong with items, as far as it shows before pictures are decoded."""
-    wrong: dict[int, str] = {}
-    for row, item in enumerate(items):
-        if item.image is not None:
-            try:
-                check_image(item.image, f"item {item.id!r}")
-            except ImageError as error:
-                wrong[row] = str(error)
-    kinds = {row: item.modality or "image" for row, item in enumerate(items) if row not in wrong}
-    if kinds:
-        most = Counter(kinds.values()).most_common(1)[0][0]
-        others = {row: kind for row, kind in kinds.items() if kind != most}
-        wrong |= {
-            row: f"a candidate of {kind} among those of {most}" for row, kind in others.items()
-        }
-    return wrong
+def _named(item: Item, name: str) -> Item:
+    return item if item.id is not None else Item(name, item.text, item.image, **item.features)
+
+
+def _mixed(items: Sequence[Item]) -> dict[int, str]:
+    """Return by row what is wrong with items of another kind than most of them."""
+    kinds = {row: item.modality or "image" for row, item in enumerate(items)}
+    if not kinds:
+        return {}
+    most = Counter(kinds.values()).most_common(1)[0][0]
+    return {
+        row: f"a candidate of {kind} among those of {most}"
+        for row, kind in kinds.items()
+        if kind != most
+    }
+
+
+def _known_rows(gallery: Collection, ids: list[Any]) -> list[int] | None:
+    """Return the rows of ids that are all texts and there; None where one must look closer."""
+    if not all(type(id) is str for id in ids):
+        return None
+    rows = gallery.rows(ids)
+    return None if -1 in rows else rows
 
 
 def _row(gallery: Collection, id: Any, query: str) -> int | tuple[str, str]:

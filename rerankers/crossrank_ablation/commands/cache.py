@@ -1,8 +1,8 @@
-"""Show or clear the raw scores that ablate keeps."""
+"""Show or clear what is kept: raw scores of ablate, features of pictures of rerank."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,67 +10,62 @@ from typing import Any
 import click
 
 import crossrank as cr
+from crossrank._features.cache import ON_DISK
+from crossrank._features.store import SUFFIX, FeatureStore
+from crossrank._files.user_cache import user_cache
 from crossrank.cli._options import PATH, as_json, crossrank_command
 from crossrank.cli._printing import table, write_json
 from crossrank.errors import StoreError
 
 EXAMPLE = """crossrank cache
 crossrank cache --verify
-crossrank cache --clear --reranker filip"""
+crossrank cache --clear --reranker filip
+crossrank cache --clear --encoder lite"""
 
 
 @crossrank_command("cache", EXAMPLE)
-@click.option("--folder", type=PATH, help="The cache; that of the user by default.")
+@click.option("--folder", type=PATH, help="One cache; by default those of the user.")
 @click.option("--reranker", help="Only the scores of this reranker.")
+@click.option("--encoder", help="Only the features of this encoder.")
 @click.option("--verify", is_flag=True, help="Read everything, and remove what is damaged.")
-@click.option("--clear", is_flag=True, help="Remove the scores.")
+@click.option("--clear", is_flag=True, help="Remove the scores and features.")
 @as_json
 def command(
-    folder: Path | None, reranker: str | None, verify: bool, clear: bool, as_json: bool
+    folder: Path | None,
+    reranker: str | None,
+    encoder: str | None,
+    verify: bool,
+    clear: bool,
+    as_json: bool,
 ) -> None:
-    """Show which raw scores are kept, of which reranker, and what they weigh.
+    """Show which raw scores and which features of pictures are kept, and what they weigh.
 
-    The folder is $CROSSRANK_CACHE/scores, or ~/.cache/crossrank/scores.
+    The folders are scores and features in $CROSSRANK_CACHE or ~/.cache/crossrank.
     """
     if verify and clear:
         raise click.UsageError("Give --verify or --clear.", click.get_current_context())
-    from crossrank_ablation.cache import ScoreCache, default_folder
-
-    place = default_folder() if folder is None else folder
     if folder is not None and not folder.is_dir():
         raise StoreError(f"{folder} is no folder; give that of a cache")
-    if not place.is_dir():  # nothing was kept yet, and looking makes no folder
-        if as_json:
-            write_json({"folder": str(place), "bytes": 0, "removed": 0, "rerankers": []})
-        else:
-            click.echo(f"{place}: 0 blocks, 0 bytes")
-        return
-    cache = ScoreCache(place)
-    removed = 0
-    if verify:
-        removed = cache.remove(cache.broken())
-    entries = [
-        entry
-        for entry in cache.entries()
-        if reranker is None or entry.description.get("reranker") == reranker
-    ]
-    if clear:
-        removed = cache.remove([entry.path for entry in entries])
-        entries = []
-    groups = _groups(entries)
-    total = sum(group["bytes"] for group in groups)
+    of_features = folder is not None and any(folder.glob(f"*{SUFFIX}"))
+    record: dict[str, Any] = {"folder": None, "bytes": 0, "removed": 0, "rerankers": []}
+    if not of_features and encoder is None:
+        record = _scores(folder, reranker, verify, clear)
+    if of_features or (folder is None and reranker is None):
+        record["features"] = _features(folder, encoder, verify, clear)
     if as_json:
-        write_json({"folder": str(place), "bytes": total, "removed": removed, "rerankers": groups})
+        write_json(record)
         return
-    click.echo(f"{place}: {len(entries)} blocks, {total:,} bytes")
-    if verify or clear:
-        click.echo(f"removed: {removed}")
-    if groups:
-        rows = [
-            (g["reranker"], g["distribution"], f"{g['blocks']:,}", f"{g['bytes']:,}", g["used"])
-            for g in groups
-        ]
-        click.echo(table(("reranker", "from", "blocks", "bytes", "last used"), rows, right=[2, 3]))
+    for part, groups, unit in (
+        (record, record["rerankers"], "blocks"),
+        (record.get("features"), (record.get("features") or {}).get("encoders"), "items"),
+    ):
+        if part is None or part["folder"] is None:
+            continue
+        click.echo(f"{part['folder']}: {part['count']} {unit}, {part['bytes']:,} bytes")
+        if verify or clear:
+            click.echo(f"removed: {part['removed']}")
+        if groups:
+            _show(groups, unit)
 
 
 @cr.hookimpl
@@ -79,18 +74,85 @@ def crossrank_commands(group: click.Group) -> None:
     group.add_command(command)
 
 
-def _groups(entries: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return per reranker and distribution how much there is."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+def _scores(folder: Path | None, reranker: str | None, verify: bool, clear: bool) -> dict[str, Any]:
+    from crossrank_ablation.cache import ScoreCache, default_folder
+
+    place = default_folder() if folder is None else folder
+    if not place.is_dir():  # nothing was kept yet, and looking makes no folder
+        return {"folder": str(place), "count": 0, "bytes": 0, "removed": 0, "rerankers": []}
+    cache = ScoreCache(place)
+    removed, entries = _tended(cache, "reranker", reranker, verify, clear)
+    groups = _groups(
+        entries,
+        "blocks",
+        lambda entry: {
+            "reranker": str(entry.description.get("reranker", "(damaged)")),
+            "distribution": str(entry.description.get("distribution", "")),
+        },
+    )
+    return {
+        "folder": str(place),
+        "count": len(entries),
+        "bytes": sum(group["bytes"] for group in groups),
+        "removed": removed,
+        "rerankers": groups,
+    }
+
+
+def _features(
+    folder: Path | None, encoder: str | None, verify: bool, clear: bool
+) -> dict[str, Any]:
+    place = user_cache("features") if folder is None else folder
+    removed, entries = _tended(FeatureStore(place, ON_DISK), "encoder", encoder, verify, clear)
+    groups = _groups(
+        entries,
+        "items",
+        lambda entry: {
+            "encoder": str(entry.description.get("encoder", "(damaged)")),
+            "modality": str(entry.description.get("modality", "")),
+        },
+    )
+    return {
+        "folder": str(place),
+        "count": len(entries),
+        "bytes": sum(group["bytes"] for group in groups),
+        "removed": removed,
+        "encoders": groups,
+    }
+
+
+def _tended(
+    cache: Any, key: str, name: str | None, verify: bool, clear: bool
+) -> tuple[int, list[Any]]:
+    """Verify or clear a cache, and return how many entries went, and which are left."""
+    removed = cache.remove(cache.broken()) if verify else 0
+    entries = [
+        entry for entry in cache.entries() if name is None or entry.description.get(key) == name
+    ]
+    if clear:
+        return cache.remove([entry.path for entry in entries]), []
+    return removed, entries
+
+
+def _groups(
+    entries: Sequence[Any], unit: str, names: Callable[[Any], dict[str, str]]
+) -> list[dict[str, Any]]:
+    """Return per reranker and distribution, or encoder and modality, how much there is."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
     for entry in entries:
-        name = str(entry.description.get("reranker", "(damaged)"))
-        origin = str(entry.description.get("distribution", ""))
-        group = found.setdefault(
-            (name, origin),
-            {"reranker": name, "distribution": origin, "blocks": 0, "bytes": 0, "used": ""},
-        )
-        group["blocks"] += 1
+        named = names(entry)
+        group = found.setdefault(tuple(named.values()), {**named, unit: 0, "bytes": 0, "used": ""})
+        group[unit] += 1
         group["bytes"] += entry.bytes
         used = datetime.fromtimestamp(entry.used, UTC).isoformat(timespec="seconds")
         group["used"] = max(group["used"], used)
     return [found[key] for key in sorted(found)]
+
+
+def _show(groups: Sequence[dict[str, Any]], unit: str) -> None:
+    heads = ("reranker", "from") if unit == "blocks" else ("encoder", "of")
+    rows = [
+        (*list(group.values())[:2], f"{group[unit]:,}", f"{group['bytes']:,}", group["used"])
+        for group in groups
+    ]
+    click.echo(table((*heads, unit, "bytes", "last used"), rows, right=[2, 3]))

@@ -1,0 +1,114 @@
+"""The cache of features: what was used last in memory, behind it the disk."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from crossrank._engine.resources import quarter_of_memory
+from crossrank._features.entry import Entry
+from crossrank._features.store import FeatureStore
+from crossrank._files.user_cache import user_cache
+from crossrank.errors import InputError
+
+IN_MEMORY = 1 << 30
+ON_DISK = 4 << 30
+"""Bytes that are kept at most."""
+
+
+class FeatureCache:
+    """Features of items by a key of encoder and content.
+
+    Parameters
+    ----------
+    store
+        What lies behind the memory; None for nothing.
+    limit
+        Bytes in memory.
+    """
+
+    def __init__(self, store: FeatureStore | None, limit: int) -> None:
+        self.store = store
+        self.limit = limit
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: str, names: Iterable[str], on_disk: bool) -> Entry | None:
+        """Return an entry that has some features, None if there is none.
+
+        Parameters
+        ----------
+        key
+            Of encoder and content.
+        names
+            The features.
+        on_disk
+            Whether it may be there.
+        """
+        wanted = set(names)
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.kinds.keys() >= wanted:
+                self._entries.move_to_end(key)
+                return entry
+        if self.store is None or not on_disk:
+            return None
+        stored = self.store.get(key)
+        if stored is None or not stored.kinds.keys() >= wanted:
+            return None
+        self._keep(key, stored)
+        return stored
+
+    def put(self, key: str, entry: Entry, about: Mapping[str, str], on_disk: bool) -> None:
+        """Keep an entry, with what is known already of the same item."""
+        whole = self._keep(key, entry)
+        if self.store is not None and on_disk:
+            self.store.put(key, about, whole)
+
+    def _keep(self, key: str, entry: Entry) -> Entry:
+        with self._lock:
+            before = self._entries.pop(key, None)
+            if before is not None:
+                self._bytes -= before.size
+                entry = before.merged(entry)
+            self._entries[key] = entry
+            self._bytes += entry.size
+            while self._bytes > self.limit and self._entries:
+                self._bytes -= self._entries.popitem(last=False)[1].size
+        return entry
+
+
+_caches: dict[Path | None, FeatureCache] = {}
+_lock = threading.Lock()
+
+
+def feature_cache(wish: bool | str | Path) -> FeatureCache | None:
+    """Return the process's cache that a caller asks for.
+
+    Parameters
+    ----------
+    wish
+        True for that of the user, a folder for one there, False for none.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    if wish is False:
+        return None
+    if wish is not True and not (isinstance(wish, Path) or (isinstance(wish, str) and wish)):
+        raise InputError(f"rerank: cache is {wish!r}; give True, False or a folder")
+    folder: Path | None
+    try:
+        folder = user_cache("features") if wish is True else Path(wish)
+    except RuntimeError:  # a user without a home
+        folder = None
+    with _lock:
+        if folder not in _caches:
+            store = None if folder is None else FeatureStore(folder, ON_DISK)
+            _caches[folder] = FeatureCache(store, min(IN_MEMORY, quarter_of_memory()))
+        return _caches[folder]

@@ -1,0 +1,123 @@
+"""Encoding through the cache: only what is not known is encoded, and pictures not even opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+
+from crossrank._encode import CARRIED, carried_features, encode
+from crossrank._engine.identity import source_digest
+from crossrank._features.cache import FeatureCache
+from crossrank._features.contents import content_key
+from crossrank._features.entry import Entry, columns
+from crossrank._items.collection import Collection
+from crossrank._items.item import Item
+from crossrank.plugin.contract import Encoder, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEncoder:
+    """An encoder with a cache before it.
+
+    Parameters
+    ----------
+    encoder
+        What encodes.
+    cache
+        None to encode everything.
+    maker
+        By what the encoder is recognised in the cache; None to encode everything.
+    name
+        What collections remember of it.
+    """
+
+    encoder: Encoder
+    cache: FeatureCache | None
+    maker: str | None
+    name: str
+
+    @classmethod
+    def of(cls, encoder: Encoder, cache: FeatureCache | None) -> KeptEncoder:
+        """Return an encoder with its cache; one whose source cannot be read does without."""
+        kind, digest = type(encoder), encoder.fingerprint()
+        source = None if cache is None else _source(kind)
+        place = f"{kind.__module__}:{kind.__qualname__}"
+        maker = None if source is None else f"{_version()} {place} {source} {digest}"
+        return cls(encoder, cache, maker, f"{encoder.info.name}:{digest[:16]}")
+
+    def encode(
+        self,
+        items: Sequence[Item],
+        modality: str,
+        features: Sequence[str],
+        progress: Progress | bool | None = None,
+    ) -> Collection:
+        """Return what `crossrank.encode` returns, from the cache as far as it goes.
+
+        Items that bring features along are not kept.
+        """
+        names = tuple(dict.fromkeys(name for name in features if name not in CARRIED))
+        keys = self._keys(items, modality) if names else None
+        if keys is None or self.cache is None:
+            return encode(self.encoder, items, modality, features, progress=progress)
+        on_disk = "image" in modality
+        known: dict[str, Entry] = {}
+        missing: dict[str, int] = {}
+        for row, key in enumerate(keys):
+            if key is not None and key not in known and key not in missing:
+                entry = self.cache.get(key, names, on_disk)
+                if entry is None:
+                    missing[key] = row
+                else:
+                    known[key] = entry
+        # what has no key is a picture that cannot be read: encode says why
+        rows = sorted([*missing.values(), *(row for row, key in enumerate(keys) if key is None)])
+        own: dict[int, Entry] = {}
+        if rows:
+            todo = [items[row] for row in rows]
+            made = encode(self.encoder, todo, modality, names, progress=progress)
+            own = {row: Entry.of(made, place, names) for place, row in enumerate(rows)}
+            known |= {key: own[row] for key, row in missing.items()}
+            about = {"encoder": self.encoder.info.name, "modality": modality}
+            now = self._keys([items[row] for row in missing.values()], modality)
+            for key, still in zip(missing, now or (), strict=True):
+                # a file that was written to meanwhile was encoded as nobody knows what
+                if key == still:
+                    self.cache.put(key, known[key], about, on_disk)
+        try:
+            entries = [own[row] if key is None else known[key] for row, key in enumerate(keys)]
+            found = columns(entries, names)
+        except ValueError:  # kept from an encoder of the same source that gave another shape
+            return encode(self.encoder, items, modality, features, progress=progress)
+        ids = [str(row) if item.id is None else item.id for row, item in enumerate(items)]
+        carried = carried_features(items, modality)
+        return Collection(ids, modality, encoder=self.name, **found, **carried)
+
+    def to_encode(self, items: Sequence[Item], modality: str, features: Sequence[str]) -> list[int]:
+        """Return which items `encode` would not find in the cache."""
+        keys = self._keys(items, modality)
+        if keys is None or self.cache is None:
+            return list(range(len(items)))
+        names = [name for name in features if name not in CARRIED]
+        return [
+            row
+            for row, key in enumerate(keys)
+            if key is None or self.cache.get(key, names, "image" in modality) is None
+        ]
+
+    def _keys(self, items: Sequence[Item], modality: str) -> list[str | None] | None:
+        """Return the keys of items; None for all where nothing is kept."""
+        if self.maker is None or any(item.features for item in items):
+            return None
+        maker = f"{self.maker} {modality}"
+        return [content_key(maker, item) for item in items]
+
+
+@lru_cache
+def _version() -> str:
+    return version("crossrank")
+
+
+_source = lru_cache(maxsize=64)(source_digest)

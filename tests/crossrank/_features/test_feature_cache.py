@@ -1,0 +1,462 @@
+"""Loose items are encoded once, whatever happens to the cache, and never from what has changed."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import crossrank as cr
+from crossrank._features.cache import FeatureCache, feature_cache
+from crossrank._features.entry import Entry, columns
+from crossrank._features.store import FeatureStore
+from crossrank.cli import main
+from crossrank.errors import ImageError, InputError
+from toys.basic import DotReranker, ToyEncoder
+
+
+class Counting(ToyEncoder):
+    """Says how many items it was given."""
+
+    info = cr.EncoderInfo(name="counting_cache", summary="", features=ToyEncoder.info.features)
+    seen = 0
+
+    def encode_batch(
+        self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
+    ) -> Mapping[str, Any]:
+        type(self).seen += len(items)
+        return super().encode_batch(items, modality, features)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give every test a cache of its own, in memory too."""
+    monkeypatch.setenv("CROSSRANK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Counting, "seen", 0)
+    cr.register(Counting)
+    cr.register(DotReranker)
+    yield tmp_path / "cache" / "features"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    return [picture(tmp_path / f"{n}.png", n) for n in range(5)]
+
+
+def picture(path: Path, seed: int) -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[Any]:
+    """Return a list of the first arguments with which something will be called."""
+    seen: list[Any] = []
+    whole = getattr(owner, name)
+
+    def watching(first: Any, *arguments: Any, **options: Any) -> Any:
+        seen.append(first)
+        return whole(first, *arguments, **options)
+
+    monkeypatch.setattr(owner, name, watching)
+    return seen
+
+
+def call(candidates: Sequence[Any], query: str = "a dog", **options: Any) -> cr.Ranking:
+    return cr.rerank(query, candidates, "dot", encoder="counting_cache", **options)
+
+
+def another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what is in memory."""
+    monkeypatch.setattr("crossrank._features.cache._caches", {})
+
+
+def test_the_second_call_encodes_and_opens_nothing(
+    photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = call(photos)
+    assert Counting.seen == 6
+    opened = watched(monkeypatch, Image, "open")
+    second = call(photos)
+    assert second == first
+    assert (Counting.seen, opened) == (6, [])
+    another_process(monkeypatch)
+    assert call(photos) == first
+    assert (Counting.seen, opened) == (7, [])  # texts are kept in memory alone
+
+
+def test_files_that_settled_are_not_even_read(
+    photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossrank._features.contents.SETTLED", -1.0)
+    first = call(photos)
+    read = watched(monkeypatch, Path, "open")
+    assert call(photos) == first
+    assert not set(read) & set(photos)
+
+
+def test_some_known_some_new_some_twice(photos: list[Path]) -> None:
+    call(photos[:2])
+    seen = Counting.seen
+    mixed = [photos[3], photos[0], photos[3], photos[4], photos[1]]
+    ranking = call(mixed)
+    assert Counting.seen == seen + 2
+    whole = call(mixed, cache=False)
+    assert [(h.index, h.id) for h in ranking] == [(h.index, h.id) for h in whole]
+    assert [h.score for h in ranking] == pytest.approx([h.score for h in whole])
+
+
+def test_every_form_of_item_is_kept(photos: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = photos[0].read_bytes()
+    array = np.asarray(Image.open(photos[1]))
+    forms = [data, io.BytesIO(photos[2].read_bytes()), array, Image.open(photos[3])]
+    first = call(forms)
+    seen = Counting.seen
+    again = [bytearray(data), photos[2].read_bytes(), array.copy(), Image.open(photos[3])]
+    assert [h.score for h in call(again)] == [h.score for h in first]
+    assert Counting.seen == seen
+    call(["a cat", "two dogs"])
+    call(["two dogs", "a cat", "a dog"])
+    assert Counting.seen == seen + 2  # "a dog" was the query
+
+
+def test_a_file_that_changed_is_another_picture(photos: list[Path]) -> None:
+    first = call(photos)
+    seen = Counting.seen
+    stat = photos[0].stat()
+    # the same size and times, as `cp --preserve` leaves them: only what is in it differs
+    other = photos[0].read_bytes()
+    for seed in range(100, 4000):
+        picture(photos[0], seed)
+        if photos[0].stat().st_size == stat.st_size and photos[0].read_bytes() != other:
+            break
+    os.utime(photos[0], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (photos[0].stat().st_size, photos[0].stat().st_mtime_ns) == (
+        stat.st_size,
+        stat.st_mtime_ns,
+    )
+    second = call(photos)
+    assert Counting.seen == seen + 1
+    before, now = ({h.id: h.score for h in each} for each in (first, second))
+    assert before[str(photos[0])] != now[str(photos[0])]
+    assert {k: v for k, v in before.items() if k != str(photos[0])} == {
+        k: v for k, v in now.items() if k != str(photos[0])
+    }
+    photos[1].unlink()
+    with pytest.raises(ImageError, match="not a file"):
+        call(photos)
+    photos[2].write_bytes(b"nothing")
+    with pytest.raises(ImageError, match="not a picture"):
+        call(photos[2:])
+
+
+def test_settled_files_that_change_are_noticed(
+    photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossrank._features.contents.SETTLED", -1.0)
+    call(photos)
+    seen = Counting.seen
+    time.sleep(0.02)  # change times have the resolution of the kernel's clock
+    picture(photos[0], 77)
+    call(photos)
+    assert Counting.seen == seen + 1
+
+
+def test_a_file_written_while_it_is_encoded_is_not_kept(
+    photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode_batch = Counting.encode_batch
+
+    def meddling(self: Any, items: Any, modality: str, features: Any) -> Any:
+        made = encode_batch(self, items, modality, features)
+        if modality == "image":
+            picture(photos[0], 99)
+        return made
+
+    monkeypatch.setattr(Counting, "encode_batch", meddling)
+    call(photos)
+    monkeypatch.setattr(Counting, "encode_batch", encode_batch)
+    seen = Counting.seen
+    call(photos)
+    assert Counting.seen == seen + 1
+
+
+def test_other_encoders_parameters_and_sides_do_not_mix(photos: list[Path]) -> None:
+    class Other(Counting):
+        info = cr.EncoderInfo(name="other_cache", summary="", features=ToyEncoder.info.features)
+
+        def fingerprint(self) -> str:
+            return "other"
+
+    call(photos)
+    seen = Counting.seen
+    cr.rerank("a dog", photos, "dot", encoder=Other())
+    assert Other.seen == seen + 6
+
+    # a feature that was not asked for before is encoded, and both are kept
+    class Sized(DotReranker):
+        info = cr.RerankerInfo(
+            name="sized",
+            summary="",
+            query_features=("embedding",),
+            candidate_features=("embedding", "size"),
+        )
+
+    Counting.seen = 0
+    cr.rerank("a dog", photos, Sized, encoder="counting_cache")
+    cr.rerank("a dog", photos, Sized, encoder="counting_cache")
+    call(photos)
+    assert Counting.seen == 5
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "swap", "folder"])
+def test_damage_costs_time_and_nothing_else(
+    photos: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    first = call(photos)
+    files = sorted(folder.glob("*.features"))
+    assert len(files) == 5
+    content = files[0].read_bytes()
+    if damage == "truncate":
+        files[0].write_bytes(content[:-9])
+    elif damage == "flip":
+        files[0].write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    elif damage == "empty":
+        files[0].write_bytes(b"")
+    elif damage == "swap":
+        files[0].write_bytes(files[1].read_bytes())
+    else:
+        files[0].unlink()
+        files[0].mkdir()
+    another_process(monkeypatch)
+    seen = Counting.seen
+    assert call(photos) == first
+    assert Counting.seen == seen + 2
+    if damage != "folder":
+        assert Entry.from_bytes(files[0].read_bytes(), files[0].stem) is not None
+
+
+def test_a_cache_that_is_cleared_while_in_use(
+    photos: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    first = call(photos)
+    shutil.rmtree(folder)
+    assert call(photos) == first
+    another_process(monkeypatch)
+    assert call(photos) == first
+    assert len(list(folder.glob("*.features"))) == 5
+
+
+@pytest.mark.parametrize("trouble", ["full", "read-only", "a file", "strangers"])
+def test_a_cache_that_cannot_be_used_is_done_without(
+    photos: list[Path],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: str,
+) -> None:
+    if trouble == "a file":
+        folder.parent.mkdir(parents=True)
+        folder.write_bytes(b"")
+    elif trouble == "strangers":
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    else:
+        import errno
+
+        code = errno.ENOSPC if trouble == "full" else errno.EROFS
+
+        def refuse(*arguments: Any) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(FeatureStore, "_write", staticmethod(refuse))
+    first = call(photos)
+    assert call(photos) == first
+    assert Counting.seen == 6  # memory still helps
+    told = [each for each in caplog.records if "are not kept on disk" in each.message]
+    assert [each.levelname for each in told] == ["WARNING"]
+    assert not list(folder.parent.rglob("*.features"))
+
+
+def test_a_link_in_the_folder_is_replaced_and_not_followed(
+    photos: list[Path], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(photos)
+    target = tmp_path / "elsewhere"
+    target.write_bytes(b"mine")
+    first = min(folder.glob("*.features"))
+    first.unlink()
+    first.symlink_to(target)
+    another_process(monkeypatch)
+    call(photos)
+    assert target.read_bytes() == b"mine"
+    assert not first.is_symlink()
+
+
+def test_the_disk_holds_no_more_than_its_limit(tmp_path: Path) -> None:
+    entry = Entry({"x": "array"}, {"x": np.zeros(1000, np.float32)})
+    store = FeatureStore(tmp_path / "store", 50_000)
+    keys = [f"{n:032x}" for n in range(40)]
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "notes.txt").write_text("mine")
+    (tmp_path / "store" / ".partial-0123456789ab").write_bytes(b"left")
+    os.utime(tmp_path / "store" / ".partial-0123456789ab", (0, 0))
+    for n, key in enumerate(keys):
+        store.put(key, {"encoder": "e"}, entry)
+        path = tmp_path / "store" / f"{key}.features"
+        if path.exists():
+            os.utime(path, (n + 1, n + 1))
+    total = sum(each.bytes for each in store.entries())
+    assert 0 < total <= 50_000
+    assert store.get(keys[-1]) is not None
+    assert store.get(keys[0]) is None
+    assert (tmp_path / "store" / "notes.txt").read_text() == "mine"
+    assert not list((tmp_path / "store").glob(".partial-*"))
+    store.put("f" * 32, {}, Entry({"x": "array"}, {"x": np.zeros(10**6)}))  # larger than all
+    assert store.get("f" * 32) is None
+
+
+def test_memory_holds_no_more_than_its_limit() -> None:
+    cache = FeatureCache(None, 20_000)
+    for n in range(100):
+        cache.put(str(n), Entry({"x": "array"}, {"x": np.zeros(250, np.float32)}), {}, False)
+    kept = [n for n in range(100) if cache.get(str(n), ["x"], False)]
+    assert kept == list(range(100 - len(kept), 100))
+    assert 10 < len(kept) < 20
+
+
+def test_an_entry_is_what_it_was() -> None:
+    entry = Entry(
+        {"a": "array", "r": "ragged", "j": "json", "n": "array"},
+        {
+            "a": np.arange(3, dtype=np.float16),
+            "r": np.zeros((0, 4), np.float32),
+            "j": ["a", ("b", None)],
+            "n": np.array(7),
+        },
+    )
+    again = Entry.from_bytes(entry.to_bytes("k", {"encoder": "e"}), "k")
+    assert again is not None
+    assert Entry.from_bytes(entry.to_bytes("k", {}), "other") is None
+    assert again.kinds == entry.kinds
+    for name in "arn":
+        assert again.values[name].dtype == entry.values[name].dtype
+        assert np.array_equal(again.values[name], entry.values[name])
+    assert again.values["j"] == ["a", ["b", None]]
+    made = columns([entry, again], ["a", "r", "j", "n"])
+    assert made["n"].shape == (2,)  # type: ignore[union-attr]
+    with pytest.raises(ValueError):
+        columns([entry, Entry({"a": "ragged"}, {"a": np.zeros((1, 2))})], ["a"])
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import crossrank as cr
+from crossrank._features.contents import content_key
+from toys.basic import DotReranker, ToyEncoder
+cr.register(DotReranker)
+cr.register(ToyEncoder)
+photos = sorted(Path({photos!r}).glob("*.png"))
+for _ in range(20):
+    ranking = cr.rerank("a dog", photos, "dot", encoder="toy", cache={cache!r})
+print([(hit.index, hit.score) for hit in ranking])
+"""
+
+
+def test_processes_share_it_and_do_not_disturb_each_other(
+    photos: list[Path], tmp_path: Path
+) -> None:
+    tests = str(Path(__file__).parents[2])
+    code = SCRIPT.format(tests=tests, photos=str(tmp_path), cache=str(tmp_path / "shared"))
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(3)
+    ]
+    shown = {process.communicate()[0] for process in running}
+    assert all(process.returncode == 0 for process in running)
+    assert len(shown) == 1
+    assert len(list((tmp_path / "shared").glob("*.features"))) == 5
+
+
+def test_threads_share_it(photos: list[Path]) -> None:
+    found: list[cr.Ranking] = []
+    threads = [threading.Thread(target=lambda: found.append(call(photos))) for _ in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert all(each == found[0] for each in found)
+
+
+def test_a_damaged_candidate_costs_one_look_the_next_time(
+    photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos[2].write_bytes(photos[2].read_bytes()[:120])
+    first = call(photos, on_item="keep")
+    opened = watched(monkeypatch, Image, "open")
+    seen = Counting.seen
+    assert call(photos, on_item="keep") == first
+    assert Counting.seen <= seen + 1
+    assert set(opened) == {photos[2]}
+
+
+def test_wishes_that_are_none() -> None:
+    with pytest.raises(InputError, match="cache is 3; give True, False or a folder"):
+        call(["a"], cache=3)
+    assert feature_cache(False) is None
+
+
+def test_no_cache_keeps_nothing(photos: list[Path], folder: Path) -> None:
+    call(photos, cache=False)
+    call(photos, cache=False)
+    assert Counting.seen == 12
+    assert not folder.exists()
+
+
+def test_what_items_bring_along_is_not_kept(folder: Path) -> None:
+    for value in (0.0, 1.0):
+        vector = np.eye(8, dtype=np.float32)[0] * value
+        ranking = cr.rerank(
+            "a", [cr.Item("x", text="same", embedding=vector)], "dot", encoder="counting_cache"
+        )
+        assert (ranking[0].score == 0) == (value == 0)
+
+
+def test_the_command_shows_verifies_and_clears(photos: list[Path], folder: Path) -> None:
+    def run(*options: str) -> dict[str, Any]:
+        result = CliRunner().invoke(main, ["cache", "--json", *options])
+        assert result.exit_code == 0, result.output
+        found: dict[str, Any] = json.loads(result.stdout)["features"]
+        return found
+
+    assert run()["count"] == 0
+    assert not folder.exists()
+    call(photos)
+    shown = run()
+    assert shown["folder"] == str(folder)
+    (group,) = shown["encoders"]
+    assert (group["encoder"], group["modality"], group["items"]) == ("counting_cache", "image", 5)
+    assert group["bytes"] == sum(path.stat().st_size for path in folder.glob("*.features"))
+    text = CliRunner().invoke(main, ["cache"]).stdout
+    assert f"{folder}: 5 items" in text and "counting_cache" in text
+    first = min(folder.glob("*.features"))
+    first.write_bytes(first.read_bytes()[:-1])
+    assert run("--verify")["removed"] == 1
+    assert run("--clear", "--encoder", "lite")["removed"] == 0
+    assert run("--folder", str(folder))["count"] == 4
+    assert run("--clear")["removed"] == 4
+    assert run()["count"] == 0
