@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from crossrank._engine.resources import quarter_of_memory
-from crossrank._features.entry import Entry
+from crossrank._features.entry import Entry, columns
 from crossrank._features.store import FeatureStore
 from crossrank._files.user_cache import user_cache
+from crossrank._items.feature import Feature, read_only
 from crossrank.errors import InputError
+
+Names: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""Features and keys."""
 
 IN_MEMORY = 1 << 30
 ON_DISK = 4 << 30
 """Bytes that are kept at most."""
+SHARE_OF_LIST = 4
+"""At most this part of the memory besides holds the last list as a whole."""
 
 
 class FeatureCache:
@@ -34,6 +41,7 @@ class FeatureCache:
         self.limit = limit
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._bytes = 0
+        self._last: tuple[Names, Mapping[str, Feature]] | None = None
         self._lock = threading.Lock()
 
     def get(self, key: str, names: Iterable[str], on_disk: bool) -> Entry | None:
@@ -67,6 +75,32 @@ class FeatureCache:
         whole = self._keep(key, entry)
         if self.store is not None and on_disk:
             self.store.put(key, about, whole)
+
+    def columns(
+        self, keys: tuple[str, ...], entries: Sequence[Entry], names: tuple[str, ...]
+    ) -> Mapping[str, Feature]:
+        """Return the features of several items, read-only; those of the last list are kept.
+
+        Parameters
+        ----------
+        keys
+            Of the entries.
+        entries, names
+            See `crossrank._features.entry.columns`.
+
+        Raises
+        ------
+        ValueError
+            If they are not of one kind and shape.
+        """
+        place = names, keys
+        last = self._last
+        if last is not None and last[0] == place:
+            return last[1]
+        found = {name: read_only(value) for name, value in columns(entries, names).items()}
+        small = sum(entry.size for entry in entries) <= self.limit // SHARE_OF_LIST
+        self._last = (place, found) if small else None
+        return found
 
     def _keep(self, key: str, entry: Entry) -> Entry:
         with self._lock:

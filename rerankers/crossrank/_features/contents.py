@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -50,16 +51,19 @@ def content_key(maker: str, item: Item) -> str | None:
 def _key_of_file(maker: str, path: Path, text: str | None) -> str:
     """Return the key of a file; the same as before, without reading it, if it did not change."""
     # the name counts, too: two places are two pictures, and none is looked for elsewhere
-    name = str(path if path.is_absolute() else path.absolute())
+    name = str(path)
+    if not name.startswith(os.sep):
+        name = str(path.absolute())
     place = maker, name if text is None else f"{name}\0{text}"
-    stamp, settled = _stamp(path)
+    stamp = _stamp(path)
     known = _known.get(place)
     if known is not None and known[0] == stamp:
         return known[1]
+    settled = max(stamp[1], stamp[2]) / 1e9 < time.time() - SETTLED
     with path.open("rb") as file:
         content = hashlib.file_digest(file, _new).hexdigest()
     found = _key(maker, f"file {name}\0{content}", text)
-    if settled and _stamp(path)[0] == stamp:
+    if settled and _stamp(path) == stamp:
         with _lock:
             _known[place] = stamp, found
             while len(_known) > MOST_FILES:
@@ -67,12 +71,9 @@ def _key_of_file(maker: str, path: Path, text: str | None) -> str:
     return found
 
 
-def _stamp(path: Path) -> tuple[Stamp, bool]:
-    """Return by what a file's state is recognised, and whether that can be relied on by now."""
+def _stamp(path: Path) -> Stamp:
     stat = path.stat()
-    changed = max(stat.st_mtime, stat.st_ctime)
-    stamp = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
-    return stamp, 0 <= changed < time.time() - SETTLED
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def _picture(image: bytes | Image.Image | None) -> str:

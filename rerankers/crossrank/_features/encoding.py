@@ -88,7 +88,9 @@ class KeptEncoder:
                     self.cache.put(key, known[key], about, on_disk)
         try:
             entries = [own[row] if key is None else known[key] for row, key in enumerate(keys)]
-            found = columns(entries, names)
+            named = tuple(key for key in keys if key is not None)
+            whole = on_disk and len(named) == len(keys)
+            found = self.cache.columns(named, entries, names) if whole else columns(entries, names)
         except ValueError:  # kept from an encoder of the same source that gave another shape
             return encode(self.encoder, items, modality, features, progress=progress)
         ids = [str(row) if item.id is None else item.id for row, item in enumerate(items)]

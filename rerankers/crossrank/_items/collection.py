@@ -36,9 +36,11 @@ from crossrank._items.collection_folder import open_collection, save_collection
 from crossrank._items.compact import Compact
 from crossrank._items.feature import Feature, as_feature, read_only, same_feature, take_items
 from crossrank._items.fingerprint import fingerprint
+from crossrank._items.joining import check_joinable, joined, write_joined
 from crossrank._items.ragged import Ragged
 from crossrank.errors import (
     DuplicateIdError,
+    FeatureMismatchError,
     InputError,
     MissingFeatureError,
     StoreError,
@@ -150,20 +152,31 @@ class Collection:
         known = self._rows
         return [known.get(id, -1) for id in ids]
 
-    def take(self, rows: ArrayLike, features: Sequence[str] | None = None) -> Collection:
+    def take(
+        self,
+        rows: ArrayLike,
+        features: Sequence[str] | None = None,
+        *,
+        ids: Sequence[Any] | None = None,
+    ) -> Collection:
         """Return a copy in memory of some rows, with some features.
 
         Parameters
         ----------
         rows
-            ``[M]`` distinct integers in [0, N).
+            ``[M]`` integers in [0, N); distinct, unless `ids` give every place a name of its own.
         features
             Which ones; all of them by default.
+        ids
+            ``[M]`` new ids, such as ``["q1/left", "q1/right"]`` where fixed lists of pairs name an
+            item more than once.
 
         Raises
         ------
         InputError
-            If `rows` are something else, such as a mask.
+            If `rows` are something else, such as a mask, or `ids` are not as many.
+        DuplicateIdError
+            If a row, or a new id, stands twice.
         """
         chosen = np.asarray(rows)
         if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
@@ -176,8 +189,66 @@ class Collection:
             wrong = chosen[(chosen < 0) | (chosen >= len(self))][0]
             raise InputError(f"Collection.take: there is no row {wrong} among {len(self)}")
         names = self.features if features is None else features
-        taken = {name: take_items(self[name], chosen) for name in names}
-        return self._derived(tuple(map(self.ids.__getitem__, chosen.tolist())), taken)
+        if ids is None:
+            ordered = np.sort(chosen)
+            if (ordered[1:] == ordered[:-1]).any():
+                raise DuplicateIdError(
+                    "Collection.take: a row stands twice; give ids=, a name for every place"
+                )
+            own = tuple(map(self.ids.__getitem__, chosen.tolist()))
+        else:
+            own = tuple(str(id) for id in ids)
+            if len(own) != len(chosen):
+                raise InputError(f"Collection.take: {len(own)} ids for {len(chosen)} rows")
+            _unique_rows(own)
+        return self._derived(own, {name: take_items(self[name], chosen) for name in names})
+
+    @classmethod
+    def concat(cls, parts: Iterable[Collection], out: str | Path | None = None) -> Collection:
+        """Return the items of several collections, one after the other.
+
+        Parameters
+        ----------
+        parts
+            At least one; of one modality, with the same features in the same sizes, made by the
+            same encoder where that is known, and without an id in common.
+        out
+            A new folder to write to, by which nothing lies in memory as a whole.
+
+        Returns
+        -------
+        Collection
+            In memory, or opened from `out`.  Its encoder is None where that of a part is.
+
+        Raises
+        ------
+        InputError
+            If there is no part, or one of another modality.
+        MissingFeatureError, FeatureMismatchError
+            If a part lacks a feature, or has it in another size, of another kind or from another
+            encoder.
+        DuplicateIdError
+            If two parts share an id.
+        StoreError
+            If `out` exists or cannot be written.
+        """
+        given = list(parts)
+        if not given or not all(isinstance(part, Collection) for part in given):
+            raise InputError("Collection.concat: give a list of at least one collection")
+        first = given[0]
+        for number, part in enumerate(given):
+            _check_like(first, part, f"Collection.concat: collection {number}")
+        ids = tuple(id for part in given for id in part.ids)
+        _unique_rows(ids)
+        encoder = first.encoder if all(part.encoder for part in given) else None
+        columns = {name: [part[name] for part in given] for name in first.features}
+        for name, features in columns.items():
+            check_joinable("Collection.concat", name, features)
+        if out is not None:
+            write_joined(Path(out), first.modality, encoder, ids, columns)
+            return cls.open(out)
+        whole = {name: joined(features) for name, features in columns.items()}
+        return cls(ids, first.modality, encoder=encoder, **whole)
 
     def is_stored(self, features: Sequence[str]) -> bool:
         """Return whether any of some features lies on disk, or has to be decoded."""
@@ -262,6 +333,29 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"Collection({len(self)} {self.modality}s: {', '.join(self.features) or 'ids only'})"
+
+
+def _check_like(first: Collection, other: Collection, who: str) -> None:
+    """Refuse a collection that does not go on where another ends."""
+    if other.modality != first.modality:
+        raise InputError(f"{who} holds {other.modality}s, the first {first.modality}s")
+    for name in first.features:
+        if name not in other:
+            raise MissingFeatureError(
+                f"{who} has no feature {name!r}, which the first has; encode it with the same "
+                "features, or take() those that all have"
+            )
+    for name in other.features:
+        if name not in first:
+            raise MissingFeatureError(
+                f"{who} has the feature {name!r}, which the first has not; encode all with the "
+                "same features, or take() those that all have"
+            )
+    if first.encoder and other.encoder and first.encoder != other.encoder:
+        raise FeatureMismatchError(
+            f"{who} was encoded by {other.encoder!r}, the first by {first.encoder!r}; encode both "
+            "with the same encoder"
+        )
 
 
 def _reopened(folder: Path, digest: str) -> Collection:

@@ -11,6 +11,10 @@
 The flat part of a feature that the manifest calls ``ragged bfloat16`` or ``ragged int8`` holds the
 codes of `crossrank._items.compact`.
 
+A folder that was extended (`crossrank._items.extending`) has files with numbers, such as
+``tokens.2.npy``, and a manifest that says under ``stems`` which ones count; what they replaced
+stays for a while, for those who have it open.
+
 Opening checks names and sizes and maps the arrays; nothing is read before it is used, and nothing
 in the folder is ever executed.
 """
@@ -19,6 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +48,9 @@ if TYPE_CHECKING:
 FORMAT = "crossrank collection"
 VERSION = 1
 MANIFEST = "collection.json"
+OF_FEATURE = re.compile(r"(?P<name>[^\W\d]\w*)(?P<state>\.\d+)?(\.lengths)?\.(npy|jsonl)")
+"""Files of features; those of a folder that was extended say by which change they came."""
+MOST_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +95,15 @@ def save_collection(
         write_manifest(partial, collection.modality, collection.encoder, len(collection), kinds)
 
 
-def write_ids(folder: Path, ids: tuple[str, ...]) -> None:
+def write_ids(folder: Path, ids: Sequence[str], stem: str = "ids") -> None:
     """Write the ids of a collection into its folder."""
-    with (folder / "ids.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
+    with (folder / f"{stem}.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
         lines.writelines(json_line(id) for id in ids)
 
 
-def write_feature(folder: Path, name: str, feature: Feature, dtype: str | None = None) -> str:
+def write_feature(
+    folder: Path, name: str, feature: Feature, dtype: str | None = None, stem: str = ""
+) -> str:
     """Write one feature into a folder and return its kind: ``array``, ``ragged`` or ``json``.
 
     Parameters
@@ -102,12 +112,15 @@ def write_feature(folder: Path, name: str, feature: Feature, dtype: str | None =
         Where to, and what.
     dtype
         As what to store floats; as they are by default.
+    stem
+        With what the files' names begin; `name` by default.
     """
+    stem = stem if stem else name
     if not name.isidentifier():
         raise StoreError(f"a feature called {name!r} cannot be stored; use letters and digits")
     if isinstance(feature, Ragged):
-        np.save(folder / f"{name}.lengths.npy", feature.lengths, allow_pickle=False)
-        path = folder / f"{name}.npy"
+        np.save(folder / f"{stem}.lengths.npy", feature.lengths, allow_pickle=False)
+        path = folder / f"{stem}.npy"
         flat: Any = feature.flat
         if dtype is not None:
             write_rows(path, name, [flat], dtype)
@@ -121,24 +134,27 @@ def write_feature(folder: Path, name: str, feature: Feature, dtype: str | None =
         )
     if isinstance(feature, np.ndarray):
         if dtype is not None:
-            write_rows(folder / f"{name}.npy", name, [feature], dtype)
+            write_rows(folder / f"{stem}.npy", name, [feature], dtype)
             return "array"
         # rows are read as bytes that follow each other, whatever the order in memory was
-        np.save(folder / f"{name}.npy", np.ascontiguousarray(feature), allow_pickle=False)
+        np.save(folder / f"{stem}.npy", np.ascontiguousarray(feature), allow_pickle=False)
         return "array"
-    with (folder / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
+    with (folder / f"{stem}.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
         lines.writelines(json_line(json_like(value)) for value in feature)
     return "json"
 
 
 def write_manifest(
-    folder: Path, modality: str, encoder: str | None, count: int, kinds: Mapping[str, str]
+    folder: Path,
+    modality: str,
+    encoder: str | None,
+    count: int,
+    kinds: Mapping[str, str],
+    *,
+    contents: str | None = None,
 ) -> None:
     """Write the manifest of a folder that holds everything else already."""
-    files = {
-        path.name: {"bytes": path.stat().st_size, "digest": _digest(path)}
-        for path in sorted(folder.iterdir())
-    }
+    files = {path.name: file_record(path) for path in sorted(folder.iterdir())}
     manifest = {
         "format": FORMAT,
         "version": VERSION,
@@ -147,8 +163,19 @@ def write_manifest(
         "count": count,
         "features": dict(kinds),
         "files": files,
+        **({} if contents is None else {"contents": contents}),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def file_record(path: Path) -> dict[str, Any]:
+    """Return what a manifest says of a file."""
+    return {"bytes": path.stat().st_size, "digest": _digest(path)}
+
+
+def stem_of(manifest: Mapping[str, Any], name: str) -> str:
+    """Return with what the names of a feature's files begin; ``"ids"`` for the ids'."""
+    return str(manifest.get("stems", {}).get(name, name))
 
 
 def open_collection(folder: Path) -> StoredCollection:
@@ -159,17 +186,29 @@ def open_collection(folder: Path) -> StoredCollection:
     StoreError
         If the folder or one of its files is missing, truncated, foreign, or of another version.
     """
-    manifest = read_manifest(folder)
+    for _ in range(MOST_TRIES - 1):
+        manifest = read_manifest(folder)
+        try:
+            return _opened(folder, manifest)
+        except StoreError:
+            if read_manifest(folder) == manifest:
+                raise
+    # it was extended meanwhile, and the files that were looked for may be gone
+    return _opened(folder, read_manifest(folder))
+
+
+def _opened(folder: Path, manifest: Mapping[str, Any]) -> StoredCollection:
     folder = folder.absolute()  # rows are read later, perhaps from another working directory
-    _check_files(folder, manifest["files"])
+    _check_files(folder, manifest)
     count = int(manifest["count"])
-    ids = [id for _, id in read_json_lines(folder / "ids.jsonl")]
+    path = folder / f"{stem_of(manifest, 'ids')}.jsonl"
+    ids = [id for _, id in read_json_lines(path)]
     features = {
-        name: _open_feature(folder, name, kind, count)
+        name: _open_feature(folder, stem_of(manifest, name), name, kind, count)
         for name, kind in manifest["features"].items()
     }
     if len(ids) != count:
-        raise StoreError(f"{folder / 'ids.jsonl'} holds {len(ids)} ids where {count} were written")
+        raise StoreError(f"{path} holds {len(ids)} ids where {count} were written")
     digests = sorted((name, entry["digest"]) for name, entry in manifest["files"].items())
     digest = hashlib.blake2b(json.dumps(digests).encode(), digest_size=16).hexdigest()
     return StoredCollection(
@@ -213,8 +252,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
     present = {path.name: path for path in folder.iterdir() if not path.name.startswith(".")}
+    files = manifest["files"]
     for name, entry in files.items():
         if name not in present:
             raise StoreError(f"{folder} lacks its file {name}; encode the collection again")
@@ -225,13 +265,25 @@ def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
                 "truncated or was changed; encode the collection again"
             )
     for name in sorted(set(present) - set(files) - {MANIFEST}):
-        raise StoreError(f"{folder / name} does not belong to the collection; move it elsewhere")
+        if not is_of_another_state(name, manifest):
+            raise StoreError(
+                f"{folder / name} does not belong to the collection; move it elsewhere"
+            )
 
 
-def _open_feature(folder: Path, name: str, kind: str, count: int) -> Feature:
+def is_of_another_state(name: str, manifest: Mapping[str, Any]) -> bool:
+    """Tell whether a file is what a collection was before it was extended, or will be then."""
+    match = OF_FEATURE.fullmatch(name)
+    if match is None:
+        return False
+    known = {"ids", *manifest["features"]}
+    return match["state"] is not None or ("stems" in manifest and match["name"] in known)
+
+
+def _open_feature(folder: Path, stem: str, name: str, kind: str, count: int) -> Feature:
     if kind == "json":
-        return JsonLines(folder / f"{name}.jsonl", count)
-    array = _map(folder / f"{name}.npy")
+        return JsonLines(folder / f"{stem}.jsonl", count)
+    array = _map(folder / f"{stem}.npy")
     if kind == "array":
         return array
     form, _, stored_as = kind.partition(" ")
@@ -241,8 +293,8 @@ def _open_feature(folder: Path, name: str, kind: str, count: int) -> Feature:
             try:
                 flat = Compact(array, stored_as)
             except ValueError as error:
-                raise StoreError(f"{folder / name}.npy: {error}; encode it again") from error
-        return Ragged(flat, np.asarray(_map(folder / f"{name}.lengths.npy")))
+                raise StoreError(f"{folder / stem}.npy: {error}; encode it again") from error
+        return Ragged(flat, np.asarray(_map(folder / f"{stem}.lengths.npy")))
     raise StoreError(f"{folder}: the feature {name!r} is of an unknown kind {kind!r}")
 
 

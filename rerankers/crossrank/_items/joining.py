@@ -1,0 +1,130 @@
+"""Features of several collections put end to end, in memory or straight into files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank._files.atomic import atomic_folder
+from crossrank._items.collection_folder import write_feature, write_ids, write_manifest
+from crossrank._items.compact import COMPACT, write_rows
+from crossrank._items.feature import Feature
+from crossrank._items.ragged import Ragged
+from crossrank.errors import FeatureMismatchError
+
+
+def write_joined(
+    folder: Path,
+    modality: str,
+    encoder: str | None,
+    ids: tuple[str, ...],
+    parts: Mapping[str, Sequence[Feature]],
+    given: Mapping[str, Feature] = MappingProxyType({}),
+    dtypes: Mapping[str, str] = MappingProxyType({}),
+    contents: str | None = None,
+) -> None:
+    """Write the folder of a collection whose features come in parts.
+
+    Parameters
+    ----------
+    folder
+        A new one; arrays are copied part by part and never lie in memory as a whole.
+    modality, encoder, ids
+        Of the whole.
+    parts
+        Per feature what is put end to end.
+    given
+        Features of the whole.
+    dtypes
+        As what to write some features, see `Collection.save`.
+    contents
+        By what the items are recognised that it was made from.
+    """
+    with atomic_folder(folder) as partial:
+        write_ids(partial, ids)
+        kinds = {
+            name: write_parts(partial, name, features, dtypes.get(name))
+            for name, features in parts.items()
+        }
+        kinds |= {
+            name: write_feature(partial, name, feature, dtypes.get(name))
+            for name, feature in given.items()
+        }
+        write_manifest(partial, modality, encoder, len(ids), kinds, contents=contents)
+
+
+def joined(features: Sequence[Any]) -> Feature:
+    """Return one feature of all items, in memory."""
+    first = features[0]
+    if isinstance(first, Ragged):
+        return Ragged(
+            np.concatenate([each.flat for each in features]),
+            np.concatenate([each.lengths for each in features]),
+        )
+    if isinstance(first, np.ndarray):
+        return np.concatenate(features)
+    return tuple(value for each in features for value in each)
+
+
+def write_parts(
+    folder: Path, name: str, features: Sequence[Any], dtype: str | None, stem: str = ""
+) -> str:
+    """Write one feature of all items and return its kind, see `write_feature`."""
+    stem = stem if stem else name
+    first = features[0]
+    if isinstance(first, Ragged):
+        lengths = np.concatenate([each.lengths for each in features])
+        np.save(folder / f"{stem}.lengths.npy", lengths, allow_pickle=False)
+        if dtype is not None:
+            write_rows(folder / f"{stem}.npy", name, [each.flat for each in features], dtype)
+            return f"ragged {dtype}" if dtype in COMPACT else "ragged"
+        _copy(folder / f"{stem}.npy", [each.flat for each in features])
+        return "ragged"
+    if isinstance(first, np.ndarray) and dtype is None:
+        _copy(folder / f"{stem}.npy", features)
+        return "array"
+    return write_feature(folder, name, joined(features), dtype, stem)
+
+
+def _copy(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
+    rows = sum(len(array) for array in arrays)
+    if rows == 0:
+        np.save(path, arrays[0], allow_pickle=False)
+        return
+    whole = np.lib.format.open_memmap(
+        path, mode="w+", dtype=arrays[0].dtype, shape=(rows, *arrays[0].shape[1:])
+    )
+    start = 0
+    for array in arrays:
+        whole[start : start + len(array)] = array
+        start += len(array)
+    whole.flush()
+
+
+def check_joinable(who: str, name: str, features: Sequence[Any]) -> None:
+    """Refuse features that cannot be put end to end.
+
+    Raises
+    ------
+    FeatureMismatchError
+        If they are of different kinds, or their rows of different sizes.
+    """
+    forms = {_form(feature) for feature in features if len(feature)}
+    if len(forms) > 1:
+        shown = " and ".join(sorted(f"{kind} {list(shape)}".strip() for kind, shape in forms))
+        raise FeatureMismatchError(
+            f"{who}: {name!r} is {shown}; encode both with the same encoder and settings"
+        )
+
+
+def _form(feature: Any) -> tuple[str, tuple[int, ...]]:
+    if isinstance(feature, Ragged):
+        return "ragged rows of", tuple(feature.trailing)
+    if isinstance(feature, np.ndarray):
+        return "an array of rows", tuple(feature.shape[1:])
+    return "values", ()
