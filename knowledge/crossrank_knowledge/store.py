@@ -107,4 +107,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     for key in ("words", "regions", "encoder", "data", "parent", "fingerprint", "recipe", "bytes"):
         if key not in manifest:
             raise StoreError(f"{path} lacks {key!r}; build the bank again")
+    whole = [manifest["words"], manifest["regions"]]
+    sizes = manifest["bytes"]
+    if not isinstance(sizes, dict) or not all(type(n) is int and n >= 0 for n in whole):
+        raise StoreError(f"{path} has a count that is none; build the bank again")
+    if not {TENSORS, WORDS} <= set(sizes) or any(Path(name).name != name for name in sizes):
+        raise StoreError(f"{path} does not list the files of a bank; build the bank again")
+    if not isinstance(manifest["encoder"], str | None) or not isinstance(manifest["data"], dict):
+        raise StoreError(f"{path} has an encoder or data of another kind; build the bank again")
     return manifest

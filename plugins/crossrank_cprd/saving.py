@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossrank.errors import MissingPackageError, StoreError, missing_package
-from crossrank.plugin.files import atomic_file, parse_json
+from crossrank.plugin.files import atomic_bytes, atomic_file, parse_json
+from crossrank.plugin.torch_weights import check_shapes
 
 if TYPE_CHECKING:
     from crossrank_cprd.student import Student
@@ -69,12 +70,7 @@ def save_student(
     tensors = {name: each.half().contiguous() for name, each in student.state_dict().items()}
     content = save(tensors)
     card = Card(asdict(student.sizes), encoder, _digest(content), dict(about or {}))
-    partial = path.with_suffix(".partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        raise StoreError(f"cprd: {path} could not be written: {error}") from error
+    atomic_bytes(path, content)
     with atomic_file(path.with_suffix(".json")) as file:
         json.dump({"format": FORMAT, **asdict(card)}, file, indent=1)
         file.write("\n")
@@ -128,8 +124,20 @@ def load_student(path: str | Path) -> Student:
             f"cprd: {path} is damaged, or not the student that {path.with_suffix('.json').name} "
             "describes; copy both files again"
         )
-    student = Student(StudentSizes(**card.sizes))
-    student.load_state_dict({name: each.float() for name, each in load(content).items()})
+    tensors = {name: each.float() for name, each in load(content).items()}
+
+    def build(sizes: Mapping[str, Any]) -> Student:
+        return Student(StudentSizes(**sizes))
+
+    try:
+        check_shapes(build, card.sizes, tensors)
+        student = build(card.sizes)
+        student.load_state_dict(tensors)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise StoreError(
+            f"cprd: the sizes in {path.with_suffix('.json').name} are not those of {path}: "
+            f"{' '.join(str(error).split())}; copy both files again"
+        ) from error
     return student.eval().requires_grad_(False)
 
 

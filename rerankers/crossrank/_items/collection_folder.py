@@ -242,12 +242,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     expected = {"modality": str, "count": int, "features": dict, "files": dict}
     for key, kind in expected.items():
-        if not isinstance(manifest.get(key), kind):
+        found = manifest.get(key)
+        if not isinstance(found, kind) or isinstance(found, bool):
             raise StoreError(f"{path} lacks {key!r}; encode the collection again")
+    if not isinstance(manifest.setdefault("encoder", None), str | None) or manifest["count"] < 0:
+        raise StoreError(f"{path} lacks 'encoder' or 'count'; encode the collection again")
     for name, entry in manifest["files"].items():
         if not isinstance(entry, dict) or not {"bytes", "digest"} <= set(entry):
             raise StoreError(
                 f"{path} does not say size and digest of {name}; encode the collection again"
+            )
+    for name, kind in manifest["features"].items():
+        # what is read is in the folder, and is what the manifest counts among its files
+        file = f"{name}.jsonl" if kind == "json" else f"{name}.npy"
+        if not isinstance(kind, str) or file not in manifest["files"] or file == "ids.jsonl":
+            raise StoreError(
+                f"{path} has no file of the feature {name!r}; encode the collection again"
             )
     return manifest
 

@@ -43,6 +43,9 @@ class Ragged:
             counts = counts.astype(np.int64)
         if counts.ndim != 1 or counts.dtype.kind not in "iu" or (counts < 0).any():
             raise InputError("Ragged: lengths must be a vector of non-negative integers")
+        # before they are summed: 2⁶⁴ - 1 would become -1, and a sum of int64 may wrap
+        if rows.ndim and counts.size and counts.max() > rows.shape[0]:
+            raise InputError(f"Ragged: a length is {counts.max()}, flat has {rows.shape[0]} rows")
         counts = counts.astype(np.int64)
         if rows.ndim == 0 or int(counts.sum()) != rows.shape[0]:
             found = "a scalar" if rows.ndim == 0 else f"{rows.shape[0]} rows"

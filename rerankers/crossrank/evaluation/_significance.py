@@ -53,6 +53,8 @@ class Significance:
             raise InputError(f"evaluate: resamples is {self.resamples}; give 0 for no test")
         if not 0 < self.confidence < 1:
             raise InputError(f"evaluate: confidence is {self.confidence!r}; give 0.95, say")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError(f"evaluate: seed is {self.seed!r}; give a whole number of at least 0")
         if self.method not in METHODS:
             raise InputError(f"evaluate: method is {self.method!r}; give {' or '.join(METHODS)}")
 

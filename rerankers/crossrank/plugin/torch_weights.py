@@ -97,7 +97,7 @@ class WeightsFile:
         try:
             sizes = json.loads(metadata[self.format])
             widened = {name: _widened(each) for name, each in tensors.items()}
-            _check_shapes(build, sizes, widened)
+            check_shapes(build, sizes, widened)
             model = build(sizes)
             model.load_state_dict(widened)
         except CrossrankError:
@@ -110,12 +110,25 @@ class WeightsFile:
         return model.eval().requires_grad_(False)
 
 
-def _check_shapes(
+def check_shapes(
     build: Callable[[Mapping[str, Any]], nn.Module],
     sizes: Mapping[str, Any],
     tensors: Mapping[str, Tensor],
 ) -> None:
-    """Refuse sizes that the tensors do not have, before memory is taken for them."""
+    """Refuse sizes that the tensors do not have, before memory is taken for them.
+
+    Parameters
+    ----------
+    build
+        Makes a model of its sizes; called where tensors have shapes only.
+    sizes, tensors
+        What a file says of the model, and what it holds.
+
+    Raises
+    ------
+    ValueError
+        Naming the first tensor that is missing, too much or of another shape.
+    """
     import torch
 
     with torch.device("meta"):
@@ -186,4 +199,4 @@ def _in_one_line(error: Exception) -> str:
     return said if len(said) <= 200 else f"{said[:200]} …"
 
 
-__all__ = ["WeightsFile", "read_tensors", "write_tensors"]
+__all__ = ["WeightsFile", "check_shapes", "read_tensors", "write_tensors"]
