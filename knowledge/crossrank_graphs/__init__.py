@@ -4,6 +4,7 @@ Importing this package loads neither spaCy nor torch.
 """
 
 from crossrank_graphs.edits import KINDS, Edit, edits
+from crossrank_graphs.factual import FactualParser
 from crossrank_graphs.featured import graphs_of, with_graphs
 from crossrank_graphs.graph import Fact, Graph, Object, Relation, Span, graph_of_names
 from crossrank_graphs.matching import Agreement, Comparison, compare
@@ -17,6 +18,7 @@ __all__ = [
     "Comparison",
     "Edit",
     "Fact",
+    "FactualParser",
     "Graph",
     "GraphParser",
     "Object",

@@ -13,6 +13,11 @@ from crossrank_graphs.rewriting import Rewriting, rewritten
 from crossrank_graphs.words import CLASSES, OPPOSITES, PLURALS, SYMMETRIC, THINGS
 
 _ARTICLE = re.compile(r"\b(an?|the|some|another)\s+$", re.IGNORECASE)
+_BOUND = re.compile(
+    r"\b(one|two|his|her|its|their|my|our|your|each|every|both|no|any|other|\w+'s?)\s+$",
+    re.IGNORECASE,
+)
+"""What belongs to a name and is no attribute: the phrase cannot move without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +210,10 @@ def _phrase(graph: Graph, thing: Object) -> Span | None:
     for (_, end), (start, _) in pairwise(spans):
         if graph.text[end:start].strip(" ,-") not in ("", "and"):
             return None
-    article = _ARTICLE.search(graph.text[: spans[0][0]])
+    before = graph.text[: spans[0][0]]
+    article = _ARTICLE.search(before)
+    if article is None and _BOUND.search(before):
+        return None
     return (article.start() if article else spans[0][0]), spans[-1][1]
 
 

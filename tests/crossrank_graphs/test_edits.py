@@ -36,6 +36,11 @@ def test_what_would_say_the_same_is_left_out() -> None:
     assert made("A red ball and a red cup.", "swap_attributes") == []
 
 
+def test_a_phrase_does_not_leave_its_determiner_behind() -> None:
+    assert made("One man chases a dog.", "swap_ends") == []
+    assert made("A girl pets her brown dog.", "swap_ends") == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_edit_carries_the_graph_of_its_text(kind: str) -> None:
     texts = [
