@@ -13,11 +13,11 @@ from PIL import Image
 
 from crossrank.plugin.files import IMAGE_SUFFIXES
 
-PICTURE_KEYS = (
-    *("image_path", "image", "image_uri", "image_bytes", "blob"),
-    *("source", "file_path", "path", "uri"),
-)
+PICTURE_KEYS = ("image_path", "image", "image_uri", "image_bytes", "blob")
 """Where hosts keep a picture in a document's metadata, in the order in which they are looked at."""
+
+FILE_KEYS = ("source", "file_path", "path", "uri")
+"""Where they name a file of any kind: it is a picture if it ends like one."""
 
 BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk0|SUkq|TU0A)[A-Za-z0-9+/\s]{60,}={0,2}\s*")
 """Base64 of JPEG, PNG, GIF, WebP, BMP and TIFF, by their first bytes."""
@@ -31,24 +31,31 @@ def picture_in(metadata: Mapping[str, Any], key: str | None = None) -> Any:
     metadata
         Of a document, with values of any type.
     key
-        Where the picture is: every value there is one.  By default the first of `PICTURE_KEYS`
-        whose value is a picture, or a string that names or is one.
+        Where the picture is.  By default the first of `PICTURE_KEYS` that names or holds one, or of
+        `FILE_KEYS` whose value is surely meant as one.
     """
     if key is not None:
-        found = metadata.get(key)
-        return found if found != "" else None
-    for each in PICTURE_KEYS:
-        value = metadata.get(each)
-        if is_picture(value):
-            return value
-    return None
+        return metadata[key] if is_given(metadata.get(key)) else None
+    named = (metadata.get(each) for each in PICTURE_KEYS)
+    files = (metadata.get(each) for each in FILE_KEYS)
+    found = (*filter(is_given, named), *filter(is_picture, files))
+    return found[0] if found else None
+
+
+def is_given(value: object) -> bool:
+    """Tell whether a value, said to be a picture, is one or names one."""
+    if isinstance(value, str):
+        return bool(value.strip())
+    return isinstance(value, PurePath) or is_picture(value)
 
 
 def is_picture(value: object) -> bool:
     """Tell whether a value is a picture, or is surely meant to name one."""
     if isinstance(value, str):
         return is_encoded_picture(value) or names_picture(value)
-    if isinstance(value, PurePath | Image.Image | bytes | bytearray):
+    if isinstance(value, PurePath):
+        return names_picture(str(value))
+    if isinstance(value, Image.Image | bytes | bytearray):
         return True
     return hasattr(value, "as_bytes") or hasattr(value, "__array__")
 

@@ -13,10 +13,10 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError
+from crossrank.plugin.optional import required
 from crossrank_hosts._call import Found, SecondLook
 from crossrank_hosts._contents import shown
 
@@ -41,21 +41,23 @@ class CrossEncoderLike:
     def predict(
         self,
         inputs: Sequence[Any],
-        batch_size: int = 32,
-        show_progress_bar: bool | None = None,
+        *,
         convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
         **_: Any,
-    ) -> NDArray[np.float32] | np.float32 | list[float]:
+    ) -> Any:
         """Return the reranker's own score of each pair.
 
         Parameters
         ----------
         inputs
             Pairs of query and document, or one pair.
-        batch_size, show_progress_bar, **_
-            Taken since hosts hand them over; they change nothing.
         convert_to_numpy
             False for a list of floats.
+        convert_to_tensor
+            Whether to return a tensor of torch.
+        **_
+            Other arguments of sentence-transformers' method; they change nothing.
 
         Returns
         -------
@@ -71,9 +73,11 @@ class CrossEncoderLike:
             for hit in self._look(_query(query), [_found(each) for each in documents]):
                 scores[place + hit.index] = hit.score
             place += len(documents)
-        if single:
-            return scores[0]
-        return scores if convert_to_numpy else scores.tolist()
+        told: Any = scores[0] if single else scores
+        if convert_to_tensor:
+            torch = required("torch", "filip", "CrossEncoderLike.predict with convert_to_tensor")
+            return torch.as_tensor(told)
+        return told if convert_to_numpy else told.tolist()
 
     def rank(
         self,
@@ -107,11 +111,8 @@ class CrossEncoderLike:
 
 
 def _is_pair(inputs: Sequence[Any]) -> bool:
-    return len(inputs) == 2 and isinstance(inputs[0], str | Mapping) and _is_side(inputs[1])
-
-
-def _is_side(value: object) -> bool:
-    return isinstance(value, str | Mapping) or not isinstance(value, list | tuple)
+    """Tell one pair of query and document from a list of pairs."""
+    return len(inputs) == 2 and not isinstance(inputs[0], list | tuple)
 
 
 def _found(document: Any) -> Found:

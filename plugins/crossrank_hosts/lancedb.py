@@ -21,7 +21,7 @@ with needs("crossrank_hosts.lancedb", "lancedb", "lancedb", "pyarrow")():
     from lancedb.rerankers import Reranker
 
 from crossrank_hosts._call import Found, SecondLook, account
-from crossrank_hosts._contents import PICTURE_KEYS, TEXT_KEYS, shown, shown_in
+from crossrank_hosts._contents import FILE_KEYS, PICTURE_KEYS, TEXT_KEYS, shown, shown_in
 
 RRF_K = 60
 """Of reciprocal rank fusion (Cormack et al., SIGIR 2009), the base of a hybrid search."""
@@ -116,7 +116,7 @@ class CrossrankReranker(Reranker):
                     f"CrossrankReranker: the results have no column {name!r}; they have "
                     f"{', '.join(table.column_names)}; select it in the search"
                 )
-        usual = (*PICTURE_KEYS, *TEXT_KEYS) if self.column is None else ()
+        usual = (*PICTURE_KEYS, *FILE_KEYS, *TEXT_KEYS) if self.column is None else ()
         names = [each for each in table.column_names if each in (*asked, *usual)]
         if not names:
             raise InputError(

@@ -1,0 +1,190 @@
+"""What LangChain and LlamaIndex cost, the second time, beside the pipeline on stored features.
+
+    python benchmarks/hosts.py [--queries 100] [--depth 50] [--rounds 5] [--json]
+
+Pictures and texts are encoded by `lite` and reranked by filip.  The rival is `Pipeline.rerank` of
+the same lists from stored features, query by query as a host calls its reranker.  The adapters get
+loose pictures (features are kept by content since the first time) or a stored gallery; pictures
+that are opened are counted.  A host that is not installed is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # for all calls; libraries read it when they are loaded
+
+import numpy as np
+from PIL import Image
+
+import crossrank as cr
+
+WORDS = (
+    *("a", "the", "dog", "child", "ball", "water", "red", "blue", "runs", "jumps"),
+    *("grass", "snow", "man", "woman", "on", "in", "two"),
+)
+Call = Callable[[], list[list[int]]]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--queries", type=int, default=100)
+    arguments.add_argument("--depth", type=int, default=50)
+    arguments.add_argument("--pictures", type=int, default=200)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--json", action="store_true")
+    given = arguments.parse_args()
+
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        photos = pictures(Path(folder), given.pictures, rng)
+        texts = [" ".join(rng.choice(WORDS, 8)) for _ in range(given.queries)]
+        lists = [rng.permutation(given.pictures)[: given.depth].tolist() for _ in texts]
+        calls = {"pipeline": pipeline(texts, photos, lists)}
+        gallery = cr.encode("lite", photos)
+        for name, make in (("langchain", langchain), ("llamaindex", llamaindex)):
+            try:
+                calls[name] = make(texts, photos, lists, None)
+                calls[f"{name}, gallery"] = make(texts, photos, lists, gallery)
+            except ImportError as error:
+                print(error)
+        report(*measured(calls, given.rounds), as_json=given.json)
+
+
+def measured(calls: dict[str, Call], rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Return seconds of every round after the first, and pictures opened in these, per call."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    opened = dict.fromkeys(calls, 0)
+    found = {}
+    for turn in range(rounds + 1):
+        for name, call in calls.items():
+            with Counted() as counted:
+                start = time.perf_counter()
+                found[name] = call()
+                taken = time.perf_counter() - start
+            if turn:
+                seconds[name].append(taken)
+                opened[name] += counted.number
+    for name, order in found.items():
+        assert order == found["pipeline"], f"{name} ranks otherwise"
+    return seconds, opened
+
+
+class Counted:
+    """Counts how often Pillow opens a file."""
+
+    def __enter__(self) -> Counted:
+        self.number, self._open = 0, Image.open
+
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            self.number += 1
+            return self._open(*args, **kwargs)
+
+        Image.open = counting
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Image.open = self._open
+
+
+def pipeline(texts: Sequence[str], photos: Sequence[Path], lists: Sequence[list[int]]) -> Call:
+    gallery = cr.encode("lite", photos)
+    queries = cr.encode("lite", texts)
+    run = cr.Pipeline(cr.Stage("filip", fusion=cr.Replace()))
+    stored = [
+        cr.Candidates.from_lists(
+            [[str(photos[row]) for row in rows]],
+            query_ids=[str(number)],
+            candidate_ids=gallery.ids,
+        )
+        for number, rows in enumerate(lists)
+    ]
+
+    def call() -> list[list[int]]:
+        rankings = [run.rerank(each, queries, gallery, threads=1) for each in stored]
+        return [[hit.base_rank for hit in each.values()[0]] for each in rankings]
+
+    return call
+
+
+def langchain(
+    texts: Sequence[str], photos: Sequence[Path], lists: Sequence[list[int]], gallery: Any
+) -> Call:
+    from langchain_core.documents import Document
+
+    from crossrank_hosts.langchain import CrossrankCompressor
+
+    documents = [Document(page_content="", metadata={"image_path": str(path)}) for path in photos]
+    made = CrossrankCompressor(gallery=gallery, threads=1)
+
+    def call() -> list[list[int]]:
+        found = [
+            made.compress_documents([documents[row] for row in rows], text)
+            for text, rows in zip(texts, lists, strict=True)
+        ]
+        return [[each.metadata["base_rank"] for each in best] for best in found]
+
+    return call
+
+
+def llamaindex(
+    texts: Sequence[str], photos: Sequence[Path], lists: Sequence[list[int]], gallery: Any
+) -> Call:
+    from llama_index.core.schema import ImageNode, NodeWithScore
+
+    from crossrank_hosts.llamaindex import CrossrankPostprocessor
+
+    nodes = [NodeWithScore(node=ImageNode(image_path=str(path))) for path in photos]
+    made = CrossrankPostprocessor(gallery=gallery, threads=1)
+
+    def call() -> list[list[int]]:
+        found = [
+            made.postprocess_nodes([nodes[row] for row in rows], query_str=text)
+            for text, rows in zip(texts, lists, strict=True)
+        ]
+        return [[each.metadata["base_rank"] for each in best] for best in found]
+
+    return call
+
+
+def pictures(folder: Path, count: int, rng: np.random.Generator) -> list[Path]:
+    paths = [folder / f"{number}.jpg" for number in range(count)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (60, 80, 3), np.uint8)).resize((320, 240)).save(path)
+    return paths
+
+
+def report(seconds: dict[str, list[float]], opened: dict[str, int], *, as_json: bool) -> None:
+    least = {name: min(values) for name, values in seconds.items()}
+    middle = {name: statistics.median(values) for name, values in seconds.items()}
+    rows = {
+        name: {
+            "min": least[name],
+            "median": middle[name],
+            "ratio_of_min": least[name] / least["pipeline"],
+            "ratio_of_median": middle[name] / middle["pipeline"],
+            "opened": opened[name],
+        }
+        for name in seconds
+    }
+    if as_json:
+        print(json.dumps(rows))
+        return
+    print(f"{'':24}{'min ms':>10}{'median ms':>12}{'ratio':>8}{'median':>8}{'opened':>8}")
+    for name, row in rows.items():
+        print(
+            f"{name:24}{1000 * row['min']:10.1f}{1000 * row['median']:12.1f}"
+            f"{row['ratio_of_min']:8.2f}{row['ratio_of_median']:8.2f}{row['opened']:8}"
+        )
+
+
+if __name__ == "__main__":
+    main()
