@@ -203,9 +203,10 @@ class OverStage(Over):
 
     def bank_run(self, who: str, sides: RunSides) -> BankRun:
         """Return this one stage, over all listed candidates or its depth of the gallery."""
-        cut = self.stage.depth is not None
-        depth = self.stage.depth if self.stage.depth is not None else len(sides.listed)
-        return BankRun((dataclasses.replace(self.stage, depth=None),), depth, cut)
+        depth = self.stage.depth
+        cut = isinstance(depth, int)
+        count = depth if isinstance(depth, int) else len(sides.listed)
+        return BankRun((dataclasses.replace(self.stage, depth=None),), count, cut)
 
     def fingerprint(self) -> str:
         """Return a digest of the reranker and its depth."""
@@ -226,10 +227,14 @@ def over(who: str, given: Given) -> Over:
         return OverScores()
     if isinstance(given, str) and given:
         try:
-            return OverStage(read_stage(given))
+            given = read_stage(given)
         except ParameterError as error:
             raise ParameterError(f"{who}: over: {error}") from error
     if isinstance(given, cr.Stage):
+        if not isinstance(given.depth, int | None):
+            raise ParameterError(
+                f"{who}: over: a bank is scored to one depth, not to {given.depth!r}; give a number"
+            )
         return OverStage(given)
     raise ParameterError(
         f"{who}: over is {given!r}; give 'embedding', 'scores', or a stage such as 'filip:mode=t2i'"

@@ -10,12 +10,15 @@ from crossrank._items.fingerprint import fingerprint
 from crossrank._items.images import open_image
 from crossrank._items.item import Item
 from crossrank._items.ragged import Ragged
+from crossrank._lists.auto_depth import AutoDepth
+from crossrank._lists.calibration import Calibration, Confidence
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence, Link
 from crossrank._lists.fusion import RRF, Fused, Fusion, Replace, WeightedSum
 from crossrank._lists.hits import Hit, Trace
 from crossrank._lists.rankings import Ranking, Rankings
 from crossrank._lists.stage_scores import StageScores
+from crossrank._lists.statistics import Statistics
 from crossrank._pipeline import Pipeline
 from crossrank._rerank.awaiting import arerank, arerank_many
 from crossrank._rerank.call import rerank, rerank_many
@@ -51,12 +54,15 @@ __version__ = "0.1.0"
 __all__ = [
     "RRF",
     "AblationResult",
+    "AutoDepth",
     "Block",
     "BothDirections",
+    "Calibration",
     "Candidates",
     "Captions",
     "Client",
     "Collection",
+    "Confidence",
     "Context",
     "Encoder",
     "EncoderInfo",
@@ -85,6 +91,7 @@ __all__ = [
     "Stage",
     "StageScores",
     "State",
+    "Statistics",
     "Trace",
     "WeightedSum",
     "ablate",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Unpack
@@ -18,21 +19,76 @@ from crossrank._engine.durable import RESULT, DurableRun
 from crossrank._engine.identity import identity
 from crossrank._engine.options import RunChanges, RunOptions
 from crossrank._engine.resources import Resources
-from crossrank._engine.scoring import explain_pairs, score_stage
+from crossrank._engine.scoring import explain_pairs, score_stage, skipped_stage
 from crossrank._items.collection import Collection
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.base_lists import check_positive
+from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence
-from crossrank._lists.fusion import check_finite
+from crossrank._lists.fusion import SHORT, check_finite
 from crossrank._lists.ordering import arrange, order_rows, ranks
 from crossrank._lists.rankings import Rankings
 from crossrank._lists.stage_scores import StageScores
 from crossrank._stage import Stage
-from crossrank.errors import InputError
+from crossrank.errors import InputError, ParameterError
 from crossrank.plugin.contract import Context
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """What is returned of every list; see `Pipeline.rerank`."""
+
+    top_k: int | None = None
+    score_threshold: float | None = None
+    min_probability: float | None = None
+    calibration: Calibration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When no further stage is begun.
+
+    Parameters
+    ----------
+    seconds
+        Above 0.
+    per
+        ``"run"`` or ``"query"``.
+    """
+
+    seconds: float
+    per: str
+
+    @classmethod
+    def of(cls, seconds: float | None, per: str) -> Deadline | None:
+        """Read a deadline as callers write it.
+
+        Raises
+        ------
+        ParameterError
+            On seconds that are no positive number, or what it cannot be per.
+        """
+        if per not in ("run", "query"):
+            raise ParameterError(f"rerank: deadline_per is {per!r}; give 'run' or 'query'")
+        if seconds is None:
+            return None
+        if check_finite("rerank", "deadline", seconds) <= 0:
+            raise ParameterError(
+                f"rerank: deadline is {seconds!r}; give seconds above 0, or None for no deadline"
+            )
+        return cls(float(seconds), per)
+
+    def passed(self, start: float, lists: int) -> str | None:
+        """Return why a stage is skipped now, None if it is not."""
+        limit = self.seconds * (max(1, lists) if self.per == "query" else 1)
+        spent = time.perf_counter() - start
+        if spent < limit:
+            return None
+        each = " per query" if self.per == "query" else ""
+        return f"skipped: the deadline of {self.seconds:g} s{each} had passed"
 
 
 class Pipeline:
@@ -42,6 +98,9 @@ class Pipeline:
     ----------
     stages
         At least one; a name stands for ``Stage(name)``.
+    calibration
+        What ``crossrank calibrate`` made of this pipeline's results, or its file: hits then have a
+        probability, and rankings a confidence.
 
     Examples
     --------
@@ -50,7 +109,12 @@ class Pipeline:
     ... # doctest: +SKIP
     """
 
-    def __init__(self, stages: Sequence[Stage | str] | Stage | str) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage | str] | Stage | str,
+        *,
+        calibration: Calibration | str | Path | None = None,
+    ) -> None:
         if not isinstance(stages, Stage | str | Sequence):
             raise InputError(f"Pipeline: {stages!r} is neither a stage nor a list of stages")
         given = [stages] if isinstance(stages, Stage | str) else list(stages)
@@ -59,6 +123,14 @@ class Pipeline:
         self.stages = _with_distinct_names(
             [stage if isinstance(stage, Stage) else Stage(stage) for stage in given]
         )
+        self.calibration = None if calibration is None else as_calibration(calibration)
+        names = tuple(stage.name for stage in self.stages)
+        if self.calibration is not None and self.calibration.stages not in ((), names):
+            logger.warning(
+                "the calibration was fitted on %s, not on %s; its probabilities may mislead",
+                " → ".join(self.calibration.stages),
+                " → ".join(names),
+            )
 
     @property
     def transductive(self) -> bool:
@@ -75,6 +147,9 @@ class Pipeline:
         *,
         top_k: int | None = None,
         score_threshold: float | None = None,
+        min_probability: float | None = None,
+        deadline: float | None = None,
+        deadline_per: str = "run",
         options: RunOptions | None = None,
         **changes: Unpack[RunChanges],
     ) -> Rankings:
@@ -90,6 +165,13 @@ class Pipeline:
             How many to return per query; all by default.
         score_threshold
             The lowest final score to return, inclusive.
+        min_probability
+            The lowest probability to return, inclusive; for a pipeline with a calibration.
+        deadline
+            Seconds after which no further stage is begun: lists keep the order they have, and the
+            trace says what was skipped.  A stage that was begun in time is finished.
+        deadline_per
+            ``"run"``, or ``"query"``: that many seconds for each list.
         options, **changes
             How it is computed: a `RunOptions`, or its fields as keywords, which win.
 
@@ -100,10 +182,10 @@ class Pipeline:
             plugin that breaks its contract.
         """
         resources = Resources.of(RunOptions.of("rerank", options, changes))
-        context, query_rows = self._checked(
-            candidates, queries, gallery, top_k, score_threshold, resources
-        )
-        return self._run(context, query_rows, top_k, score_threshold, resources, None)
+        cuts = self._cuts(top_k, score_threshold, min_probability)
+        limit = Deadline.of(deadline, deadline_per)
+        context, query_rows = self._checked(candidates, queries, gallery, resources)
+        return self._run(context, query_rows, cuts, resources, None, limit)
 
     def rerank_to(
         self,
@@ -114,6 +196,7 @@ class Pipeline:
         *,
         top_k: int | None = None,
         score_threshold: float | None = None,
+        min_probability: float | None = None,
         resume: bool = True,
         options: RunOptions | None = None,
         **changes: Unpack[RunChanges],
@@ -128,7 +211,7 @@ class Pipeline:
         ----------
         folder
             A new one, or that of the same run: what is run is recognised by fingerprints.
-        candidates, queries, gallery, top_k, score_threshold, options, **changes
+        candidates, queries, gallery, top_k, score_threshold, min_probability, options, **changes
             As for `rerank`.
         resume
             Whether to go on with a run that is in the folder; otherwise that is an error.
@@ -142,10 +225,9 @@ class Pipeline:
         """
         folder = Path(folder)
         resources = Resources.of(RunOptions.of("rerank_to", options, changes))
-        context, query_rows = self._checked(
-            candidates, queries, gallery, top_k, score_threshold, resources
-        )
-        described = self._described(context, top_k, score_threshold, resources)
+        cuts = self._cuts(top_k, score_threshold, min_probability)
+        context, query_rows = self._checked(candidates, queries, gallery, resources)
+        described = self._described(context, cuts, resources)
         with DurableRun.open(folder, described, resume) as run:
             result = folder / RESULT
             failures = run.has_failures()
@@ -154,7 +236,7 @@ class Pipeline:
                     run.forget_blocks()
                 return Rankings.open(result)
             try:
-                rankings = self._run(context, query_rows, top_k, score_threshold, resources, run)
+                rankings = self._run(context, query_rows, cuts, resources, run)
             except KeyboardInterrupt:
                 logger.warning("stopped; the same call goes on with %s", folder)
                 raise
@@ -168,8 +250,6 @@ class Pipeline:
         candidates: Candidates,
         queries: Collection,
         gallery: Collection,
-        top_k: int | None,
-        score_threshold: float | None,
         resources: Resources,
     ) -> tuple[Context, NDArray[np.int64]]:
         """Refuse what does not fit, before any work; return the run and the queries' rows."""
@@ -182,10 +262,6 @@ class Pipeline:
                 raise InputError(
                     f"rerank: {name} is a {type(value).__name__}; give a crossrank.{kind.__name__}"
                 )
-        if top_k is not None:
-            check_positive("rerank", "top_k", top_k)
-        if score_threshold is not None:
-            check_finite("rerank", "score_threshold", score_threshold)
         aligned, query_rows, direction = align(candidates, queries, gallery)
         check_fusable(self.stages[0], aligned)
         context = _context(aligned, queries, gallery, direction, resources)
@@ -196,19 +272,26 @@ class Pipeline:
         self,
         context: Context,
         query_rows: NDArray[np.int64],
-        top_k: int | None,
-        score_threshold: float | None,
+        cuts: Cuts,
         resources: Resources,
         run: DurableRun | None,
+        limit: Deadline | None = None,
     ) -> Rankings:
-        aligned = context.lists
+        aligned, start = context.lists, time.perf_counter()
         base_ranks = ranks(aligned.base_order())
         current = -base_ranks.astype(np.float64) if aligned.scores is None else aligned.scores
         current_ranks = base_ranks
         traces: list[StageScores] = []
         for number, stage in enumerate(self.stages):
+            late = None if limit is None else limit.passed(start, len(aligned))
+            if late is not None:
+                logger.warning("stage %r is %s", stage.name, late)
+                traces.append(skipped_stage(stage, aligned.mask, current_ranks, late))
+                continue
             kept = None if run is None else run.blocks(number, stage.name)
-            keep = top_k if stage is self.stages[-1] else None
+            # a confidence reads scores beyond what is returned
+            whole = stage is not self.stages[-1] or self.calibration is not None
+            keep = None if whole else cuts.top_k
             scores, current = score_stage(
                 stage,
                 context,
@@ -223,14 +306,49 @@ class Pipeline:
             order = order_rows(aligned.mask, current, base_ranks, aligned.index)
             current_ranks = ranks(order)
             traces.append(scores)
-        cuts = top_k, score_threshold
-        return _cut(aligned, current, current_ranks, base_ranks, traces, context.direction, *cuts)
+        self._tell_short_rows(traces)
+        return _cut(aligned, current, current_ranks, base_ranks, traces, context.direction, cuts)
+
+    def _cuts(
+        self, top_k: int | None, score_threshold: float | None, min_probability: float | None
+    ) -> Cuts:
+        """Check what is returned of every list."""
+        if top_k is not None:
+            check_positive("rerank", "top_k", top_k)
+        if score_threshold is not None:
+            check_finite("rerank", "score_threshold", score_threshold)
+        if min_probability is not None:
+            if not 0 <= check_finite("rerank", "min_probability", min_probability) <= 1:
+                raise ParameterError(
+                    f"rerank: min_probability is {min_probability!r}; give a number from 0 to 1"
+                )
+            if self.calibration is None:
+                raise ParameterError(
+                    "rerank: min_probability cuts by probability, which this pipeline does not "
+                    "give; make it as Pipeline(stages, calibration=FILE) of crossrank calibrate"
+                )
+        return Cuts(top_k, score_threshold, min_probability, self.calibration)
+
+    def _tell_short_rows(self, traces: Sequence[StageScores]) -> None:
+        """Warn once of lists too short for statistics of their own."""
+        for stage, scores in zip(self.stages, traces, strict=True):
+            short = stage.fusion.short_rows(~np.isnan(scores.raw))
+            if short:
+                logger.warning(
+                    "stage %r: %d of %d lists hold fewer than %d scored candidates, whose "
+                    "statistics say little (those of two are ±1, whatever the scores were); "
+                    "WeightedSum(statistics='run') or a calibration's compare scores across lists",
+                    stage.name,
+                    short,
+                    len(scores.raw),
+                    SHORT,
+                )
+                return
 
     def _described(
         self,
         context: Context,
-        top_k: int | None,
-        score_threshold: float | None,
+        cuts: Cuts,
         resources: Resources,
     ) -> dict[str, Any]:
         """Return what makes a run this run, in JSON."""
@@ -248,14 +366,22 @@ class Pipeline:
                 [
                     each.name,
                     identity(each.scorer) or each.scorer.fingerprint(),
-                    each.depth,
+                    each.depth if isinstance(each.depth, int | None) else repr(each.depth),
                     repr(each.fusion),
                 ]
                 for each in self.stages
             ],
             **({"looks_at_other_queries": True} if self.transductive else {}),
-            "top_k": top_k,
-            "score_threshold": score_threshold,
+            "top_k": cuts.top_k,
+            "score_threshold": cuts.score_threshold,
+            **(
+                {}
+                if self.calibration is None
+                else {
+                    "calibration": self.calibration.fingerprint(),
+                    "min_probability": cuts.min_probability,
+                }
+            ),
             "block_bytes": block_bytes(resources.memory_budget),
             "device": resources.device,
             "dtype": resources.dtype,
@@ -340,18 +466,30 @@ def _cut(
     base_ranks: NDArray[np.int64],
     stages: Sequence[StageScores],
     direction: str,
-    top_k: int | None,
-    score_threshold: float | None,
+    cuts: Cuts,
 ) -> Rankings:
     """Arrange every column by final rank and cut the lists."""
-    width = candidates.depth if top_k is None else min(top_k, candidates.depth)
-    order = np.argsort(score_ranks, axis=1)[:, :width]
+    depth = candidates.depth
+    order = np.argsort(score_ranks, axis=1)[:, :depth]
+    probabilities = confidences = None
+    if cuts.calibration is not None:  # before the lists are cut
+        probabilities = cuts.calibration.probabilities(arrange(scores, order))
+        if cuts.calibration.confidence is not None:
+            confidences = cuts.calibration.confidence.of(
+                arrange(scores, order), arrange(candidates.mask, order)
+            )
+    order = order[:, : depth if cuts.top_k is None else min(cuts.top_k, depth)]
     rows = np.arange(len(order))
 
     mask = arrange(candidates.mask, order)
     final = arrange(scores, order)
-    if score_threshold is not None:
-        mask = mask & (final >= score_threshold)
+    if cuts.score_threshold is not None:
+        mask = mask & (final >= cuts.score_threshold)
+    if probabilities is not None:
+        probabilities = probabilities[:, : order.shape[1]]
+        if cuts.min_probability is not None:
+            mask = mask & (probabilities >= cuts.min_probability)
+        probabilities = np.where(mask, probabilities, np.nan)
     base = candidates.scores
     return Rankings(
         query_ids=candidates.query_ids,
@@ -363,4 +501,6 @@ def _cut(
         base_ranks=np.where(mask, arrange(base_ranks, order), 0),
         stages=tuple(stage.arranged(rows, order).where(mask) for stage in stages),
         direction=direction,
+        probabilities=probabilities,
+        confidences=confidences,
     )

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crossrank._items.fingerprint import fingerprint
+from crossrank._lists.auto_depth import AutoDepth
 from crossrank._lists.base_lists import check_positive
 from crossrank._lists.fusion import Fusion, WeightedSum
 from crossrank.errors import ParameterError
@@ -24,7 +25,8 @@ class Stage:
     reranker
         The name of an installed reranker, a `Reranker` class, or a ready object.
     depth
-        How many of each list, best first, the stage sees; all by default.
+        How many of each list, best first, the stage sees; all by default.  ``"auto"`` or an
+        `AutoDepth`: few where the scores so far tell the candidates apart, more where they do not.
     fusion
         `Replace`, `WeightedSum` (the default: weight 1, z-scores) or `RRF`.
     params
@@ -41,14 +43,20 @@ class Stage:
     """
 
     reranker: str | type[Reranker] | Reranker
-    depth: int | None = None
+    depth: int | str | AutoDepth | None = None
     fusion: Fusion = field(default_factory=WeightedSum)
     params: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     scorer: Reranker = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.depth is not None:
+        if self.depth == "auto":
+            object.__setattr__(self, "depth", AutoDepth())
+        if isinstance(self.depth, str):
+            raise ParameterError(
+                f"Stage: depth is {self.depth!r}; give a whole number, 'auto' or an AutoDepth"
+            )
+        if self.depth is not None and not isinstance(self.depth, AutoDepth):
             check_positive("Stage", "depth", self.depth)
         if not isinstance(self.fusion, Fusion):
             raise ParameterError(
@@ -58,10 +66,18 @@ class Stage:
         object.__setattr__(self, "scorer", self._build())
         if not self.name:
             object.__setattr__(self, "name", self.scorer.info.name)
+        object.__setattr__(self, "fusion", self.fusion.of_stage(self.name))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Take the built scorer along to another process; it has its parameters."""
         return type(self), (self.scorer, self.depth, self.fusion, {}, self.name)
+
+    @property
+    def deepest(self) -> int | None:
+        """How many of a list it sees at most; None for all."""
+        if isinstance(self.depth, AutoDepth):
+            return self.depth.deepest
+        return None if self.depth is None else int(self.depth)
 
     def fingerprint(self) -> str:
         """Return a digest of the reranker with its parameters, the depth and the fusion."""
@@ -70,7 +86,7 @@ class Stage:
             [
                 f"{kind.__module__}:{kind.__qualname__}",
                 self.scorer.fingerprint(),
-                self.depth,
+                repr(self.depth),
                 repr(self.fusion),
                 self.name,
             ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crossrank._engine.checks import check_features, check_fusable
 from crossrank._engine.scoring import fuse_stage, seen_places
+from crossrank._lists.auto_depth import AutoDepth
 from crossrank._lists.ordering import order_rows, ranks
 from crossrank._lists.stage_scores import StageScores
 from crossrank._stage import Stage
@@ -85,7 +86,7 @@ def step(position: Position, stage: Stage, task: Task, scorings: Scorings) -> Po
         check_fusable(stage, task.candidates)
     check_features([stage], scorings.context)
     mask = task.candidates.mask
-    seen = seen_places(stage, mask, position.ranks)
+    seen = seen_places(stage, mask, position.ranks, position.scores, task.base_ranks)
     raw, reasons, spent = scorings.raw(
         stage, seen, position.ranks, position.scores, position.stages
     )
@@ -178,8 +179,10 @@ def _deepest(tree: Any, built: dict[str, Stage | Failure]) -> dict[str, int | No
         if isinstance(stage, Stage):
             key = scorer_key(stage)
             before = deepest.get(key, 0)
-            whole = before is None or stage.depth is None
-            deepest[key] = None if whole else max(before or 0, stage.depth or 0)
+            # a rule looks at scores that are not there yet: what it needs is scored then
+            depth = 0 if isinstance(stage.depth, AutoDepth) else stage.depth
+            whole = before is None or depth is None
+            deepest[key] = None if whole else max(before or 0, int(depth or 0))
     return deepest
 
 

@@ -17,11 +17,13 @@ from crossrank._engine.partition import Weights, layout, portions
 from crossrank._engine.ray import score_on_ray
 from crossrank._engine.resources import Resources
 from crossrank._engine.work import BlockWork, gathered, guarded
+from crossrank._lists.auto_depth import AutoDepth
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence
 from crossrank._lists.fusion import Replace
-from crossrank._lists.ordering import arrange, scatter
+from crossrank._lists.ordering import arrange, ranks, scatter
 from crossrank._lists.rankings import StageScores
+from crossrank._lists.statistics import Statistics
 from crossrank._stage import Stage
 from crossrank.errors import CrossrankError
 from crossrank.plugin.contract import Context, Needs, Scores, State
@@ -81,7 +83,9 @@ def score_stage(
         The stage's own scores and ``[Q, K]`` the fused ones.
     """
     candidates = context.lists
-    seen = seen_places(stage, candidates.mask, current_ranks)
+    seen = seen_places(
+        stage, candidates.mask, current_ranks, current, ranks(candidates.base_order())
+    )
     order, part = cut_lists(candidates, seen, current_ranks)
     context = replace(context, lists=part, before=before, previous=arrange(current, order))
     state = prepare(stage, context)
@@ -94,10 +98,44 @@ def score_stage(
 
 
 def seen_places(
+    stage: Stage,
+    mask: NDArray[np.bool_],
+    current_ranks: NDArray[np.int64],
+    current: NDArray[np.float64],
+    base_ranks: NDArray[np.int64],
+) -> NDArray[np.bool_]:
+    """Return ``[Q, K]`` the taken places that lie within a stage's depth.
+
+    Parameters
+    ----------
+    stage
+        Whose depth; a rule reads the rest.
+    mask, current_ranks, current, base_ranks
+        ``[Q, K]`` the taken places, ranks and scores before the stage, and the base's ranks.
+    """
+    if isinstance(stage.depth, AutoDepth):
+        depths = stage.depth.of(mask, current, current_ranks, base_ranks)
+        return mask & (current_ranks <= depths[:, None])
+    return within(stage, mask, current_ranks)
+
+
+def within(
     stage: Stage, mask: NDArray[np.bool_], current_ranks: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    """Return ``[Q, K]`` the taken places that lie within a stage's depth."""
-    return mask if stage.depth is None else mask & (current_ranks <= stage.depth)
+    """Return ``[Q, K]`` the taken places that a stage may see at most."""
+    return mask if stage.deepest is None else mask & (current_ranks <= stage.deepest)
+
+
+def skipped_stage(
+    stage: Stage, mask: NDArray[np.bool_], current_ranks: NDArray[np.int64], reason: str
+) -> StageScores:
+    """Return the record of a stage that was not run, and why."""
+    nothing = np.full(mask.shape, np.nan, np.float32)
+    seen = within(stage, mask, current_ranks)
+    reasons = (reason,) * len(mask)
+    return StageScores(
+        stage.name, nothing, nothing.astype(np.float64), seen, stage.fusion.weight, reasons
+    )
 
 
 def score_lists(
@@ -207,7 +245,15 @@ def fuse_stage(
     scored = ~np.isnan(raw)
     fused = stage.fusion.fuse(current, current_ranks, raw.astype(np.float64), mask, seen, scored)
     normalised = np.where(scored, fused.normalised, np.nan)
-    record = StageScores(stage.name, raw, normalised, seen, stage.fusion.weight, reasons)
+    record = StageScores(
+        stage.name,
+        raw,
+        normalised,
+        seen,
+        stage.fusion.weight,
+        reasons,
+        Statistics.of(current, raw, scored),
+    )
     return record, fused.scores
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.normalise import minmax, none, rank, softmax, zscore
+from crossrank._lists.statistics import Statistics, standardised
 from crossrank.errors import ParameterError, nearest
 
 Normaliser = Callable[[NDArray[np.float64], NDArray[np.bool_]], NDArray[np.float64]]
@@ -30,6 +33,8 @@ NORMALISERS: dict[str, Normaliser] = {
 
 OF_RUNS = ("zscore", "minmax")
 """Normalisations that have statistics of a whole run: a mean and a deviation, or a range."""
+SHORT = 5
+"""Rows of fewer scored pairs have statistics that say little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,14 @@ class Fusion(ABC):
     def transductive(self) -> bool:
         """Whether a row's fused scores depend on other queries of the run."""
         return False
+
+    def of_stage(self, name: str) -> Fusion:
+        """Return the rule as a stage of this name uses it."""
+        return self
+
+    def short_rows(self, scored: NDArray[np.bool_]) -> int:
+        """Return how many rows hold too few scored pairs for the rule's statistics."""
+        return 0
 
     @abstractmethod
     def join(
@@ -153,12 +166,16 @@ class WeightedSum(Fusion):
     statistics
         ``"row"``: of each row by itself.  ``"run"``, with zscore and minmax: of all scored pairs of
         the stage, so that scores compare across queries and lists of any length; such a run looks
-        at other queries.  Of one query both are the same.
+        at other queries.  Of one query both are the same.  Given, with zscore: `Statistics`, or a
+        `Calibration` or its file, which holds them for each stage by name; scores then compare
+        across queries, lists and runs, and no other query is looked at.
 
     Raises
     ------
     ParameterError
         On an unknown normalisation or statistics, or a weight that is not finite.
+    StoreError
+        If a calibration cannot be read.
 
     Notes
     -----
@@ -168,7 +185,7 @@ class WeightedSum(Fusion):
 
     weight: float = 1.0
     normalise: str = "zscore"
-    statistics: str = "row"
+    statistics: str | Path | Calibration | Statistics = "row"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", check_finite("WeightedSum", "weight", self.weight))
@@ -177,15 +194,48 @@ class WeightedSum(Fusion):
                 f"WeightedSum: no normalisation {self.normalise!r}"
                 f"{nearest(self.normalise, NORMALISERS)}"
             )
-        if self.statistics not in ("row", "run"):
+        if not isinstance(self.statistics, str | Path | Calibration | Statistics) or (
+            self.statistics == ""
+        ):
             raise ParameterError(
-                f"WeightedSum: statistics is {self.statistics!r}; give 'row' or 'run'"
+                f"WeightedSum: statistics is {self.statistics!r}; give 'row' or 'run', or a "
+                "calibration's file"
+            )
+        if self.statistics not in ("row", "run") and not isinstance(self.statistics, Statistics):
+            self._read()
+        if self.statistics not in ("row", "run") and self.normalise != "zscore":
+            raise ParameterError(
+                f"WeightedSum: given statistics go with normalise='zscore', not with "
+                f"{self.normalise!r}"
             )
         if self.statistics == "run" and self.normalise not in OF_RUNS:
             raise ParameterError(
                 f"WeightedSum: statistics='run' goes with normalise={' or '.join(OF_RUNS)}, not "
                 f"with {self.normalise!r}"
             )
+
+    def _read(self) -> None:
+        """Read the calibration of a file."""
+        given: Any = self.statistics
+        if isinstance(given, str) and not Path(given).exists():
+            raise ParameterError(
+                f"WeightedSum: statistics is {given!r}; give 'row' or 'run', or a calibration's "
+                "file (no file is called so)"
+            )
+        object.__setattr__(self, "statistics", as_calibration(given))
+
+    def of_stage(self, name: str) -> WeightedSum:
+        """Return the sum with the statistics that a calibration holds of this stage."""
+        if isinstance(self.statistics, Calibration):
+            return replace(self, statistics=self.statistics.of_stage(name))
+        return self
+
+    def short_rows(self, scored: NDArray[np.bool_]) -> int:
+        """Return how many rows hold some scored pairs, but too few."""
+        if self.statistics != "row" or self.normalise not in OF_RUNS:
+            return 0
+        counts = scored.sum(axis=1)
+        return int(((counts > 1) & (counts < SHORT)).sum())
 
     def __repr__(self) -> str:
         # run folders know their fusion by this text: what is as it always was, reads as it did
@@ -211,8 +261,12 @@ class WeightedSum(Fusion):
         scored: NDArray[np.bool_],
     ) -> Fused:
         """See `Fusion.join`."""
-        normalised = _abstaining_take_the_mean(self._normalised(raw, scored), scored)
-        return Fused(self._normalised(previous, scored) + self.weight * normalised, normalised)
+        if isinstance(self.statistics, Statistics):
+            own = standardised(raw, self.statistics.mean, self.statistics.deviation)
+        else:
+            own = self._normalised(raw, scored)
+        normalised = _abstaining_take_the_mean(own, scored)
+        return Fused(self._before(previous, scored) + self.weight * normalised, normalised)
 
     def keep(
         self,
@@ -223,6 +277,14 @@ class WeightedSum(Fusion):
     ) -> NDArray[np.float64]:
         """Return the previous scores, normalised as those of other rows are."""
         counted = scored if self.statistics == "run" and scored.any() else seen
+        return self._before(previous, counted)
+
+    def _before(
+        self, previous: NDArray[np.float64], counted: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        given = self.statistics
+        if isinstance(given, Statistics):
+            return standardised(previous, given.previous_mean, given.previous_deviation)
         return self._normalised(previous, counted)
 
     def _normalised(

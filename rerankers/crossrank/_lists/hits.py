@@ -51,6 +51,8 @@ class Hit:
         Its rank before, from 1.
     trace
         One entry per stage.
+    probability
+        That it is relevant; None without a calibration.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Hit:
     base_score: float | None
     base_rank: int
     trace: tuple[Trace, ...] = ()
+    probability: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the hit as JSON can hold it."""

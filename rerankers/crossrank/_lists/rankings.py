@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._files.trec import write_run
+from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.hits import Hit, Trace
 from crossrank._lists.rankings_file import open_rankings, save_rankings, write_parquet
 from crossrank._lists.stage_scores import StageScores
@@ -38,6 +39,12 @@ class Ranking(Sequence[Hit]):
         """The candidates' ids, best first."""
         rows = self._rankings.index[self._row, : len(self)]
         return tuple(self._rankings.candidate_ids[row] for row in rows)
+
+    @property
+    def confidence(self) -> float | None:
+        """How good the ranking is thought to be; None without a calibration."""
+        found = self._rankings.confidences
+        return None if found is None else float(found[self._row])
 
     def __len__(self) -> int:
         return int(self._rankings.mask[self._row].sum())
@@ -96,6 +103,11 @@ class Rankings(Mapping[str, Ranking]):
     unscored
         Per query why its last hits, which stand in base order, could not be scored; empty where
         all could.
+    probabilities
+        ``[Q, K]`` float64 that a hit is relevant, NaN where it was not scored; None without a
+        calibration.
+    confidences
+        ``[Q]`` float64 in each ranking; None likewise.
     """
 
     query_ids: tuple[str, ...]
@@ -109,6 +121,8 @@ class Rankings(Mapping[str, Ranking]):
     direction: str | None = None
     places: NDArray[np.int64] | None = None
     unscored: tuple[tuple[str, ...], ...] = ()
+    probabilities: NDArray[np.float64] | None = None
+    confidences: NDArray[np.float64] | None = None
     _rows: dict[str, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -159,7 +173,13 @@ class Rankings(Mapping[str, Ranking]):
             base_score=base,
             base_rank=int(self.base_ranks[row, place]),
             trace=self._trace(row, place),
+            probability=self._probability(row, place),
         )
+
+    def _probability(self, row: int, place: int) -> float | None:
+        if self.probabilities is None or np.isnan(self.probabilities[row, place]):
+            return None
+        return float(self.probabilities[row, place])
 
     def _trace(self, row: int, place: int) -> tuple[Trace, ...]:
         reasons = self.unscored[row] if self.unscored else ()
@@ -184,6 +204,28 @@ class Rankings(Mapping[str, Ranking]):
             stages=tuple(stage.arranged(chosen, order) for stage in self.stages),
             places=None if self.places is None else self.places[chosen],
             unscored=tuple(self.unscored[row] for row in chosen) if self.unscored else (),
+            probabilities=None if self.probabilities is None else self.probabilities[chosen],
+            confidences=None if self.confidences is None else self.confidences[chosen],
+        )
+
+    def calibrated(self, calibration: Calibration | str | Path) -> Rankings:
+        """Return the rankings with probabilities, and a confidence in each.
+
+        The confidence looks at as many of the best scores as it was fitted on: rankings that were
+        cut shorter give another one than `Pipeline` does, which calibrates before it cuts.
+
+        Parameters
+        ----------
+        calibration
+            Or its file.
+        """
+        found = as_calibration(calibration)
+        return replace(
+            self,
+            probabilities=np.where(self.mask, found.probabilities(self.final), np.nan),
+            confidences=None
+            if found.confidence is None
+            else found.confidence.of(self.final, self.mask),
         )
 
     def scores(self, stage: str | None = None) -> NDArray[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,15 @@ from safetensors.numpy import load_file, save
 from crossrank._files.atomic import atomic_binary, atomic_bytes
 from crossrank._files.parsing import check_regular, parse_json
 from crossrank._lists.stage_scores import StageScores
-from crossrank.errors import StoreError, missing_package
+from crossrank._lists.statistics import Statistics
+from crossrank.errors import CrossrankError, StoreError, missing_package
 
 if TYPE_CHECKING:
     from crossrank._lists.rankings import Rankings
 
 FORMAT = "crossrank rankings 1"
-COLUMNS = ("index", "final", "mask", "base_scores", "base_ranks", "places")
-OPTIONAL = ("base_scores", "places")
+OPTIONAL = ("base_scores", "places", "probabilities", "confidences")
+COLUMNS = ("index", "final", "mask", "base_ranks", *OPTIONAL)
 STAGE_COLUMNS = ("raw", "normalised", "seen")
 
 
@@ -37,7 +39,12 @@ def save_rankings(rankings: Rankings, path: Path) -> None:
         "direction": rankings.direction,
         "unscored": rankings.unscored,
         "stages": [
-            {"name": stage.name, "weight": stage.weight, "reasons": stage.reasons}
+            {
+                "name": stage.name,
+                "weight": stage.weight,
+                "reasons": stage.reasons,
+                "statistics": None if stage.statistics is None else asdict(stage.statistics),
+            }
             for stage in rankings.stages
         ],
     }
@@ -74,7 +81,15 @@ def open_rankings(path: Path) -> dict[str, Any]:
         columns = _columns(tensors, about)
         _check(columns)
         return columns
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+        CrossrankError,
+    ) as error:
         what = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise StoreError(
             f"{path} holds no rankings that can be read: {what}; remove it and rerank"
@@ -102,10 +117,13 @@ def _check(columns: Mapping[str, Any]) -> None:
     """
     mask, index, final = (columns[name] for name in ("mask", "index", "final"))
     shape = (len(columns["query_ids"]), *mask.shape[1:])
-    arrays = [columns[name] for name in COLUMNS if columns[name] is not None]
+    tables = [name for name in COLUMNS if name != "confidences"]
+    arrays = [columns[name] for name in tables if columns[name] is not None]
     arrays += [getattr(stage, name) for stage in columns["stages"] for name in STAGE_COLUMNS]
     if len(shape) != 2 or any(array.shape != shape for array in arrays):
         raise ValueError("its columns have different shapes")
+    if columns["confidences"] is not None and columns["confidences"].shape != shape[:1]:
+        raise ValueError("its confidences are not one for each query")
     if index.dtype.kind not in "iu" or columns["base_ranks"].dtype.kind not in "iu":
         raise ValueError("its indices are no integers")
     known = len(columns["candidate_ids"])
@@ -132,6 +150,7 @@ def _columns(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> d
             name=each["name"],
             weight=each["weight"],
             reasons=tuple(each["reasons"]),
+            statistics=_statistics(each.get("statistics")),
             **{key: column(f"stage{number}.{key}") for key in STAGE_COLUMNS},
         )
         for number, each in enumerate(about["stages"])
@@ -145,6 +164,10 @@ def _columns(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> d
         **{name: tensors.get(name) for name in OPTIONAL},
         **{name: column(name) for name in COLUMNS if name not in OPTIONAL},
     }
+
+
+def _statistics(record: Mapping[str, float] | None) -> Statistics | None:
+    return None if record is None else Statistics(**record)
 
 
 def write_parquet(rankings: Rankings, path: Path) -> None:
@@ -173,6 +196,8 @@ def write_parquet(rankings: Rankings, path: Path) -> None:
     }
     if rankings.base_scores is not None:
         columns["base_score"] = rankings.base_scores[rows, places]
+    if rankings.probabilities is not None:
+        columns["probability"] = rankings.probabilities[rows, places]
     for stage in rankings.stages:
         raw = stage.raw[rows, places]
         columns[f"raw.{stage.name}"] = pa.array(raw, mask=np.isnan(raw))

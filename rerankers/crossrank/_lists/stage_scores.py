@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crossrank._lists.hits import Trace
 from crossrank._lists.ordering import arrange
+from crossrank._lists.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +30,8 @@ class StageScores:
         The fusion's weight.
     reasons
         Per query why pairs that were seen are not scored.
+    statistics
+        Mean and deviation of its raw scores and of those before it; None where it scored nothing.
     """
 
     name: str
@@ -37,6 +40,7 @@ class StageScores:
     seen: NDArray[np.bool_]
     weight: float
     reasons: tuple[str, ...]
+    statistics: Statistics | None = None
 
     def arranged(self, rows: NDArray[np.int64], order: NDArray[np.int64]) -> StageScores:
         """Return some queries' scores with their places in another order."""

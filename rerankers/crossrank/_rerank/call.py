@@ -47,6 +47,8 @@ def rerank(
     base_scores: BaseScores | None = None,
     top_k: int | None = None,
     score_threshold: float | None = None,
+    min_probability: float | None = None,
+    deadline: float | None = None,
     fusion: str | Fusion | None = None,
     weight: float | None = None,
     device: str = "cpu",
@@ -90,6 +92,10 @@ def rerank(
         How many to return; all by default.
     score_threshold
         The lowest final score to return, inclusive.
+    min_probability
+        The lowest probability to return, inclusive; for a `Pipeline` with a calibration.
+    deadline
+        Seconds, besides encoding, after which no further stage is begun; the trace says so.
     fusion
         How base and new scores are joined: ``"weighted"``, ``"replace"``, ``"rrf"`` or a `Fusion`;
         by default z-scores in equal parts where there are base scores, else the new score alone.
@@ -149,6 +155,8 @@ def rerank(
         base_scores=None if base_scores is None else [base_scores],
         top_k=top_k,
         score_threshold=score_threshold,
+        min_probability=min_probability,
+        deadline=deadline,
         fusion=fusion,
         weight=weight,
         device=device,
@@ -175,6 +183,8 @@ def rerank_many(
     base_scores: Sequence[BaseScores] | None = None,
     top_k: int | None = None,
     score_threshold: float | None = None,
+    min_probability: float | None = None,
+    deadline: float | None = None,
     fusion: str | Fusion | None = None,
     weight: float | None = None,
     device: str = "cpu",
@@ -201,6 +211,8 @@ def rerank_many(
         Of a stored gallery: one list of ids or rows per query.
     reranker, encoder, base_scores, top_k, score_threshold, fusion, weight
         As for `rerank`; base scores one list per query.
+    min_probability, deadline
+        As for `rerank`.
     device, dtype, threads, on_error, on_item, modality, cache, progress, **params
         As for `rerank`.
     """
@@ -247,6 +259,8 @@ def rerank_many(
                 gallery,
                 top_k=top_k,
                 score_threshold=score_threshold,
+                min_probability=min_probability,
+                deadline=deadline,
                 options=options,
             )
     if rankings is None:

@@ -153,5 +153,6 @@ def _widened(rankings: Rankings, width: int) -> dict[str, Any]:
         "base_scores": wide(rankings.base_scores, np.nan),
         "base_ranks": wide(rankings.base_ranks, 0),
         "places": wide(rankings.places, 0),
+        "probabilities": wide(rankings.probabilities, np.nan),
         "stages": stages,
     }

@@ -1,7 +1,7 @@
 """The grammar of ``--stage``: ``name:depth=100,weight=0.5,fusion=weighted,PARAM=value``.
 
 ====================== =========================================================================
-``depth``              how many of each list, best first, the stage sees
+``depth``              how many of each list, best first, the stage sees; or ``auto``
 ``fusion``             ``weighted`` (the default), ``replace`` or ``rrf``
 ``weight, normalise``  for ``weighted``: see `crossrank.WeightedSum`
 ``k``                  for ``rrf``: see `crossrank.RRF`; otherwise a parameter like any other

@@ -16,6 +16,7 @@ from crossrank.evaluation._significance import (
     cluster_sums,
     randomisation_test,
 )
+from crossrank.evaluation._ties import Ties
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +30,7 @@ def compare(
     significance: Significance,
     direction: str | None = None,
     notes: Sequence[str] = (),
+    ties: Mapping[str, Ties] | None = None,
 ) -> Evaluation:
     """Hold systems against the baseline.
 
@@ -42,7 +44,7 @@ def compare(
         The Q queries and the cluster of each.
     baseline
         One of the systems; the first by default.
-    significance, direction, notes
+    significance, direction, notes, ties
         See `Evaluation`.
 
     Raises
@@ -85,6 +87,7 @@ def compare(
         significance=significance,
         direction=direction,
         notes=tuple(notes),
+        ties={} if ties is None else dict(ties),
     )
 
 

@@ -13,10 +13,11 @@ from crossrank.errors import InputError, OrientationError
 from crossrank.evaluation._both import BothDirections
 from crossrank.evaluation._captionmap import CaptionMap
 from crossrank.evaluation._compare import compare
-from crossrank.evaluation._counting import first_ranks
+from crossrank.evaluation._counting import first_ranks_and_groups
 from crossrank.evaluation._measures import DEFAULT_METRICS, Measure, parse_measures
 from crossrank.evaluation._result import Evaluation
 from crossrank.evaluation._significance import Significance
+from crossrank.evaluation._ties import ties, told
 
 DIRECTIONS = ("t2i", "i2t")
 
@@ -72,7 +73,8 @@ def evaluate_matrix(
     """Measure similarity matrices by the cross-modal protocol.
 
     The rank of an item is one more than the number of candidates that score higher, or the same
-    with a lower index.  An image counts as found with the first of its captions.
+    with a lower index; `Evaluation.ties` says what other orders of equal scores would give.  An
+    image counts as found with the first of its captions.
 
     Parameters
     ----------
@@ -121,14 +123,16 @@ def evaluate_matrix(
     matrices = {str(name): _matrix(str(name), each) for name, each in given.items()}
     shape = _common_shape(matrices)
     pairs = _pairs(shape, captions_per_image, text_to_image, image_to_texts)
-    ranks = {name: first_ranks(each, pairs, name) for name, each in matrices.items()}
+    counted = {name: first_ranks_and_groups(each, pairs, name) for name, each in matrices.items()}
 
     def of(way: str) -> Evaluation:
         _, _, count, size = pairs.members(way)
         values = {
             name: np.stack([each.of_ranks(found[way], size + 1) for each in measures])
-            for name, found in ranks.items()
+            for name, (found, _) in counted.items()
         }
+        tied = {name: ties(each[way], measures, size + 1) for name, (_, each) in counted.items()}
+        open_ones = {name: each for name, each in tied.items() if each is not None}
         lonely = count - len(np.unique(pairs.members(way)[0]))
         return compare(
             values,
@@ -138,9 +142,15 @@ def evaluate_matrix(
             baseline,
             significance,
             way,
-            [f"queries without a relevant item: {lonely:,}; they count as misses"]
-            if lonely
-            else [],
+            [
+                *(
+                    [f"queries without a relevant item: {lonely:,}; they count as misses"]
+                    if lonely
+                    else []
+                ),
+                *(told(name, each) for name, each in open_ones.items()),
+            ],
+            open_ones,
         )
 
     if direction in DIRECTIONS:

@@ -23,6 +23,7 @@ from crossrank.evaluation._qrels import (
 from crossrank.evaluation._result import Evaluation
 from crossrank.evaluation._runs import RankedLists, RunLike, named_lists
 from crossrank.evaluation._significance import Significance
+from crossrank.evaluation._ties import Groups, Ties, ties, told
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ def evaluate(
 
     Every query of the qrels counts: one without a list, or without a relevant item in it, is a
     miss, never left out.  Lists whose query the qrels do not know are left out.  The notes of the
-    result, and a log record, say how many there were of each.
+    result, and a log record, say how many there were of each.  Where irrelevant candidates share
+    the score of the first relevant one, `Evaluation.ties` and a note give the minimum, the expected
+    and the maximum of each metric over all orders of equal scores.
 
     Parameters
     ----------
@@ -109,14 +112,19 @@ def evaluate(
         )
     values: dict[str, NDArray[np.float64]] = {}
     ranks: dict[str, NDArray[np.float64]] = {}
+    open_ones: dict[str, Ties] = {}
     for name, lists in systems.items():
         ranks[name] = _first_ranks(lists, queries, relevant)
         values[name] = _measured(measures, ranks[name], shortest + 1, judged, lists)
         notes.extend(_trouble(name, lists, queries, judged, ranks[name]))
+        tied = ties(_groups(lists, queries, relevant, ranks[name]), measures, shortest + 1)
+        if tied is not None:
+            open_ones[name] = tied
     for each in notes:
         log.warning("evaluate: %s", each)
     if any(each.counts_ranks for each in measures):
         notes.extend(_bounded(ranks, shortest))
+    notes.extend(told(name, each) for name, each in open_ones.items() if each.bounds)
     return compare(
         values,
         measures,
@@ -126,6 +134,7 @@ def evaluate(
         significance,
         _direction(systems, direction),
         notes,
+        open_ones,
     )
 
 
@@ -150,6 +159,28 @@ def _first_ranks(
         ],
         np.float64,
     )
+
+
+def _groups(
+    lists: RankedLists,
+    queries: Sequence[str],
+    relevant: Sequence[frozenset[str]],
+    ranks: NDArray[np.float64],
+) -> Groups:
+    """Return the candidates that share the score of each query's first relevant item."""
+    better, size, own = (np.zeros(len(queries), np.int64) for _ in range(3))
+    for row, (query, items) in enumerate(zip(queries, relevant, strict=True)):
+        scores = lists.scores_of(query) if np.isfinite(ranks[row]) else None
+        if scores is None:
+            better[row] = 0 if np.isinf(ranks[row]) else ranks[row] - 1
+            size[row] = own[row] = int(np.isfinite(ranks[row]))
+            continue
+        place = int(ranks[row]) - 1
+        first = int(np.searchsorted(-scores, -scores[place], side="left"))
+        last = int(np.searchsorted(-scores, -scores[place], side="right"))
+        better[row], size[row] = first, last - first
+        own[row] = sum(id in items for id in lists.of(query)[first:last]) if size[row] > 1 else 1
+    return Groups(better, size, own)
 
 
 def _measured(

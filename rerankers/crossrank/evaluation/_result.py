@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from crossrank.errors import UnknownIdError, nearest
 from crossrank.evaluation._significance import Significance
 from crossrank.evaluation._table import Cells, markdown_table, text_table, value_text
+from crossrank.evaluation._ties import Ties
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class Evaluation:
         ``"t2i"``, ``"i2t"``, …, where it is known.
     notes
         What a reader of the table has to know: misses, missing lists, ids that match nothing.
+    ties
+        System → `Ties`, for those in which equal scores leave something open.
     """
 
     metrics: tuple[str, ...]
@@ -72,6 +75,7 @@ class Evaluation:
     significance: Significance = field(default_factory=Significance)
     direction: str | None = None
     notes: tuple[str, ...] = ()
+    ties: Mapping[str, Ties] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,6 +135,8 @@ class Evaluation:
             "significance": asdict(self.significance),
             "notes": list(self.notes),
         }
+        if self.ties:
+            result["ties"] = {name: asdict(each) for name, each in self.ties.items()}
         if per_query:
             result["query_ids"] = list(self.query_ids)
             result["clusters"] = self.clusters.tolist()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossrank._files.trec import read_run
 from crossrank._lists.candidates import Candidates
@@ -32,12 +33,20 @@ class RankedLists:
         The length of the longest list.
     direction
         Where it is known.
+    scores
+        Returns the scores of the list in a row, in its order; None where there are none.
     """
 
     rows: Mapping[str, int]
     read: Callable[[int], Sequence[str]]
     depth: int
     direction: str | None = None
+    scores: Callable[[int], NDArray[np.float64] | None] = lambda row: None
+
+    def scores_of(self, query: str) -> NDArray[np.float64] | None:
+        """Return the scores of a query's list; None without scores, or without a list."""
+        row = self.rows.get(query)
+        return None if row is None else self.scores(row)
 
     def of(self, query: str) -> Sequence[str]:
         """Return the list of a query; empty where it has none."""
@@ -128,7 +137,11 @@ def _from_rankings(rankings: Rankings) -> RankedLists:
     def read(row: int) -> list[str]:
         return [rankings.candidate_ids[place] for place in rankings.index[row, : taken[row]]]
 
-    return _lists(rankings.query_ids, read, int(taken.max(initial=0)), rankings.direction)
+    def scores(row: int) -> NDArray[np.float64]:
+        return rankings.final[row, : taken[row]]
+
+    deepest = int(taken.max(initial=0))
+    return _lists(rankings.query_ids, read, deepest, rankings.direction, scores)
 
 
 def _from_base(rankings: Rankings) -> RankedLists:
@@ -139,7 +152,15 @@ def _from_base(rankings: Rankings) -> RankedLists:
         order = np.argsort(rankings.base_ranks[row, part], kind="stable")
         return [rankings.candidate_ids[place] for place in rankings.index[row, part][order]]
 
-    return _lists(rankings.query_ids, read, int(taken.max(initial=0)), rankings.direction)
+    def scores(row: int) -> NDArray[np.float64] | None:
+        if rankings.base_scores is None:
+            return None
+        part = slice(0, taken[row])
+        order = np.argsort(rankings.base_ranks[row, part], kind="stable")
+        return rankings.base_scores[row, part][order]
+
+    deepest = int(taken.max(initial=0))
+    return _lists(rankings.query_ids, read, deepest, rankings.direction, scores)
 
 
 def _from_candidates(candidates: Candidates) -> RankedLists:
@@ -150,13 +171,28 @@ def _from_candidates(candidates: Candidates) -> RankedLists:
         places = order[row, : taken[row]]
         return [candidates.candidate_ids[place] for place in candidates.index[row, places]]
 
-    return _lists(candidates.query_ids, read, candidates.depth, candidates.direction)
+    def scores(row: int) -> NDArray[np.float64] | None:
+        if candidates.scores is None:
+            return None
+        found: NDArray[np.float64] = candidates.scores[row, order[row, : taken[row]]]
+        return found
+
+    return _lists(candidates.query_ids, read, candidates.depth, candidates.direction, scores)
 
 
 def _from_run(run: Mapping[str, Mapping[str, float | None]]) -> RankedLists:
     lists = [_ordered(str(query), members) for query, members in run.items()]
     depth = max(map(len, lists), default=0)
-    return _lists([str(query) for query in run], lists.__getitem__, depth, None)
+    members = list(run.values())
+
+    def scores(row: int) -> NDArray[np.float64] | None:
+        found = list(members[row].values())
+        if not found or any(score is None for score in found):
+            return None
+        ordered: NDArray[np.float64] = -np.sort(-np.asarray(found, np.float64))
+        return ordered
+
+    return _lists([str(query) for query in run], lists.__getitem__, depth, None, scores)
 
 
 def _ordered(query: str, members: Mapping[str, float | None]) -> list[str]:
@@ -176,6 +212,10 @@ def _ordered(query: str, members: Mapping[str, float | None]) -> list[str]:
 
 
 def _lists(
-    queries: Sequence[str], read: Callable[[int], Sequence[str]], depth: int, direction: str | None
+    queries: Sequence[str],
+    read: Callable[[int], Sequence[str]],
+    depth: int,
+    direction: str | None,
+    scores: Callable[[int], NDArray[np.float64] | None],
 ) -> RankedLists:
-    return RankedLists({id: row for row, id in enumerate(queries)}, read, depth, direction)
+    return RankedLists({id: row for row, id in enumerate(queries)}, read, depth, direction, scores)

@@ -13,7 +13,7 @@ import numpy as np
 from crossrank._engine.options import RunOptions
 from crossrank._items.collection import Collection
 from crossrank._lists.candidates import Candidates
-from crossrank._lists.rankings import Hit, Rankings, Trace
+from crossrank._lists.rankings import Hit, Rankings, StageScores, Trace
 from crossrank._pipeline import Pipeline
 from crossrank.cli._files import check_output
 from crossrank.cli._options import (
@@ -49,6 +49,20 @@ EXAMPLE = """crossrank rerank --run base.trec --queries queries --gallery galler
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder of --out.")
 @click.option("--top-k", type=int, help="How many to keep per query; all by default.")
 @click.option("--score-threshold", type=float, help="The lowest final score to keep, inclusive.")
+@click.option(
+    "--calibration",
+    type=PATH,
+    help="What crossrank calibrate made: hits get a probability, rankings a confidence.",
+)
+@click.option("--min-probability", type=float, help="The lowest probability to keep, inclusive.")
+@click.option("--deadline", type=float, help="Seconds after which no further stage is begun.")
+@click.option(
+    "--deadline-per",
+    type=click.Choice(["run", "query"]),
+    default="run",
+    show_default=True,
+    help="Of the whole run, or times its queries.",
+)
 @engine
 @resources
 @force
@@ -64,6 +78,10 @@ def command(
     resume: bool,
     top_k: int | None,
     score_threshold: float | None,
+    calibration: Path | None,
+    min_probability: float | None,
+    deadline: float | None,
+    deadline_per: str,
     force: bool,
     progress: bool,
     as_json: bool,
@@ -71,10 +89,10 @@ def command(
 ) -> None:
     """Rerank every list of a run through one or more stages.
 
-    A stage is NAME:KEY=VALUE,… with depth (how many of each list it sees), fusion (weighted, the
-    default, replace or rrf), weight and normalise (for weighted: none, zscore, minmax, softmax,
-    rank), k (for rrf), and whatever else as a parameter of the reranker. Values are typed as in
-    TOML; words need no quotes.
+    A stage is NAME:KEY=VALUE,… with depth (how many of each list it sees, or auto), fusion
+    (weighted, the default, replace or rrf), weight, normalise and statistics (for weighted: none,
+    zscore, minmax, softmax, rank; row, run or a calibration's file), k (for rrf), and whatever else
+    as a parameter of the reranker. Values are typed as in TOML; words need no quotes.
 
     OUTPUT appears when it is complete; an existing file needs --force. With --json the hits go to
     standard output with base score, base rank and every stage's score, one query a line.
@@ -88,13 +106,27 @@ def command(
         raise click.UsageError("--resume goes on with a folder; name it with --out.", context)
     if output is not None:
         check_output(output, force=force)
-    pipeline = Pipeline([read_stage(text) for text in stages])
+    if deadline is not None and folder is not None:
+        raise click.UsageError(
+            "--deadline makes results that depend on the clock; --out keeps none such.", context
+        )
+    if min_probability is not None and calibration is None:
+        raise click.UsageError(
+            "--min-probability needs the file of crossrank calibrate; give it as --calibration.",
+            context,
+        )
+    pipeline = Pipeline([read_stage(text) for text in stages], calibration=calibration)
     candidates = Candidates.from_trec(run)
     sides = Collection.open(queries), Collection.open(gallery)
     options = RunOptions(progress=progress, **computed)
-    cuts: dict[str, Any] = {"top_k": top_k, "score_threshold": score_threshold}
+    cuts: dict[str, Any] = {
+        "top_k": top_k,
+        "score_threshold": score_threshold,
+        "min_probability": min_probability,
+    }
     if folder is None:
-        rankings = pipeline.rerank(candidates, *sides, options=options, **cuts)
+        limit: dict[str, Any] = {"deadline": deadline, "deadline_per": deadline_per}
+        rankings = pipeline.rerank(candidates, *sides, options=options, **cuts, **limit)
     else:
         with muted("crossrank._pipeline"):
             try:
@@ -125,11 +157,21 @@ def summary(rankings: Rankings, transductive: bool = False) -> str:
         + "".join(
             f"; {each['stage']} abstained on {each['pairs']:,} pairs, "
             f"all of {each['lists']:,} lists"
-            for each in abstentions(rankings)
-            if each["pairs"]
+            for each, stage in zip(abstentions(rankings), rankings.stages, strict=True)
+            if each["pairs"] and not was_skipped(stage)
+        )
+        + "".join(
+            f"; {stage.name} was {stage.reasons[0]}"
+            for stage in rankings.stages
+            if was_skipped(stage)
         )
         + ("; looks at the other queries" if transductive else "")
     )
+
+
+def was_skipped(stage: StageScores) -> bool:
+    """Return whether a stage was not run at all."""
+    return bool(stage.reasons) and all(each.startswith("skipped:") for each in stage.reasons)
 
 
 def abstentions(rankings: Rankings) -> list[dict[str, Any]]:
@@ -152,7 +194,9 @@ def json_document(rankings: Rankings, transductive: bool = False) -> Iterator[st
     }
     yield json.dumps(head, ensure_ascii=False)[:-1] + ', "queries": ['
     for number, (query, ranking) in enumerate(rankings.items(), 1):
-        record = {"id": query, "hits": list(ranking)}
+        record: dict[str, Any] = {"id": query, "hits": list(ranking)}
+        if ranking.confidence is not None:
+            record["confidence"] = ranking.confidence
         comma = "," if number < len(rankings) else ""
         yield json.dumps(record, default=_fields, ensure_ascii=False, allow_nan=False) + comma
     yield "]}"
