@@ -6,6 +6,21 @@ float64, and as a reranker over the feature ``embedding``, which never holds suc
 
 from crossrank_hubness.balance import sinkhorn
 from crossrank_hubness.biases import csls, dn, nnn
+from crossrank_hubness.hub_report import HubReport, hub_report
+from crossrank_hubness.occurrence import Occurrence, k_occurrence
 from crossrank_hubness.softmaxes import dsl, dualis, invsoftmax, qbnorm
 
-__all__ = ["csls", "dn", "dsl", "dualis", "invsoftmax", "nnn", "qbnorm", "sinkhorn"]
+__all__ = [
+    "HubReport",
+    "Occurrence",
+    "csls",
+    "dn",
+    "dsl",
+    "dualis",
+    "hub_report",
+    "invsoftmax",
+    "k_occurrence",
+    "nnn",
+    "qbnorm",
+    "sinkhorn",
+]

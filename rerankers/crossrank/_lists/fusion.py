@@ -33,7 +33,7 @@ NORMALISERS: dict[str, Normaliser] = {
 
 OF_RUNS = ("zscore", "minmax")
 """Normalisations that have statistics of a whole run: a mean and a deviation, or a range."""
-SHORT = 5
+SHORT = 4
 """Rows of fewer scored pairs have statistics that say little."""
 
 
