@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._engine.options import RunOptions
 from crossrank._engine.resources import Resources
 from crossrank._engine.scoring import fuse_stage, seen_places
 from crossrank._lists.auto_depth import AutoDepth
@@ -138,7 +139,7 @@ class _Trial:
         context = Context(
             self.task.queries, self.task.gallery, self.task.candidates, self.task.direction
         )
-        scorings = Scorings(self.task, context, Resources.of(threads=1))
+        scorings = Scorings(self.task, context, Resources.of(RunOptions(threads=1)))
         self.before: Position = base_position(self.task)
         for stage in pipeline.stages[:-1]:
             self.before = step(self.before, stage, self.task, scorings)

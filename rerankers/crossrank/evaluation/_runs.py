@@ -157,7 +157,8 @@ def _from_base(rankings: Rankings) -> RankedLists:
             return None
         part = slice(0, taken[row])
         order = np.argsort(rankings.base_ranks[row, part], kind="stable")
-        return rankings.base_scores[row, part][order]
+        found: NDArray[np.float64] = rankings.base_scores[row, part][order]
+        return found
 
     deepest = int(taken.max(initial=0))
     return _lists(rankings.query_ids, read, deepest, rankings.direction, scores)

@@ -181,8 +181,9 @@ def test_deadlines_that_there_are_not(deadline: Any) -> None:
 
 
 def test_runs_that_are_kept_have_no_deadline(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"deadline": 3}
     with pytest.raises(CrossrankError, match="deadline"):
-        cr.Pipeline(cr.Stage(Noisy)).rerank_to(tmp_path / "run", BASE, QUERIES, GALLERY, deadline=3)
+        cr.Pipeline(cr.Stage(Noisy)).rerank_to(tmp_path / "run", BASE, QUERIES, GALLERY, **given)
 
 
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,8 +125,8 @@ def command(
         "min_probability": min_probability,
     }
     if folder is None:
-        limit: dict[str, Any] = {"deadline": deadline, "deadline_per": deadline_per}
-        rankings = pipeline.rerank(candidates, *sides, options=options, **cuts, **limit)
+        cuts |= {"deadline": deadline, "deadline_per": deadline_per}
+        rankings = pipeline.rerank(candidates, *sides, options=options, **cuts)
     else:
         with muted("crossrank._pipeline"):
             try:
