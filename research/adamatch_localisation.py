@@ -130,7 +130,8 @@ def main() -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     model = given.data / "yolox_nano" / "yolox_nano.onnx"
     val, test = (read_split(given.features, name, given.output, model) for name in ("val", "test"))
-    tried = {scales: measured(val, [Windows(scales)]) for scales in SCALES}
+    some = Split(val.pictures, val.texts, val.nouns[::4])  # enough to choose by
+    tried = {scales: measured(some, [Windows(scales)]) for scales in SCALES}
     chosen = max(tried, key=lambda scales: tried[scales]["IoU"].mean())
     found = {
         "cells": measured(test, [Windows((1,))]),
@@ -237,7 +238,7 @@ def against(boxes: Floats, wanted: Floats) -> tuple[NDArray[np.bool_], NDArray[n
     """Return ``[P]``: whose centre lies in one of the wanted boxes, and whose IoU is a half."""
     centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
     within = np.all((centres >= wanted[:, :2]) & (centres <= wanted[:, 2:]), axis=2)
-    near = overlaps(np.concatenate([boxes, wanted]))[: len(boxes), len(boxes) :]
+    near = overlaps(boxes, wanted)
     return np.asarray(within.any(axis=1)), np.asarray((near >= 0.5).any(axis=1))
 
 

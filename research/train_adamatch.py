@@ -26,6 +26,7 @@ import torch
 import crossrank as cr
 from adamatch_report import report
 from adamatch_training import Recipe, TrainPairs, fit
+from cora_report import BEFORE
 from crossrank_adamatch.grids import grid_of_boxes
 from crossrank_adamatch.network import AdaMatch, Sizes, save_network
 
@@ -42,12 +43,13 @@ def main() -> None:
     parser.add_argument("--cells", choices=("tokens", "regions"), default="tokens")
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--batch", type=int, default=Recipe().batch)
+    parser.add_argument("--systems", choices=list(BEFORE), nargs="+", default=list(BEFORE))
     parser.add_argument("--over", choices=("images", "texts"), default=Recipe().over)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     given.output.mkdir(parents=True, exist_ok=True)
     if given.step == "report":
-        report(given.features, given.output, given.seeds)
+        report(given.features, given.output, given.seeds, given.systems)
         return
     recipe = Recipe(given.epochs, given.batch, over=given.over)
     data, encoder = training_pairs(given.features / "train", given.cells)

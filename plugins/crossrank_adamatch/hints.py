@@ -131,7 +131,8 @@ def key_patches(similarities: Floats, boxes: Floats | None = None, k: int = 3) -
     found = _sorted(_asked(table, k))
     if boxes is None or not found:
         return found
-    near = overlaps(boxes[[each.part for each in found]])
+    own = boxes[[each.part for each in found]]
+    near = overlaps(own, own)
     taken = np.zeros(len(found), np.bool_)
     places = []
     for at in range(len(found)):
@@ -145,13 +146,18 @@ def key_patches(similarities: Floats, boxes: Floats | None = None, k: int = 3) -
     return _sorted(places)
 
 
-def overlaps(boxes: Floats) -> Floats:
-    """Return ``[N, N]``: the intersection over the union of boxes ``[N, 4]``, 0 without area."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+def overlaps(boxes: Floats, others: Floats) -> Floats:
+    """Return ``[N, M]``: the intersections over the unions of boxes ``[N, 4]`` and ``[M, 4]``.
+
+    Boxes are ``x0, y0, x1, y1``; where neither of two has an area, it is 0.
+    """
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared = np.prod(np.maximum(high - low, 0), axis=2, dtype=np.float64)
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1, dtype=np.float64)
-    union = areas[:, None] + areas[None] - shared
+    areas, of_others = (
+        np.prod(each[:, 2:] - each[:, :2], axis=1, dtype=np.float64) for each in (boxes, others)
+    )
+    union = areas[:, None] + of_others - shared
     found: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from crossrank.plugin.parameters import Check, between, check, each, integer, none, one_of, path
 from crossrank_adamatch.grids import Grid
 
+SHIPPED = Path(__file__).with_name("adamatch_lite.safetensors")
 PAIR = Check(lambda value: len(value) == 2, "two of them, height and width")
 
 
@@ -22,8 +23,9 @@ class AdaMatchParameters:
         The windows' scales: a window is s×s cells, and 1 stands for the cells themselves.  A
         picture goes without the sizes that are larger than its grid.  Not read with `weights`.
     weights
-        The file of a trained network, whose adaptive patches are scored in place of windows;
-        ``research/train_adamatch.py`` writes one.  None for windows.
+        The file of a trained network, whose adaptive patches are scored in place of windows:
+        ``"lite"`` for the one that ships, which reads the tokens of the encoder ``lite``, or what
+        ``research/train_adamatch.py`` wrote.  None for windows.
     prune
         Leave out a window whose cosine with one that is kept is at least this, in the order of
         `sizes`; None keeps all.  What is left out costs nothing when scoring.
@@ -61,3 +63,10 @@ class AdaMatchParameters:
         if self.grid is not None:
             height, width = self.grid
             object.__setattr__(self, "grid", (int(height), int(width)))
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the network, None for windows."""
+        if self.weights is None:
+            return None
+        return SHIPPED if self.weights == "lite" else Path(self.weights)

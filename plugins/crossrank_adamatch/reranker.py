@@ -6,7 +6,6 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -80,7 +79,7 @@ class AdaMatchReranker(cr.Reranker):
         """The trained network, read on first use."""
         with needs("adamatch with weights", "adamatch", "torch")():
             from crossrank_adamatch.network import load_network
-        return load_network(Path(str(self.params.weights)))
+        return load_network(str(self.params.file))
 
     def source(self, device: str | None) -> Windows | Adaptive:
         """Return what makes the patches.
@@ -191,9 +190,10 @@ class AdaMatchReranker(cr.Reranker):
         return self.network.sizes.cells, self.network.sizes.words
 
     def _digest(self) -> str:
-        if self.params.weights is None:
+        file = self.params.file
+        if file is None:
             return ""
-        return file_digest("adamatch", self.params.weights, "train some with train_adamatch.py")
+        return file_digest("adamatch", file, "train some with research/train_adamatch.py")
 
     def _mean_over(self, direction: str) -> tuple[MeanOver, ...]:
         """Return the sides to average over; the scores of several are averaged."""

@@ -24,7 +24,7 @@ def sample(features: Tensor, boxes: Tensor) -> Tensor:
     features
         Float, ``[B, H, W, D]``.
     boxes
-        ``[B, P, 4]`` of the same type: ``x0, y0, x1, y1`` in [0, 1] of the map.
+        Float, ``[B, P, 4]``: ``x0, y0, x1, y1`` in [0, 1] of the map.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def sample(features: Tensor, boxes: Tensor) -> Tensor:
         )
     found = functional.grid_sample(
         features.permute(0, 3, 1, 2),
-        2 * points(boxes) - 1,
+        2 * points(boxes.to(features.dtype)) - 1,
         mode="bilinear",
         padding_mode="border",
         align_corners=False,

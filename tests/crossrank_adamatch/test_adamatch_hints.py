@@ -58,7 +58,7 @@ def test_each_word_asks_for_patches_and_one_place_stands_once() -> None:
 def test_overlaps_are_intersections_over_unions() -> None:
     boxes = np.array([[0, 0, 0.5, 0.5], [0.25, 0, 0.75, 0.5], [0.9, 0.9, 0.9, 1.0]])
     expected = np.array([[1, 1 / 3, 0], [1 / 3, 1, 0], [0, 0, 0]])
-    assert_same_formula(overlaps(boxes), expected)
+    assert_same_formula(overlaps(boxes, boxes), expected)
 
 
 def test_function_words_and_punctuation_name_nothing() -> None:
