@@ -35,15 +35,10 @@ from crossrank_detect.encoder import DetectEncoder
 
 Floats = NDArray[np.floating[Any]]
 GRID = (9, 9)
-SCALES = (
-    (1,),
-    (1, 2),
-    (2, 3),
-    (1, 2, 3),
-    (3, 4),
-    (2, 3, 4, 5),
-    (3, 4, 5, 6),
-    (1, 2, 3, 4, 5, 6, 7, 8, 9),
+ALL = tuple(range(1, 10))
+SCALES: tuple[tuple[int, ...], ...] = (
+    *((size,) for size in ALL),
+    *((1, 2), (3, 4), (3, 4, 5, 6), (4, 5), (5, 6), (5, 6, 7), ALL),
 )
 NAMES = {
     "person": "person people man men woman women boy boys girl girls child children kid kids baby "
