@@ -3,9 +3,9 @@ r"""Longer dialogues on Flickr8k, and a pipeline that reranks every part of the 
     python research/dialogue_long.py --dialogues DATA/flickr8k --features FEATURES \\
         -o docs/dialogue_long.md
 
-The dialogues of test with ten rounds, by embeddings, weighted as `dialogue_study.py` chose;
-and the first 300 dialogues, each part reranked by filip, whose weight in the dialogue is chosen on
-the first 200 of val by R@10 at round 5.
+The dialogues of test with ten rounds, by embeddings, weighted as `dialogue_study.py` chose; and the
+first 200 dialogues, each part reranked by filip, whose weight in the dialogue is chosen on the
+first 200 of val by R@10 at round 5.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from dialogue_study import NOISE, RAW, ROUNDS, WEIGHTS, Split
 from dialogue_tables import compared, gains, over_start, strangers, table, write
 
 LONG, WEIGHT = 10, 0.7
-TUNED_ON, TESTED_ON = 200, 300
+TUNED_ON, TESTED_ON = 200, 200
+FEW, MORE = (0, 5), (0, 5, 10)
 
 
 def main() -> None:
@@ -27,21 +28,24 @@ def main() -> None:
     arguments.add_argument("--dialogues", type=Path, required=True)
     arguments.add_argument("--features", type=Path, required=True)
     arguments.add_argument("-o", "--output", type=Path, required=True)
+    arguments.add_argument("--weight", type=float, help="With the reranker, without tuning.")
     given = arguments.parse_args()
     folders = given.dialogues, given.features
     pipeline = cr.Pipeline(cr.Stage("filip", fusion=cr.WeightedSum(0.5)))
-    val = Split(*folders, "val", pipeline, most=TUNED_ON)
-    weight = max(WEIGHTS, key=lambda w: val.found(Fuse(Rules(), w)))
-    print("weight of the dialogue with the pipeline:", weight, flush=True)
+    weight = given.weight
+    if weight is None:
+        val = Split(*folders, "val", pipeline, most=TUNED_ON)
+        weight = max(WEIGHTS, key=lambda w: val.found(Fuse(Rules(), w)))
+        print("weight of the dialogue with the pipeline:", weight, flush=True)
 
     fused, alone = f"rules + fuse ({weight:g})", f"rules + fuse ({WEIGHT:g}), embeddings alone"
     second = Split(*folders, "test", pipeline, most=TESTED_ON)
     first = Split(*folders, "test", most=TESTED_ON)
     reranked = {
-        RAW: second.ranker.by_rounds(second.talks, Concat(), ROUNDS),
-        fused: second.ranker.by_rounds(second.talks, Fuse(Rules(), weight), ROUNDS),
-        NOISE: second.ranker.by_rounds(strangers(second.talks), Concat(), ROUNDS),
-        alone: first.ranker.by_rounds(first.talks, Fuse(Rules(), WEIGHT), ROUNDS),
+        RAW: second.ranker.by_rounds(second.talks, Concat(), FEW),
+        fused: second.ranker.by_rounds(second.talks, Fuse(Rules(), weight), FEW),
+        NOISE: second.ranker.by_rounds(strangers(second.talks), Concat(), FEW),
+        alone: first.ranker.by_rounds(first.talks, Fuse(Rules(), WEIGHT), FEW),
     }
     print("reranked: done", flush=True)
     test = Split(*folders, "test", least=LONG)
@@ -51,8 +55,8 @@ def main() -> None:
         "statements (rules)": Rules(),
         f"rules + fuse ({WEIGHT:g})": Fuse(Rules(), WEIGHT),
     }
-    ranks = {name: test.ranker.by_rounds(test.talks, way, LONG) for name, way in ways.items()}
-    ranks[NOISE] = test.ranker.by_rounds(strangers(test.talks), Concat(), LONG)
+    ranks = {name: test.ranker.by_rounds(test.talks, way, MORE) for name, way in ways.items()}
+    ranks[NOISE] = test.ranker.by_rounds(strangers(test.talks), Concat(), MORE)
     write(
         given.output,
         [
@@ -61,12 +65,15 @@ def main() -> None:
             "Made by `python research/dialogue_long.py`; what it shows stands in",
             "[dialogue.md](dialogue.md#what-it-buys).",
             "",
-            *table(f"The {len(test.talks)} dialogues of the test split with ten rounds", ranks),
+            *table(
+                f"The {len(test.talks)} dialogues of the test split with ten rounds", ranks, MORE
+            ),
             *gains(f"Over {RAW}, at round {LONG}", ranks, RAW),
             *over_start(f"Over round 0, at round {LONG}", ranks),
             *table(
                 f"{TESTED_ON} dialogues, each part reranked by `filip:weight=0.5` (first 100)",
                 reranked,
+                FEW,
             ),
             *compared(
                 f"The reranker, at round {ROUNDS}",

@@ -1,13 +1,13 @@
 r"""Which question to ask: by expected gain, at random, or none, answered by what captions say.
 
     python research/dialogue_questions.py --dialogues DATA/flickr8k --features FEATURES \\
-        -o docs/dialogue_questions.md
+        --keep out/questions -o docs/dialogue_questions.md
 
 A picture of Flickr8k has five captions.  The query is the first.  Whoever answers knows the other
 four of the target, and says "unknown" where these are silent, never "no".  The questioner knows
 nothing but embeddings, and asks about what the matcher sees; or it knows the second and third
 caption of every candidate.  The weight is chosen on 100 pictures of val by the mean log rank at
-round 5, for each way of asking apart; 500 pictures of test, among all 1,000, are looked for once.
+round 5, for each way of asking apart; then pictures of test, among all 1,000, are looked for once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Sequence
-from itertools import product
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank_dialogue import (
@@ -40,10 +42,9 @@ from crossrank_dialogue.topics import Source
 from dialogue_tables import Ranker, Ranks, compared, gains, table, write
 
 ROUNDS = 5
-WEIGHTS, CANDIDATES = (0.3, 0.7), (20,)
-TUNED_ON, TESTED_ON = 100, 500
+WEIGHTS, CANDIDATES = (0.3, 0.7), 20
+TUNED_ON = 100
 Facts = set[tuple[str, ...]]
-Choose = Callable[[list[tuple[Topic, float]]], Topic]
 NONE = "no question: the caption alone"
 
 
@@ -52,31 +53,41 @@ def main() -> None:
     arguments.add_argument("--dialogues", type=Path, required=True)
     arguments.add_argument("--features", type=Path, required=True)
     arguments.add_argument("-o", "--output", type=Path, required=True)
+    arguments.add_argument("--weight", type=float, help="Of the dialogue, without tuning.")
+    arguments.add_argument("--keep", type=Path, required=True, help="Where results are kept.")
+    arguments.add_argument("--only", help="One way, and no page; what is kept stays.")
     given = arguments.parse_args()
-    val = Split(given.dialogues, given.features, "val", TUNED_ON)
-    settings = {}
-    for name in WAYS:
-        tried = {
-            setting: log_rank(val.play(name, *setting)[0])[-1]
-            for setting in product(WEIGHTS, CANDIDATES)
-        }
-        settings[name] = min(tried, key=lambda setting: tried[setting])
-        print(name, settings[name], {k: round(float(v), 3) for k, v in tried.items()}, flush=True)
-
-    test = Split(given.dialogues, given.features, "test", TESTED_ON)
-    ranks, told = {}, {}
-    for name, setting in settings.items():
-        ranks[name], told[name] = test.play(name, *setting)
-        print(name, log_rank(ranks[name]).round(3), round(told[name], 3), flush=True)
-    noise = "pure noise: our first way, answered about another picture"
-    first = next(iter(WAYS))
-    ranks[noise], told[noise] = test.play(first, *settings[first], strangers=True)
-    ranks = {NONE: np.repeat(ranks[first][:, :1], ROUNDS + 1, axis=1), **ranks}
-    pairs = [(ours, other) for ours, other in COMPARED]
-    rows = ['| way | weight | candidates | answers that are not "unknown" |', "|---" * 4 + "|"]
-    for name, share in told.items():
-        weight, candidates = settings.get(name, settings[first])
-        rows.append(f"| {name} | {weight:g} | {candidates} | {100 * share:.1f} % |")
+    folders = given.dialogues, given.features
+    jobs = {name: (name, False) for name in WAYS} | {noise: (n, True) for noise, n in NOISE.items()}
+    for name, (way, strangers) in jobs.items():
+        if given.only in (None, name):
+            kept(
+                given.keep, name, partial(tuned_and_played, *folders, way, given.weight, strangers)
+            )
+    if given.only is not None:
+        return
+    found = {name: read(given.keep, name) for name in jobs}
+    lines = []
+    for source, (title, count) in TABLES.items():
+        ranks = {name: own.ranks for name, own in found.items() if own.source == source}
+        start = next(iter(ranks.values()))[:, :1]
+        ranks = {NONE: np.repeat(start, ROUNDS + 1, axis=1), **ranks}
+        lines += table(f"{title}: {count} pictures of the test split, among all 1,000", ranks)
+        lines += compared(
+            f"{title}: chosen over random, at round {ROUNDS}",
+            [
+                (f"{ours}, over {other}", ranks[other][:, -1], ranks[ours][:, -1])
+                for ours, other in COMPARED
+                if ours in ranks
+            ],
+        )
+        lines += gains(f"{title}: over no question, at round {ROUNDS}", ranks, NONE)
+    lines += ["## Settings, and what was answered", ""]
+    lines += ['| way | weight | answers that are not "unknown" | with them, log rank moves by |']
+    lines += ["|---" * 4 + "|"]
+    for name, own in found.items():
+        told = f"{100 * own.answered:.1f} %"
+        lines.append(f"| {name} | {own.weight:g} | {told} | {own.moved:+.3f} |")
     write(
         given.output,
         [
@@ -85,20 +96,52 @@ def main() -> None:
             "Made by `python research/dialogue_questions.py`; what it shows stands in",
             "[dialogue.md](dialogue.md#what-it-buys).",
             "",
-            *table(f"{len(test.talks):,} pictures of the test split, among all 1,000", ranks),
-            *compared(
-                f"Chosen over random, at round {ROUNDS}",
-                [
-                    (f"{ours}, over {other}", ranks[other][:, -1], ranks[ours][:, -1])
-                    for ours, other in pairs
-                ],
-            ),
-            *gains(f"Over no question, at round {ROUNDS}", ranks, NONE),
-            "## Settings, and what was answered",
-            "",
-            *rows,
+            *lines,
         ],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of a way of asking: ranks, how often it was answered, and what that moved."""
+
+    source: str
+    weight: float
+    ranks: Ranks
+    answered: float
+    moved: float
+
+
+def kept(folder: Path, name: str, play: Callable[[], Played]) -> None:
+    """Play what is not there yet."""
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        played = play()
+        record = {**asdict(played), "ranks": played.ranks.tolist()}
+        path.write_text(json.dumps(record), encoding="utf-8")
+
+
+def read(folder: Path, name: str) -> Played:
+    """Read what was kept."""
+    record = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return Played(**{**record, "ranks": np.array(record["ranks"])})
+
+
+def tuned_and_played(
+    folder: Path, features: Path, way: str, weight: float | None, strangers: bool
+) -> Played:
+    """Choose the weight on val, unless it is given, and play test once."""
+    source = WAYS[way][0]
+    if weight is None:
+        val = Split(folder, features, "val", TUNED_ON)
+        weight = min(WEIGHTS, key=lambda w: log_rank(val.play(way, w)[0])[-1])
+    test = Split(folder, features, "test", TABLES[source][1])
+    ranks, told = test.play(way, weight, strangers=strangers)
+    print(way, weight, strangers, log_rank(ranks).round(3), round(told.mean(), 3), flush=True)
+    steps = np.diff(np.log(ranks), axis=1)
+    moved = float(steps[told].mean()) if told.any() else 0.0
+    return Played(source, weight, ranks, float(told.mean()), moved)
 
 
 class Split:
@@ -114,7 +157,7 @@ class Split:
         self.bare = images
         self.captioned = images.with_features(captions=known)
         self.talks = [Dialogue(captions[id][0], (), id) for id in images.ids[:most]]
-        told = [captions[id][1:5] for id in images.ids]
+        told = [captions[talk.id][1:5] for talk in self.talks]
         self.topics = CaptionTopics()
         self.facts = self.topics.facts(told)
         self.words = [set(re.findall(r"\w+", " ".join(texts).lower())) for texts in told]
@@ -123,22 +166,22 @@ class Split:
         self.sources: dict[str, Source] = {"captions": self.topics, "words": WordTopics()}
 
     def play(
-        self, way: str, weight: float, candidates: int, *, strangers: bool = False
-    ) -> tuple[Ranks, float]:
-        """Return ``[pictures, rounds + 1]`` ranks, and what part of the answers says something."""
+        self, way: str, weight: float, *, strangers: bool = False
+    ) -> tuple[Ranks, NDArray[np.bool_]]:
+        """Return ``[pictures, rounds + 1]`` ranks, and which rounds were answered."""
         source, chosen, by_cluster = WAYS[way]
-        questioner = DropQuestioner(self.sources[source], candidates=candidates)
+        questioner = DropQuestioner(self.sources[source], candidates=CANDIDATES)
         gallery = self.captioned if source == "captions" else self.bare
         reformulator, rng = Fuse(Rules(), weight), np.random.default_rng(0)
-        talks = list(self.talks)
-        columns, answered, asked = [], 0, 0
+        talks, columns = list(self.talks), []
+        answered = np.zeros((len(talks), ROUNDS), np.bool_)
         for after in range(ROUNDS + 1):
             queries = [reformulator.parts(talk) for talk in talks]
             columns.append(self.ranker.of(queries))
             if after == ROUNDS:
                 break
             scores = self.ranker.ranker.vectors(queries) @ self.ranker.embeddings.T
-            best = np.argsort(-scores, axis=1, kind="stable")[:, :candidates]
+            best = np.argsort(-scores, axis=1, kind="stable")[:, :CANDIDATES]
             for number, talk in enumerate(talks):
                 view = View(gallery, best[number], self.texts.embeddings, talk.caption)
                 if by_cluster:
@@ -147,11 +190,11 @@ class Split:
                 if not found:
                     continue
                 topic = found[0][0] if chosen else found[int(rng.integers(len(found)))][0]
-                about = (number + len(self.facts) // 2) % len(self.facts) if strangers else number
+                about = (number + len(talks) // 2) % len(talks) if strangers else number
                 answer = answer_to(topic, self.facts[about], self.words[about])
-                answered, asked = answered + (not is_unknown(answer)), asked + 1
+                answered[number, after] = not is_unknown(answer)
                 talks[number] = talk.answered(topic.question.text, answer)
-        return np.stack(columns, axis=1), answered / max(asked, 1)
+        return np.stack(columns, axis=1), answered
 
 
 def clustered(view: View) -> View:
@@ -195,6 +238,14 @@ COMPARED: Sequence[tuple[str, str]] = (
     ("by expected gain, captions known", "at random, captions known"),
     ("by expected gain, captions of ten that stand for all", "at random, captions known"),
 )
+NOISE = {
+    "pure noise: the first way, answered about another picture": (
+        "by expected gain, the matcher's words"
+    ),
+    "pure noise: at random, answered about another picture": "at random, captions known",
+}
+TABLES = {"words": ("Nothing known but embeddings", 300), "captions": ("Captions known", 100)}
+"""Per source the title of its table, and how many pictures of test are looked for."""
 
 
 if __name__ == "__main__":

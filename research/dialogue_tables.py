@@ -49,21 +49,20 @@ class Ranker:
         pipeline: cr.Pipeline | None = None,
         depth: int = 100,
     ) -> None:
-        self.gallery = gallery
         self.targets = targets
         self.embeddings = np.asarray(gallery["embedding"], np.float64)
         self.pipeline = pipeline
         self.ranker = PartRanker(pipeline, gallery, texts, depth)
 
-    def only(self, chosen: NDArray[np.bool_]) -> Ranker:
-        """Return the ranker of some of the dialogues."""
-        ranker = self.ranker
-        return Ranker(self.gallery, self.targets[chosen], ranker.texts, self.pipeline, ranker.depth)
+    def by_rounds(
+        self, talks: Sequence[Dialogue], way: Reformulator, rounds: int | Sequence[int]
+    ) -> Ranks:
+        """Return ``[dialogues, rounds + 1]``, or some rounds of these.
 
-    def by_rounds(self, talks: Sequence[Dialogue], way: Reformulator, rounds: int) -> Ranks:
-        """Return ``[dialogues, rounds + 1]``; a dialogue that has ended keeps its last query."""
+        A dialogue that has ended keeps its last query.
+        """
         columns = []
-        for after in range(rounds + 1):
+        for after in range(rounds + 1) if isinstance(rounds, int) else rounds:
             columns.append(self.of([way.parts(each.until(after)) for each in talks]))
         return np.stack(columns, axis=1)
 
@@ -87,10 +86,13 @@ def strangers(talks: Sequence[Dialogue]) -> list[Dialogue]:
     ]
 
 
-def table(title: str, ranks: Mapping[str, Ranks], level: str = "##") -> list[str]:
-    """Return R@1, R@10 and the mean log rank per round, and the measures of the best so far."""
-    rounds = range(next(iter(ranks.values())).shape[1])
-    lines = [f"{level} {title}", ""]
+def table(title: str, ranks: Mapping[str, Ranks], some: Sequence[int] | None = None) -> list[str]:
+    """Return R@1, R@10 and the mean log rank per round, and the measures of the best so far.
+
+    Where columns are `some` of the rounds only, there is no best so far.
+    """
+    rounds = range(next(iter(ranks.values())).shape[1]) if some is None else some
+    lines = [f"## {title}", ""]
     for name, measure, digits in (
         ("R@1", lambda r: 100 * recall_at(r, 1), 1),
         ("R@10", lambda r: 100 * recall_at(r, 10), 1),
@@ -101,6 +103,8 @@ def table(title: str, ranks: Mapping[str, Ranks], level: str = "##") -> list[str
         for way, own in ranks.items():
             lines.append(f"| {way} | {' | '.join(f'{v:.{digits}f}' for v in measure(own))} |")
         lines.append("")
+    if some is not None:
+        return lines
     lines += [f"| best so far | BRI | Hits@10 after round {rounds[-1]} |", "|---|---|---|"]
     for way, own in ranks.items():
         lines.append(f"| {way} | {bri(own):.4f} | {100 * hits_at(own, 10)[-1]:.1f} |")
