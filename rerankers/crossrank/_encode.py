@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,18 @@ import numpy as np
 
 from crossrank._files.atomic import refuse_existing
 from crossrank._items.collection import Collection
+from crossrank._items.collection_folder import MANIFEST
 from crossrank._items.compact import check_dtypes
 from crossrank._items.concatenate import assemble
-from crossrank._items.feature import Feature
+from crossrank._items.extending import add_features, append_items
+from crossrank._items.feature import Feature, take_items
 from crossrank._items.fingerprint import fingerprint
 from crossrank._items.images import check_image, open_image
 from crossrank._items.item import IMAGE_SUFFIXES, Item, ItemLike, as_item, listed
 from crossrank._items.pictures import Picture
 from crossrank._items.ragged import Ragged
 from crossrank._items.read_items import read_items
+from crossrank._items.reuse import check_same_items, check_same_source, items_of
 from crossrank._items.skipping import sound_items, write_skipped
 from crossrank._lists.base_lists import check_positive
 from crossrank._lists.candidates import SHORT
@@ -34,8 +39,9 @@ from crossrank.errors import (
     StoreError,
     nearest,
 )
+from crossrank.plugin._threads import held_to
 from crossrank.plugin.contract import Encoder, Progress
-from crossrank.plugin.encoders import as_encoder, maker_name
+from crossrank.plugin.encoders import as_encoder, maker_name, with_device
 
 SHARD_ITEMS = 256
 
@@ -47,15 +53,20 @@ CARRIED = frozenset({"text", "path"})
 
 def encode(
     encoder: str | type[Encoder] | Encoder,
-    items: Iterable[ItemLike] | Path,
+    items: Iterable[ItemLike] | Path | None = None,
     modality: str | None = None,
     features: Sequence[str] | None = None,
     out: str | Path | None = None,
     *,
+    add_to: Collection | str | Path | None = None,
+    append: bool = False,
+    reuse: bool = False,
     batch_size: int | None = None,
     store_dtype: Mapping[str, str] | None = None,
     progress: Progress | bool | None = None,
     on_item: str = "raise",
+    device: str | None = None,
+    threads: int | None = None,
     **params: Any,
 ) -> Collection:
     """Turn texts or pictures into a collection.
@@ -78,6 +89,16 @@ def encode(
     out
         A new folder to write to.  It appears when it is complete; what is finished before lies in
         ``<out>.partial``, and the same call goes on from there.
+    add_to
+        A collection whose items get more `features`, without encoding the others again: a
+        `Collection`, of which a new one is returned (written to `out` if that is given), or the
+        path of a folder, which is extended in place while others read it.  `items` may then be left
+        out: they are found by ``path`` or ``text``.
+    append
+        Whether the items are appended to a folder that is there already, with the features it has.
+    reuse
+        Whether a folder that is there already is opened if it was made of the same items by the
+        same encoder; with `append`, whether items that it holds are left out.
     batch_size
         Items per call of the encoder; the encoder's own wish by default.
     store_dtype
@@ -89,6 +110,12 @@ def encode(
         What becomes of an item that cannot be encoded, such as a picture that is damaged:
         ``"raise"``, or ``"skip"``, which leaves it out, says so, and lists it with the reason in
         ``<out>.skipped.jsonl``.
+    device
+        Where the encoder computes, if it is given by name or class and knows of devices.
+    threads
+        Threads of numpy and torch while encoding; as they are by default.  Where others compute
+        too, more threads than free cores cost many times the processor time by spinning:
+        ``OMP_WAIT_POLICY=PASSIVE`` in the environment stops that.
     **params
         The encoder's parameters, where it is given by name or class.
 
@@ -104,33 +131,159 @@ def encode(
         `MissingFeatureError` for features the encoder does not give, `PluginError` for an encoder
         that breaks its contract, `StoreError` where `out` cannot be written.
     """
-    folder = None if out is None else Path(out)
-    if folder is not None:
+    if threads is not None:
+        check_positive("encode", "threads", threads)
+    if add_to is None and items is None:
+        raise InputError("encode: give the items, or add_to, the collection that has them")
+    maker = as_encoder(encoder, with_device(encoder, params, device))
+    options = _Options(modality, features, batch_size, store_dtype, progress, on_item)
+    with held_to(threads):
+        if add_to is not None:
+            if append or reuse:
+                raise InputError("encode: append and reuse go with out=, not with add_to=")
+            return _add(maker, items, add_to, None if out is None else Path(out), options)
+        found = _read(() if items is None else items, modality)
+        return _make(maker, found, None if out is None else Path(out), append, reuse, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """Options of `encode`, as the caller gave them."""
+
+    modality: str | None
+    features: Sequence[str] | None
+    batch_size: int | None
+    store_dtype: Mapping[str, str] | None
+    progress: Progress | bool | None
+    on_item: str
+
+
+def _make(
+    maker: Encoder,
+    read: Sequence[Item],
+    folder: Path | None,
+    append: bool,
+    reuse: bool,
+    options: _Options,
+) -> Collection:
+    """Encode items into memory or a folder, a new one or one that is there already."""
+    if (append or reuse) and folder is None:
+        raise InputError(
+            "encode: append and reuse need out, the folder; give it, or leave them out"
+        )
+    there = folder is not None and (folder / MANIFEST).is_file()
+    if folder is not None and not (there and (append or reuse)):
         refuse_existing(folder)
-    read = _read(items, modality)
-    maker = as_encoder(encoder, params)
-    kind = _modality(read, modality, maker)
-    if on_item not in ("raise", "skip"):
-        raise InputError(f"encode: on_item is {on_item!r}; give 'raise' or 'skip'")
+    before = Collection.open(folder) if folder is not None and there else None
+    kind = _modality(read, options.modality, maker)
+    if options.on_item not in ("raise", "skip"):
+        raise InputError(f"encode: on_item is {options.on_item!r}; give 'raise' or 'skip'")
     ids = _ids(read)
-    if on_item == "skip":
+    wanted = tuple(dict.fromkeys(options.features)) if options.features is not None else None
+    if before is not None and folder is not None:
+        check_same_source(folder, before, kind, maker_name(maker), wanted)
+        if append:
+            read, ids, wanted = _new_items(folder, before, read, ids, reuse)
+        else:
+            can = maker.info.features.get(kind, ())
+            usual = [name for name in maker.info.default_features if name in can]
+            needed = usual if wanted is None else wanted
+            check_same_items(folder, before, ids, needed, fingerprint(_contents(read)))
+        if not append or not read:
+            return before
+    if options.on_item == "skip":
         read, ids = _without_broken(read, ids, kind, folder)
-    wanted = tuple(dict.fromkeys(features)) if features is not None else None
     brought = [name for name in (wanted or ()) if read and all(name in i.features for i in read)]
     asked = _asked(maker, kind, wanted, brought)
-    size = maker.batch_size if batch_size is None else batch_size
+    size = maker.batch_size if options.batch_size is None else options.batch_size
     check_positive("encode", "batch_size", size)
     _check_contents(read, kind, bool(asked))
 
-    dtypes = {} if store_dtype is None else store_dtype
+    dtypes = {} if options.store_dtype is None else options.store_dtype
     _check_dtypes(dtypes, (*asked, *brought), folder)
-    run = _Run(maker, kind, asked, size, as_progress(progress), len(read))
+    run = _Run(maker, kind, asked, size, as_progress(options.progress), len(read))
     given = {name: gathered([item.features[name] for item in read]) for name in brought}
     given |= carried_features(read, kind)
     if folder is None:
         parts = [run.shard(read[rows], ids[rows], rows.start) for rows in _shards(len(read), size)]
         return assemble(parts, kind, maker_name(maker), given, ids)
-    return run.to_folder(read, ids, given, folder, dtypes)
+    if before is None:
+        return run.to_folder(read, ids, given, folder, dtypes)
+    with run.shards(folder, read, ids) as shards:
+        starts = np.cumsum([0, *map(len, shards)])
+        whole = [
+            shard.with_features(
+                **{
+                    name: take_items(value, np.arange(start, start + len(shard)))
+                    for name, value in given.items()
+                }
+            )
+            for shard, start in zip(shards, starts, strict=False)
+        ]
+        return append_items(folder, whole, ids)
+
+
+def _new_items(
+    folder: Path,
+    before: Collection,
+    read: Sequence[Item],
+    ids: tuple[str, ...],
+    reuse: bool,
+) -> tuple[Sequence[Item], tuple[str, ...], tuple[str, ...]]:
+    """Return what is to be appended to a folder, its ids, and the features that the folder has."""
+    known = [row >= 0 for row in before.rows(ids)]
+    if any(known) and not reuse:
+        there = ids[known.index(True)]
+        raise DuplicateIdError(
+            f"encode: {folder} holds the id {there!r} already; leave it out, or give reuse=True"
+        )
+    new = [item for item, old in zip(read, known, strict=True) if not old]
+    names = tuple(id for id, old in zip(ids, known, strict=True) if not old)
+    return new, names, before.features
+
+
+def _add(
+    maker: Encoder,
+    items: Iterable[ItemLike] | Path | None,
+    add_to: Collection | str | Path,
+    out: Path | None,
+    options: _Options,
+) -> Collection:
+    """Encode more features of a collection's items."""
+    in_place = None if isinstance(add_to, Collection) else Path(add_to)
+    whole = add_to if isinstance(add_to, Collection) else Collection.open(add_to)
+    if in_place is not None and out is not None:
+        raise InputError("encode: a folder given as add_to is extended in place; leave out out=")
+    if out is not None:
+        refuse_existing(out)
+    if not options.features:
+        raise InputError("encode: add_to needs features, the names of what is to be added")
+    names = tuple(name for name in dict.fromkeys(options.features) if name not in whole)
+    dtypes = {} if options.store_dtype is None else options.store_dtype
+    if names:
+        read = items_of(whole, None if items is None else _read(items, options.modality))
+        brought = [name for name in names if read and all(name in i.features for i in read)]
+        asked = _asked(maker, whole.modality, names, brought)
+        size = maker.batch_size if options.batch_size is None else options.batch_size
+        check_positive("encode", "batch_size", size)
+        _check_contents(read, whole.modality, bool(asked))
+        _check_dtypes(dtypes, (*asked, *brought), in_place or out)
+        run = _Run(maker, whole.modality, asked, size, as_progress(options.progress), len(read))
+        given = {name: gathered([item.features[name] for item in read]) for name in brought}
+        if in_place is not None:
+            with run.shards(in_place, read, whole.ids) as shards:
+                columns = {name: [shard[name] for shard in shards] for name in asked}
+                columns |= {name: [value] for name, value in given.items()}
+                return add_features(in_place, columns, dtypes)
+        parts = [
+            run.shard(read[rows], whole.ids[rows], rows.start) for rows in _shards(len(read), size)
+        ]
+        made = assemble(parts, whole.modality, None, given, whole.ids)
+        whole = whole.with_features(**{name: made[name] for name in made.features})
+    if out is None:
+        return whole
+    whole.save(out, dtypes)
+    return Collection.open(out)
 
 
 class _Run:
@@ -172,6 +325,18 @@ class _Run:
         dtypes: Mapping[str, str],
     ) -> Collection:
         """Encode shard by shard into ``<out>.partial``, then put them together."""
+        contents = fingerprint(_contents(items))
+        with self.shards(out, items, ids) as parts:
+            assemble(
+                parts, self.modality, maker_name(self.encoder), given, ids, out, dtypes, contents
+            )
+        return Collection.open(out)
+
+    @contextmanager
+    def shards(
+        self, out: Path, items: Sequence[Item], ids: tuple[str, ...]
+    ) -> Iterator[list[Collection]]:
+        """Encode shard by shard into ``<out>.partial``, which goes when all is well."""
         partial = out.with_name(out.name + ".partial")
         try:
             partial.mkdir(parents=True, exist_ok=True)
@@ -182,9 +347,8 @@ class _Run:
         finally:
             if not any(partial.iterdir()):
                 partial.rmdir()
-        assemble(parts, self.modality, maker_name(self.encoder), given, ids, out, dtypes)
+        yield parts
         shutil.rmtree(partial, ignore_errors=True)
-        return Collection.open(out)
 
     def _shards_in(
         self, partial: Path, items: Sequence[Item], ids: tuple[str, ...]
@@ -381,7 +545,10 @@ def _contents(items: Sequence[Item]) -> list[Any]:
 
 def _identity(image: Picture | None) -> Any:
     if isinstance(image, Path):
-        stat = image.stat()
+        try:
+            stat = image.stat()
+        except OSError:
+            return str(image), "not there"
         return str(image.resolve()), stat.st_size, stat.st_mtime_ns
     if isinstance(image, bytes):
         return np.frombuffer(image, np.uint8)

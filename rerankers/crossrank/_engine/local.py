@@ -9,9 +9,9 @@ from contextlib import closing
 from crossrank._engine.block import ReadAhead, run_blocks
 from crossrank._engine.memory import PeakMemory
 from crossrank._engine.resources import Resources
-from crossrank._engine.threads import NUMPY_THREADS, TorchThreads
 from crossrank._engine.work import BlockWork, Found, joined
 from crossrank.errors import CrossrankError
+from crossrank.plugin._threads import NUMPY_THREADS, TorchThreads
 from crossrank.plugin.contract import RerankerInfo, Scores
 
 logger = logging.getLogger(__name__)

@@ -21,10 +21,10 @@ from threadpoolctl import threadpool_limits
 from crossrank import errors
 from crossrank._engine.ray_cluster import cluster
 from crossrank._engine.resources import Resources
-from crossrank._engine.threads import TorchThreads
 from crossrank._engine.work import BlockWork, Found
 from crossrank._progress import silent
 from crossrank.errors import ClusterError, CrossrankError, PluginError, missing_package
+from crossrank.plugin._threads import TorchThreads
 from crossrank.plugin.contract import Scores
 
 ATTEMPTS = 4

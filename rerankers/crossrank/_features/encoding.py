@@ -31,21 +31,26 @@ class KeptEncoder:
         By what the encoder is recognised in the cache; None to encode everything.
     name
         What collections remember of it.
+    threads
+        Threads while encoding, see `crossrank.encode`.
     """
 
     encoder: Encoder
     cache: FeatureCache | None
     maker: str | None
     name: str
+    threads: int | None = None
 
     @classmethod
-    def of(cls, encoder: Encoder, cache: FeatureCache | None) -> KeptEncoder:
+    def of(
+        cls, encoder: Encoder, cache: FeatureCache | None, threads: int | None = None
+    ) -> KeptEncoder:
         """Return an encoder with its cache; one whose source cannot be read does without."""
         kind, digest = type(encoder), encoder.fingerprint()
         source = None if cache is None else _source(kind)
         place = f"{kind.__module__}:{kind.__qualname__}"
         maker = None if source is None else f"{_version()} {place} {source} {digest}"
-        return cls(encoder, cache, maker, f"{encoder.info.name}:{digest[:16]}")
+        return cls(encoder, cache, maker, f"{encoder.info.name}:{digest[:16]}", threads)
 
     def encode(
         self,
@@ -61,7 +66,7 @@ class KeptEncoder:
         names = tuple(dict.fromkeys(name for name in features if name not in CARRIED))
         keys = self._keys(items, modality) if names else None
         if keys is None or self.cache is None:
-            return encode(self.encoder, items, modality, features, progress=progress)
+            return self._encode(items, modality, features, progress)
         on_disk = "image" in modality
         known: dict[str, Entry] = {}
         missing: dict[str, int] = {}
@@ -77,7 +82,7 @@ class KeptEncoder:
         own: dict[int, Entry] = {}
         if rows:
             todo = [items[row] for row in rows]
-            made = encode(self.encoder, todo, modality, names, progress=progress)
+            made = self._encode(todo, modality, names, progress)
             own = {row: Entry.of(made, place, names) for place, row in enumerate(rows)}
             known |= {key: own[row] for key, row in missing.items()}
             about = {"encoder": self.encoder.info.name, "modality": modality}
@@ -92,7 +97,7 @@ class KeptEncoder:
             whole = on_disk and len(named) == len(keys)
             found = self.cache.columns(named, entries, names) if whole else columns(entries, names)
         except ValueError:  # kept from an encoder of the same source that gave another shape
-            return encode(self.encoder, items, modality, features, progress=progress)
+            return self._encode(items, modality, features, progress)
         ids = [str(row) if item.id is None else item.id for row, item in enumerate(items)]
         carried = carried_features(items, modality)
         return Collection(ids, modality, encoder=self.name, **found, **carried)
@@ -108,6 +113,17 @@ class KeptEncoder:
             for row, key in enumerate(keys)
             if key is None or self.cache.get(key, names, "image" in modality) is None
         ]
+
+    def _encode(
+        self,
+        items: Sequence[Item],
+        modality: str,
+        features: Sequence[str],
+        progress: Progress | bool | None,
+    ) -> Collection:
+        return encode(
+            self.encoder, items, modality, features, threads=self.threads, progress=progress
+        )
 
     def _keys(self, items: Sequence[Item], modality: str) -> list[str | None] | None:
         """Return the keys of items; None for all where nothing is kept."""

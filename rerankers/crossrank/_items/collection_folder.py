@@ -252,10 +252,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise StoreError(
                 f"{path} does not say size and digest of {name}; encode the collection again"
             )
+    stems, state = manifest.get("stems", {}), manifest.get("state", 1)
+    if not isinstance(stems, dict) or not isinstance(state, int) or isinstance(state, bool):
+        raise StoreError(f"{path} has no stems or state; encode the collection again")
+    for name, stem in stems.items():
+        if not isinstance(stem, str) or not re.fullmatch(rf"{re.escape(name)}(\.\d+)?", stem):
+            raise StoreError(f"{path} has a wrong file for {name!r}; encode the collection again")
     for name, kind in manifest["features"].items():
         # what is read is in the folder, and is what the manifest counts among its files
-        file = f"{name}.jsonl" if kind == "json" else f"{name}.npy"
-        if not isinstance(kind, str) or file not in manifest["files"] or file == "ids.jsonl":
+        file = f"{stem_of(manifest, name)}.{'jsonl' if kind == 'json' else 'npy'}"
+        of_ids = f"{stem_of(manifest, 'ids')}.jsonl"
+        if not isinstance(kind, str) or file not in manifest["files"] or file == of_ids:
             raise StoreError(
                 f"{path} has no file of the feature {name!r}; encode the collection again"
             )

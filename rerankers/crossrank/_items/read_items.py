@@ -6,6 +6,7 @@ a folder           all pictures in it and below it; the id is the path within th
                    (``my photo.jpg`` becomes ``my%20photo.jpg``, since run files split at blanks)
 ``.jsonl``         ``{"id": …, "text": …}`` or ``{"id": …, "image": …}`` a line; a picture's path is
                    relative to the file, or its data URI; other keys are ignored
+a picture          itself; the id is the path as it was given, white space written likewise
 ``.txt``           one text a line; the id is the number of the line, from 1
 ================== ================================================================================
 """
@@ -16,7 +17,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -70,6 +71,52 @@ def read_items(source: Path) -> list[Item]:
     return items
 
 
+def read_sources(sources: Sequence[Path]) -> list[Item]:
+    """Read the items of several sources, of which patterns such as ``photos/*.jpg`` stand for many.
+
+    Raises
+    ------
+    InputError
+        If there is none, or a pattern fits nothing.
+    DuplicateIdError
+        Naming two sources that share an id.
+    """
+    items: list[Item] = []
+    places: dict[str, Path] = {}
+    found = [path for source in sources for path in _fitting(source)]
+    for source in found:
+        for item in read_items(source):
+            other = places.setdefault(str(item.id), source)
+            if other is not source:
+                raise DuplicateIdError(
+                    f"{source} and {other} both have the id {item.id!r}; encode them apart, or "
+                    "name the items in a .jsonl"
+                )
+            items.append(item)
+    if not items:
+        raise InputError("there is no input; give a folder of pictures, a .jsonl or a .txt file")
+    return items
+
+
+def _fitting(source: Path) -> list[Path]:
+    if source.exists() or not any(sign in str(source) for sign in "*?["):
+        return [source]
+    base = Path(source.anchor) if source.is_absolute() else Path()
+    pattern = str(source.relative_to(source.anchor)) if source.is_absolute() else str(source)
+    found = sorted(base.glob(pattern))
+    if not found:
+        raise InputError(f"{source} fits no file; check the pattern")
+    return found
+
+
+def read_picture(path: Path) -> Iterator[tuple[str, Item]]:
+    """Yield one picture; the id is its path as it was given."""
+    if not _is_unicode(path.as_posix()):
+        raise FormatError(f"{str(path)!r}: the file name is not valid UTF-8; rename the file")
+    id = re.sub(r"\s", lambda blank: quote(blank[0]), path.as_posix())
+    yield str(path), Item(id, image=path.absolute())
+
+
 def read_folder(folder: Path) -> Iterator[tuple[str, Item]]:
     """Yield path and item of every picture in a folder, in the order of their paths."""
     others: Counter[str] = Counter()
@@ -116,7 +163,12 @@ def read_text_items(path: Path) -> Iterator[tuple[str, Item]]:
 SILENT = frozenset({".db", ".ini", ".json", ".jsonl", ".md", ".txt", ".xml", ".csv", ".tsv"})
 """What lies beside pictures in many folders, left out without a word."""
 
-READERS = {"": read_folder, ".jsonl": read_json_items, ".txt": read_text_items}
+READERS = {
+    "": read_folder,
+    ".jsonl": read_json_items,
+    ".txt": read_text_items,
+    **dict.fromkeys(IMAGE_SUFFIXES, read_picture),
+}
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from crossrank._lists.base_lists import (
     run_columns,
     similarity_columns,
 )
+from crossrank._lists.neighbour_columns import hnswlib_columns, usearch_columns
 from crossrank._lists.ordering import order_rows
 from crossrank.errors import DuplicateIdError, InputError, OrientationError, UnknownIdError
 
@@ -271,6 +272,78 @@ class Candidates:
         return cls(
             *faiss_columns(distances, labels, metric, index, query_ids, candidate_ids, direction)
         )
+
+    @classmethod
+    def from_hnswlib(
+        cls,
+        labels: ArrayLike,
+        distances: ArrayLike,
+        *,
+        space: str | None = None,
+        index: Any = None,
+        query_ids: Sequence[Any] | None = None,
+        candidate_ids: Sequence[Any] | None = None,
+        direction: str | None = None,
+    ) -> Candidates:
+        """Read what ``index.knn_query`` of hnswlib returns.
+
+        Parameters
+        ----------
+        labels, distances
+            ``[Q, K]``, labels first; the label −1, as uint64 too, marks an empty place.
+        space
+            ``"l2"``, ``"ip"`` or ``"cosine"``.  All are distances, so that the order is the same
+            whatever it is; base scores are minus the distance, or the similarity, 1 minus it, where
+            the space is known to be one of the last two.
+        index
+            The index that was searched, whose ``space`` is read.
+        query_ids, candidate_ids, direction
+            See `from_faiss`.
+
+        Raises
+        ------
+        InputError
+            If shapes or types do not fit.
+        UnknownIdError
+            If a label is no row of `candidate_ids`.
+        """
+        return cls(
+            *hnswlib_columns(labels, distances, space, index, query_ids, candidate_ids, direction)
+        )
+
+    @classmethod
+    def from_usearch(
+        cls,
+        matches: Any,
+        *,
+        metric: str | None = None,
+        index: Any = None,
+        query_ids: Sequence[Any] | None = None,
+        candidate_ids: Sequence[Any] | None = None,
+        direction: str | None = None,
+    ) -> Candidates:
+        """Read what ``index.search`` of usearch returns.
+
+        Parameters
+        ----------
+        matches
+            Of one query or of many: its ``keys``, ``distances`` and ``counts`` are read, and what
+            lies beyond a count is an empty place.
+        metric
+            ``"cos"``, ``"ip"``, ``"l2sq"``, …: see `from_hnswlib`.
+        index
+            The index that was searched, whose ``metric_kind`` is read.
+        query_ids, candidate_ids, direction
+            See `from_faiss`.
+
+        Raises
+        ------
+        InputError
+            If it is something else.
+        UnknownIdError
+            If a key is no row of `candidate_ids`.
+        """
+        return cls(*usearch_columns(matches, metric, index, query_ids, candidate_ids, direction))
 
     @classmethod
     def from_lists(

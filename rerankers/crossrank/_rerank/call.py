@@ -243,7 +243,7 @@ def rerank_many(
     check_fusable(pipeline.stages[0], candidates)
     rankings = None
     if candidates.mask.any():
-        kept = KeptEncoder.of(maker, features)
+        kept = KeptEncoder.of(maker, features, threads)
         gallery = bare_items(lists.items, maker) if stored is None else stored
         needs = needs_of(pipeline, asked.known, gallery, candidates)
         if stored is None:

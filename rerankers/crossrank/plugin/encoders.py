@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -69,9 +70,39 @@ def shared_encoder(name: str, params: Mapping[str, Any] | None = None) -> Encode
         return encoder
 
 
+def with_device(
+    encoder: str | type[Encoder] | Encoder, params: Mapping[str, Any], device: str | None
+) -> dict[str, Any]:
+    """Return an encoder's parameters with the device on which it should compute.
+
+    Raises
+    ------
+    ParameterError
+        If it does not know of devices, or is built already for another one.
+    """
+    if device is None:
+        return dict(params)
+    if isinstance(encoder, Encoder):
+        if getattr(encoder.params, "device", "cpu") == device:
+            return dict(params)
+        raise ParameterError(
+            f"encode: this encoder {encoder.info.name!r} is built already, for another device than "
+            f"{device!r}; give it there"
+        )
+    kind = load_encoder(encoder) if isinstance(encoder, str) else encoder
+    known = {each.name for each in dataclasses.fields(kind.Parameters)}
+    if "device" in known:
+        return {**params, "device": device}
+    if device == "cpu":
+        return dict(params)
+    raise ParameterError(
+        f"encode: the encoder {kind.info.name!r} computes on the CPU alone; leave device out"
+    )
+
+
 def maker_name(encoder: Encoder) -> str:
     """Return what a collection remembers of its encoder: name and fingerprint."""
     return f"{encoder.info.name}:{encoder.fingerprint()[:16]}"
 
 
-__all__ = ["as_encoder", "maker_name", "shared_encoder"]
+__all__ = ["as_encoder", "maker_name", "shared_encoder", "with_device"]

@@ -11,9 +11,9 @@ import crossrank as cr
 from crossrank._engine.local import MOST_LANES, lanes_and_threads
 from crossrank._engine.options import RunOptions
 from crossrank._engine.resources import Resources
-from crossrank._engine.threads import NumpyThreads
 from crossrank._engine.work import joined
 from crossrank.errors import PluginError
+from crossrank.plugin._threads import NumpyThreads
 from toys.basic import DotReranker, collection
 
 

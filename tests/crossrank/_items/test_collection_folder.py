@@ -97,6 +97,12 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "newer version": (lambda f: edit_manifest(f, version=99), "format version 99"),
     "manifest cut": (lambda f: (f / "collection.json").write_text("{"), "cannot be read"),
     "manifest without files": (lambda f: edit_manifest(f, files=None), "lacks 'files'"),
+    "stems that lead elsewhere": (
+        lambda f: edit_manifest(f, stems={"ids": "../ids"}),
+        "a wrong file for 'ids'",
+    ),
+    "stems that are none": (lambda f: edit_manifest(f, stems=["ids"]), "no stems or state"),
+    "a state that is none": (lambda f: edit_manifest(f, state="two"), "no stems or state"),
     "unknown kind": (lambda f: edit_manifest(f, features={"size": "tree"}), "unknown kind"),
     "manifest without sizes": (
         lambda f: edit_manifest(f, files={"ids.jsonl": {}}),

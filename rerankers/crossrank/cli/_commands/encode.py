@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 import crossrank as cr
 from crossrank._files.atomic import refuse_existing
-from crossrank._items.read_items import read_items
+from crossrank._items.read_items import read_sources
 from crossrank.cli._options import PATH, as_json, crossrank_command, progress
 from crossrank.cli._printing import write_json
 from crossrank.cli._values import read_parameters
-from crossrank.plugin.encoders import as_encoder
+from crossrank.plugin.encoders import as_encoder, with_device
 
 EXAMPLE = """crossrank encode photos --encoder lite -o gallery
 crossrank encode captions.jsonl --encoder lite --features embedding,tokens -o queries"""
 
 
 @crossrank_command("encode", EXAMPLE)
-@click.argument("source", metavar="INPUT", type=PATH)
+@click.argument("sources", metavar="INPUT...", type=PATH, nargs=-1)
 @click.option("--encoder", default="lite", show_default=True, help="See 'crossrank plugins'.")
-@click.option("-o", "--output", required=True, type=PATH, help="A new folder for the collection.")
+@click.option("-o", "--output", type=PATH, help="A new folder for the collection.")
+@click.option("--add-to", type=PATH, help="A collection that gets more --features, in place.")
+@click.option("--append", is_flag=True, help="Append the items to the collection in OUTPUT.")
+@click.option(
+    "--reuse", is_flag=True, help="Keep an OUTPUT that holds the same; with --append, its items."
+)
 @click.option("--features", help="Names with commas between; by default the encoder's usual ones.")
 @click.option(
     "--modality",
@@ -44,34 +50,50 @@ crossrank encode captions.jsonl --encoder lite --features embedding,tokens -o qu
     show_default=True,
     help="What cannot be encoded: stop, or leave it out and list it in OUTPUT.skipped.jsonl.",
 )
+@click.option("--device", help="Where the encoder computes, such as cuda.")
+@click.option("--threads", type=int, help="Threads of numpy and torch; all cores by default.")
 @progress
 @as_json
 def command(
-    source: Path,
+    sources: tuple[Path, ...],
     encoder: str,
-    output: Path,
+    output: Path | None,
+    add_to: Path | None,
+    append: bool,
+    reuse: bool,
     features: str | None,
     modality: str | None,
     batch_size: int | None,
     dtypes: tuple[str, ...],
     params: tuple[str, ...],
     on_item: str,
+    device: str | None,
+    threads: int | None,
     progress: bool,
     as_json: bool,
 ) -> None:
     """Turn INPUT into a collection: a folder that appears when it is complete.
 
-    INPUT is a folder of pictures (searched through; the id is the path within it, suffix included,
-    white space written as %20), a .jsonl of {"id", "text"} or {"id", "image"} (relative to the
-    file), or a .txt of one text a line (the id is the line's number, from 1).
+    An INPUT is a picture (the id is its path), a pattern such as 'photos/*.jpg', a folder of
+    pictures (searched through; the id is the path within it, suffix included, white space written
+    as %20), a .jsonl of {"id", "text"} or {"id", "image"} (relative to the file), or a .txt of one
+    text a line (the id is the line's number, from 1).
 
     The same command goes on after a kill: what is finished lies in OUTPUT.partial.
     """
-    refuse_existing(output)
-    maker = as_encoder(encoder, read_parameters(params, "--param"))
+    if (output is None) == (add_to is None):
+        raise click.UsageError("Give --output or --add-to.", click.get_current_context())
+    if not sources and add_to is None:
+        raise click.UsageError("Give an INPUT.", click.get_current_context())
+    if output is not None and not (append or reuse):
+        refuse_existing(output)
+    # threads that wait would otherwise spin, on a busy machine for most of the time
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    own = with_device(encoder, read_parameters(params, "--param"), device)
+    maker = as_encoder(encoder, own)
     wanted = None if features is None else [name.strip() for name in features.split(",")]
     stored_as = read_parameters(dtypes, "--store-dtype")
-    items = read_items(source)
+    items = read_sources(sources) if sources else None
     try:
         made = cr.encode(
             maker,
@@ -81,6 +103,10 @@ def command(
             output,
             batch_size=batch_size,
             store_dtype={name: str(dtype) for name, dtype in stored_as.items()},
+            add_to=add_to,
+            append=append,
+            reuse=reuse,
+            threads=threads,
             progress=progress,
             on_item=on_item,
         )
@@ -89,7 +115,7 @@ def command(
     if as_json:
         write_json(
             {
-                "output": str(output),
+                "output": str(output or add_to),
                 "count": len(made),
                 "modality": made.modality,
                 "encoder": made.encoder,
@@ -97,4 +123,6 @@ def command(
             }
         )
     else:
-        click.echo(f"{output}: {len(made)} {made.modality}s with {', '.join(made.features)}")
+        click.echo(
+            f"{output or add_to}: {len(made)} {made.modality}s with {', '.join(made.features)}"
+        )

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 
 from threadpoolctl import threadpool_limits
 
-from crossrank.plugin.optional import loaded
+from crossrank.errors import MissingPackageError
+from crossrank.plugin.optional import loaded, required
 
 OPENMP = {"torch": "set_num_threads", "faiss": "omp_set_num_threads"}
 """Packages that compute with OpenMP, and what sets their number of threads."""
@@ -95,3 +96,23 @@ class TorchThreads:
         torch = loaded("torch")
         if torch is not None and self.before is not None:
             torch.set_num_threads(self.before)
+
+
+@contextmanager
+def held_to(number: int | None) -> Iterator[None]:
+    """Hold numpy's libraries and torch to a number of threads; None leaves them as they are.
+
+    torch is imported, where it is installed: once it runs with other threads it is too late.
+    """
+    if number is None:
+        yield
+        return
+    with suppress(MissingPackageError):
+        required("torch", "torch", "a number of threads")
+    torch = TorchThreads(number)
+    with NUMPY_THREADS.held_to(number):
+        torch.limit()
+        try:
+            yield
+        finally:
+            torch.restore()
