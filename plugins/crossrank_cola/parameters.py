@@ -17,8 +17,8 @@ class ColaParameters:
     Parameters
     ----------
     weights
-        The file of the trained adapter; None for the one that ships with the package.  Another one
-        comes from ``research/train_cola.py``.
+        The file of the trained adapter, from ``research/train_cola.py``; None for
+        ``cola.safetensors`` beside this module, which does not ship as yet.
     """
 
     weights: str | Path | None = None
