@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from crossrank.errors import StoreError
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import atomic_bytes, parse_json
 
 DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 
@@ -19,9 +19,16 @@ DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 def write_tensors(
     path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named arrays, and a few strings, to a file."""
+    """Write named arrays, and a few strings, to a file that appears when it is complete.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, as on a full disk.
+    """
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    save_file(tensors, path, metadata=dict(metadata) if metadata is not None else None)
+    # as bytes: safetensors itself makes files that their owner alone may read
+    atomic_bytes(path, save(tensors, metadata=dict(metadata) if metadata is not None else None))
 
 
 def map_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:

@@ -9,6 +9,9 @@ from pathlib import Path
 from crossrank.errors import ParameterError
 from crossrank_knowledge import KnowledgeBank, Parser
 
+SHIPPED = Path(__file__).with_name("bank_lite")
+"""A bank of Flickr8k's train captions for regions of ``lite``."""
+
 _CHOICES = {
     "mode": ("auto", "t2i", "i2t"),
     "no_noun": ("abstain", "one_hot"),
@@ -23,15 +26,19 @@ class MackParameters:
     Parameters
     ----------
     knowledge
-        A `KnowledgeBank`, or the folder of one.
+        A `KnowledgeBank`, or the folder of one; by default the bank that comes along for regions of
+        the encoder ``lite``, see its MODEL_CARD.md.
     k_max
-        Mean of the k largest similarities in place of the largest; if there are fewer, of all.
+        Mean of the k largest similarities in place of the largest; if there are fewer, of all.  By
+        default 1, as in the paper, and with the bank that comes along what was best on ``val``: 10
+        for the pooling of ``t2i``.
     mode
         How similarities are pooled: ``"t2i"`` the mean over words of the best region, ``"i2t"``
         the mean over regions of the best word, ``"auto"`` whichever the direction is.
     center
         Subtract the mean of the bank's training regions from regions and prototypes.  Not the
-        paper's: it is for features that are all positive, where every cosine is high.
+        paper's: it is for features that are all positive, where every cosine is high; so it is
+        done by default with the bank that comes along.
     adjective
         The weight of the adjective's prototype, added before normalising; the paper's is 1.
     no_noun
@@ -45,10 +52,10 @@ class MackParameters:
         model by default.
     """
 
-    knowledge: KnowledgeBank | str | Path
-    k_max: int = 1
+    knowledge: KnowledgeBank | str | Path = SHIPPED
+    k_max: int | None = None
     mode: str = "auto"
-    center: bool = False
+    center: bool | None = None
     adjective: float = 1.0
     no_noun: str = "abstain"
     prototypes: str = "max"
@@ -60,9 +67,10 @@ class MackParameters:
                 f"mack: knowledge is a {type(self.knowledge).__name__}; give a KnowledgeBank or "
                 "the folder of one"
             )
-        if isinstance(self.k_max, bool) or not isinstance(self.k_max, int) or self.k_max < 1:
+        wanted = 1 if self.k_max is None else self.k_max
+        if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
             raise ParameterError(f"mack: k_max is {self.k_max!r}; give an integer of at least 1")
-        if not isinstance(self.center, bool):
+        if not isinstance(self.center, bool | None):
             raise ParameterError(f"mack: center is {self.center!r}; give true or false")
         number = isinstance(self.adjective, int | float) and not isinstance(self.adjective, bool)
         if not number or not math.isfinite(self.adjective):
@@ -74,3 +82,19 @@ class MackParameters:
                 )
         if self.parser is not None and not isinstance(self.parser, Parser):
             raise ParameterError("mack: parser must have phrases(texts) and fingerprint()")
+
+    @property
+    def shipped(self) -> bool:
+        """Whether the bank is the one that comes along."""
+        return isinstance(self.knowledge, Path) and self.knowledge == SHIPPED
+
+    @property
+    def centered(self) -> bool:
+        """Whether the mean of the bank's regions is subtracted."""
+        return self.shipped if self.center is None else self.center
+
+    def best(self, pooling: str) -> int:
+        """Return of how many of the largest similarities the mean is taken."""
+        if self.k_max is not None:
+            return self.k_max
+        return 10 if self.shipped and pooling == "t2i" else 1

@@ -122,7 +122,7 @@ class MackReranker(cr.Reranker):
             if pairs.known[pair]:
                 image = int(pairs.image_rows[pair])
                 concepts = state.texts.concepts[state.texts.of_text[int(pairs.texts[pair])]]
-                regions = region_vectors(self.bank, images["regions"][image], self.params.center)
+                regions = region_vectors(self.bank, images["regions"][image], self.params.centered)
                 cosines = similarities(regions, self._vectors(concepts))
                 words = [concept_text(self.bank, noun, adj) for noun, adj in concepts.tolist()]
                 boxes = boxes_of(images, image, len(regions))
@@ -152,7 +152,7 @@ class MackReranker(cr.Reranker):
         starts = np.flatnonzero(np.diff(pairs.image_rows[known][order], prepend=-1))
         for group in np.split(order, starts[1:]):
             image = int(pairs.image_rows[known[group[0]]])
-            regions = region_vectors(self.bank, images["regions"][image], self.params.center)
+            regions = region_vectors(self.bank, images["regions"][image], self.params.centered)
             values[pairs.rows[known[group]], pairs.columns[known[group]]] = pool(regions, group)
 
     def _pool_regions(
@@ -161,18 +161,18 @@ class MackReranker(cr.Reranker):
         """Return what scores the texts ``[T]`` for one image's regions ``[R, D]``."""
         if device is None:
             return lambda regions, texts: mean_over_regions(
-                regions, concepts, of_text, texts, self.params.k_max
+                regions, concepts, of_text, texts, self.params.best("i2t")
             )
         from crossrank_mack.device_kernel import TextsOnDevice
 
-        return TextsOnDevice(device, concepts, of_text, self.params.k_max).mean_over_regions
+        return TextsOnDevice(device, concepts, of_text, self.params.best("i2t")).mean_over_regions
 
     def _vectors(self, concepts: NDArray[np.int64]) -> ConceptVectors:
         return concept_vectors(
             self.bank,
             concepts.tolist(),
             adjective=self.params.adjective,
-            center=self.params.center,
+            center=self.params.centered,
             pooling=self.params.prototypes,
         )
 

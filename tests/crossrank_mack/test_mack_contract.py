@@ -226,7 +226,6 @@ def test_a_bank_may_be_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({}, "knowledge"),
         ({"knowledge": 3}, "give a KnowledgeBank"),
         ({"knowledge": vector_bank(), "k_max": 0}, "k_max is 0"),
         ({"knowledge": vector_bank(), "k_max": True}, "k_max is True"),
