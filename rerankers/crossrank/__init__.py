@@ -1,5 +1,6 @@
 """A second look at image–text retrieval: rerank candidate lists through registered plugins."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from crossrank._encode import encode
@@ -116,6 +117,8 @@ if not TYPE_CHECKING:  # a type checker would take every attribute for one of th
 
     def __getattr__(name: str) -> Any:
         """Return a name that another package lends, see `crossrank.plugin._names`."""
+        if name in ("testing", "report", "cli"):  # public, and seldom needed
+            return import_module(f"{__name__}.{name}")
         value = globals()[name] = lent(name)
         return value
 

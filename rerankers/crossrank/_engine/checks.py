@@ -68,6 +68,13 @@ def _rows(
     try:
         return np.array([collection.row(id) for id in ids], np.int64)
     except UnknownIdError as error:
+        if ids and ids[0] == "0" and all(id.isdecimal() for id in ids[:100]):
+            raise UnknownIdError(
+                f"the candidates call the {what} by their places, {ids[0]!r}, {ids[-1]!r}, and the "
+                f"collection has ids of its own, such as {collection.ids[0]!r}; make them with "
+                "query_ids=queries.ids and candidate_ids=gallery.ids (of from_similarity: "
+                "text_ids= and image_ids=)"
+            ) from None
         if ids and all(_has(other, id) for id in ids[:100]):
             raise OrientationError(
                 f"the {what} ids of the candidates are those of the other collection; "

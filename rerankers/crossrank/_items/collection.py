@@ -117,11 +117,20 @@ class Collection:
         """
         try:
             return self._features[feature]
-        except KeyError:
+        except (KeyError, TypeError):
             raise MissingFeatureError(
                 f"this {self.modality} collection has no feature {feature!r}, only "
-                f"{', '.join(self._features) or 'ids'}; encode it again with that feature"
+                f"{', '.join(self._features) or 'ids'}; {self._advice(feature)}"
             ) from None
+
+    def _advice(self, feature: object) -> str:
+        if feature in ("id", "ids"):
+            return "ids are no feature: take .ids"
+        if isinstance(feature, int):
+            return f"items are taken with .take([{feature}])"
+        if feature in self.ids:
+            return f"an item is taken by its row: .take([collection.row({feature!r})])"
+        return "encode it again with that feature"
 
     @property
     def features(self) -> tuple[str, ...]:

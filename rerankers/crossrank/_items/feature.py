@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from crossrank._files.json_lines import JsonLines
 from crossrank._files.npy_rows import take_rows
+from crossrank._items.arrays import to_numpy
 from crossrank._items.ragged import Ragged
 from crossrank.errors import InputError
 
 Feature: TypeAlias = NDArray[Any] | Ragged | Sequence[Any]
 """One entry per item: an array ``[N, ...]``, ragged rows, or values that JSON can hold."""
+
+ROWS = frozenset({"tokens", "token_boxes", "regions", "boxes", "words"})
+"""Features of which an item has several rows."""
 
 
 def as_feature(name: str, value: Any, count: int) -> Feature:
@@ -26,6 +30,9 @@ def as_feature(name: str, value: Any, count: int) -> Feature:
     InputError
         If it does not have one entry per id.
     """
+    value = to_numpy(value)
+    if name in ROWS:
+        value = _as_rows(value)
     feature: Feature = value
     if not isinstance(value, Ragged | np.ndarray | JsonLines):
         feature = np.asarray(value) if _is_numeric(value) else tuple(value)
@@ -39,6 +46,17 @@ def as_feature(name: str, value: Any, count: int) -> Feature:
             "give one per id, in the order of the ids"
         )
     return feature
+
+
+def _as_rows(value: Any) -> Any:
+    """Return rows per item as `Ragged`: those of an array ``[N, L, D]`` or of a list of arrays."""
+    if isinstance(value, np.ndarray) and value.ndim == 3:
+        return Ragged(value.reshape(-1, value.shape[2]), np.full(len(value), value.shape[1]))
+    if isinstance(value, list | tuple) and value:
+        parts = [to_numpy(each) for each in value]
+        if all(isinstance(each, np.ndarray) and each.ndim == 2 for each in parts):
+            return Ragged.from_list(parts)
+    return value
 
 
 def _is_numeric(value: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from crossrank._items.arrays import to_numpy
 from crossrank._lists.topk import top_k
 from crossrank.errors import (
     DuplicateIdError,
@@ -225,7 +226,7 @@ def check_positive(who: str, name: str, value: int) -> None:
 
 def _array(who: str, what: str, given: Any, dtype: DTypeLike | None = np.float64) -> NDArray[Any]:
     try:
-        return np.asarray(given, dtype)
+        return np.asarray(to_numpy(given), dtype)
     except (TypeError, ValueError) as error:
         raise InputError(f"{who}: {what} must be numbers in rows of one length: {error}") from error
 

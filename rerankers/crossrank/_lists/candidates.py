@@ -19,7 +19,13 @@ from crossrank._lists.base_lists import (
 )
 from crossrank._lists.neighbour_columns import hnswlib_columns, usearch_columns
 from crossrank._lists.ordering import order_rows
-from crossrank.errors import DuplicateIdError, InputError, OrientationError, UnknownIdError
+from crossrank.errors import (
+    DuplicateIdError,
+    FormatError,
+    InputError,
+    OrientationError,
+    UnknownIdError,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,8 +232,16 @@ class Candidates:
         candidate_ids: Sequence[str] | None = None,
         direction: str | None = None,
     ) -> Candidates:
-        """Read a run file in TREC format: ``query Q0 candidate rank score tag``."""
+        """Read a run file in TREC format: ``query Q0 candidate rank score tag``.
+
+        Raises
+        ------
+        FormatError
+            If the file cannot be read, or holds no line.
+        """
         run = read_run(Path(path))
+        if not run:
+            raise FormatError(f"{path} holds no line of a run; check what wrote it")
         return cls.from_run(
             run, query_ids=query_ids, candidate_ids=candidate_ids, direction=direction
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from crossrank._files.trec import write_run
 from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.hits import Hit, Trace
 from crossrank._lists.rankings_file import open_rankings, save_rankings, write_parquet
+from crossrank._lists.showing import LISTS, frame, records, table_of
 from crossrank._lists.stage_scores import StageScores
 from crossrank.errors import UnknownIdError, nearest
 
@@ -69,6 +71,17 @@ class Ranking(Sequence[Hit]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Ranking, (self._rankings.take([self._row]), 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the list as JSON can hold it."""
+        return {"query_id": self.query_id, "hits": [hit.to_dict() for hit in self]}
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame, a row per hit; needs pandas."""
+        return frame(records({self.query_id: self}), "Ranking.to_frame")
+
+    def _repr_html_(self) -> str:
+        return table_of(self, len(self), f"query {self.query_id}")
 
     def __repr__(self) -> str:
         best = ", ".join(f"{hit.id} {hit.score:.4g}" for hit in self[:3])
@@ -137,14 +150,18 @@ class Rankings(Mapping[str, Ranking]):
     def __contains__(self, query_id: object) -> bool:
         return query_id in self._rows
 
-    def __getitem__(self, query_id: str) -> Ranking:
-        """Return a query's ranking.
+    def __getitem__(self, query_id: str | int) -> Ranking:
+        """Return a query's ranking, by its id or its place (ids are texts).
 
         Raises
         ------
         UnknownIdError
             If there is no such query.
+        IndexError
+            If there is no such place.
         """
+        if isinstance(query_id, int):
+            return Ranking(self, range(len(self))[query_id])
         try:
             return Ranking(self, self._rows[query_id])
         except KeyError:
@@ -302,6 +319,30 @@ class Rankings(Mapping[str, Ranking]):
             If the file is missing, truncated or foreign.
         """
         return cls(**open_rankings(Path(path)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that a reader of the lists needs, as JSON can hold it."""
+        return {
+            "direction": self.direction,
+            "stages": [stage.name for stage in self.stages],
+            "queries": [ranking.to_dict() for ranking in self.values()],
+        }
+
+    def to_frame(self) -> Any:
+        """Return a pandas DataFrame: a row per hit, with the raw score of every stage.
+
+        Raises
+        ------
+        MissingPackageError
+            If pandas is not installed.
+        """
+        return frame(records(self), "Rankings.to_frame")
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p>{html.escape(repr(self))}</p>"]
+        parts += [ranking._repr_html_() for ranking in list(self.values())[:LISTS]]
+        more = f"<p>… {len(self) - LISTS} more queries</p>" if len(self) > LISTS else ""
+        return "".join(parts) + more
 
     def to_similarity(self) -> NDArray[np.float64]:
         """Return ``[queries, gallery]`` the final scores, −inf for what was not ranked."""

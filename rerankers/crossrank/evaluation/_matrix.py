@@ -8,6 +8,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crossrank._items.arrays import to_numpy
 from crossrank._lists.base_lists import check_positive
 from crossrank.errors import InputError, OrientationError
 from crossrank.evaluation._both import BothDirections
@@ -30,6 +31,7 @@ def evaluate_matrix(
     captions_per_image: int | None = None,
     text_to_image: ArrayLike | None = None,
     image_to_texts: Sequence[Iterable[int]] | None = None,
+    rows: Literal["images", "texts"] = "images",
     metrics: Sequence[str] = DEFAULT_METRICS,
     baseline: str | None = None,
     resamples: int = 9999,
@@ -47,6 +49,7 @@ def evaluate_matrix(
     captions_per_image: int | None = None,
     text_to_image: ArrayLike | None = None,
     image_to_texts: Sequence[Iterable[int]] | None = None,
+    rows: Literal["images", "texts"] = "images",
     metrics: Sequence[str] = DEFAULT_METRICS,
     baseline: str | None = None,
     resamples: int = 9999,
@@ -63,6 +66,7 @@ def evaluate_matrix(
     captions_per_image: int | None = None,
     text_to_image: ArrayLike | None = None,
     image_to_texts: Sequence[Iterable[int]] | None = None,
+    rows: Literal["images", "texts"] = "images",
     metrics: Sequence[str] = DEFAULT_METRICS,
     baseline: str | None = None,
     resamples: int = 9999,
@@ -90,6 +94,9 @@ def evaluate_matrix(
         Instead: ``[n_texts]`` the image of each text, −1 for none.
     image_to_texts
         Instead: for each image the texts that belong to it.
+    rows
+        ``"texts"`` for matrices ``[n_texts, n_images]``, as some libraries make them; a square one
+        does not tell by itself which it is.
     metrics
         Of the rank of the first relevant item: R@K, MedR, MeanR, MRR.
     baseline, resamples, confidence, method, seed
@@ -120,7 +127,11 @@ def evaluate_matrix(
     significance = Significance(resamples, confidence, method, seed)
     measures = _measures(metrics)
     given = similarity if isinstance(similarity, Mapping) else {"similarity": similarity}
+    if rows not in ("images", "texts"):
+        raise OrientationError(f"evaluate_matrix: rows is {rows!r}; give 'images' or 'texts'")
     matrices = {str(name): _matrix(str(name), each) for name, each in given.items()}
+    if rows == "texts":
+        matrices = {name: each.T for name, each in matrices.items()}
     shape = _common_shape(matrices)
     pairs = _pairs(shape, captions_per_image, text_to_image, image_to_texts)
     counted = {name: first_ranks_and_groups(each, pairs, name) for name, each in matrices.items()}
@@ -159,6 +170,7 @@ def evaluate_matrix(
 
 
 def _matrix(name: str, similarity: ArrayLike) -> NDArray[np.generic]:
+    similarity = to_numpy(similarity)
     matrix = similarity if isinstance(similarity, np.ndarray) else np.asarray(similarity)
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiub" or not matrix.size:
         raise InputError(

@@ -126,9 +126,10 @@ def test_a_threshold_of_zero_counts(cli: Cli, collections: Pair) -> None:
 
 def test_an_empty_run(cli: Cli, collections: Pair) -> None:
     Path("base.trec").write_text("")
-    assert "0 lists" in cli(*RERANK, "--stage", "toy", "-o", "out.trec").stdout
-    assert Path("out.trec").read_text() == ""
-    assert json.loads(cli(*RERANK, "--stage", "toy", "--json").stdout)["queries"] == []
+    for output in (("-o", "out.trec"), ("--json",)):
+        told = cli(*RERANK, "--stage", "toy", *output, code=2).stderr
+        assert told == ("crossrank: base.trec holds no line of a run; check what wrote it\n")
+    assert not Path("out.trec").exists()
 
 
 @pytest.mark.parametrize(
