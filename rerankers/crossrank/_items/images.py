@@ -94,7 +94,7 @@ def check_image(picture: Picture, owner: str = "") -> None:
 def _name(picture: Picture, owner: str) -> str:
     if isinstance(picture, Path):
         return str(picture)
-    what = "the bytes" if isinstance(picture, bytes) else "the image"
+    what = "the picture in bytes" if isinstance(picture, bytes) else "the image"
     return f"{what} of {owner}" if owner else what
 
 

@@ -142,7 +142,8 @@ def listed(who: str, what: str, values: Any) -> list[Any]:
         )
     rows_of_pixels = getattr(values, "ndim", 0) in (2, 3) and what != "ids"
     if rows_of_pixels or hasattr(values, "read") or not isinstance(values, Iterable):
-        raise InputError(f"{who}: the {what} are {values!r:.60}; give a list of {what}")
+        shown = f"one array {values.shape}" if rows_of_pixels else f"{values!r:.60}"
+        raise InputError(f"{who}: the {what} are {shown}; give a list of {what}")
     return list(values)
 
 

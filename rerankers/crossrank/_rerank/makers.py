@@ -9,7 +9,7 @@ from typing import Any
 from crossrank._items.collection import Collection
 from crossrank.errors import FeatureMismatchError, UnknownPluginError
 from crossrank.plugin.contract import Encoder
-from crossrank.plugin.encoders import maker_name, shared_encoder
+from crossrank.plugin.encoders import as_encoder, maker_name, shared_encoder
 from crossrank.plugin.registry import load_encoder
 
 DEFAULT = "lite"
@@ -18,7 +18,10 @@ MADE_BY = re.compile(r"(.+):[0-9a-f]{16}")
 
 
 def encoder_of(
-    encoder: str | Encoder | None, gallery: Collection | None, device: str, dtype: str
+    encoder: str | type[Encoder] | Encoder | None,
+    gallery: Collection | None,
+    device: str,
+    dtype: str,
 ) -> Encoder:
     """Return the encoder of a call.
 
@@ -36,8 +39,8 @@ def encoder_of(
     FeatureMismatchError
         If the gallery was made by another encoder.
     """
-    if isinstance(encoder, Encoder):
-        made: Encoder = encoder
+    if encoder is not None and not isinstance(encoder, str):
+        made = as_encoder(encoder, {})
     else:
         written = None if gallery is None else MADE_BY.fullmatch(gallery.encoder or "")
         name = encoder or (DEFAULT if written is None else written[1])
@@ -66,7 +69,9 @@ def check_maker(gallery: Collection, encoder: Encoder) -> None:
     if gallery.encoder is None or MADE_BY.fullmatch(gallery.encoder) is None:
         return
     ours = maker_name(encoder)
-    if gallery.encoder != ours:
+    base = getattr(encoder, "base", None)  # of one that puts another's features together
+    known = {ours, maker_name(base)} if isinstance(base, Encoder) else {ours}
+    if gallery.encoder not in known:
         raise FeatureMismatchError(
             f"rerank: the gallery was encoded by {gallery.encoder!r}, the queries would be by "
             f"{ours!r}; give encoder= the one that made the gallery, with its parameters, or "

@@ -163,7 +163,7 @@ def test_an_upload_that_must_be_awaited_is_refused_without_a_warning() -> None:
 
 @pytest.mark.parametrize("content", [b"", b"nothing", PNG[:60], PNG[:20]])
 def test_bytes_that_are_damaged_are_named(content: bytes) -> None:
-    with pytest.raises(ImageError, match="the bytes"):
+    with pytest.raises(ImageError, match="the picture in bytes"):
         cr.open_image(content)
 
 
@@ -183,7 +183,7 @@ def test_encoders_get_paths_and_open_images(path: Path) -> None:
     assert "path" not in made
     said = cr.encode(Looking(), [str(path), BASE64], "image", ["size"])
     assert said["size"].tolist() == [[9, 6], [9, 6]]
-    with pytest.raises(ImageError, match="the bytes of item"):
+    with pytest.raises(ImageError, match="the picture in bytes of item"):
         cr.encode(Looking(), [PNG, b"nothing"])
 
 

@@ -214,6 +214,20 @@ def test_a_gallery_whose_encoder_is_not_here() -> None:
         cr.rerank("a dog", made, "dot")
 
 
+def test_an_encoder_that_builds_on_the_gallerys_own(gallery: cr.Collection) -> None:
+    class Built(ToyEncoder):
+        info = cr.EncoderInfo(name="built", summary="", features=ToyEncoder.info.features)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.base = Counting()
+
+    assert len(cr.rerank("a dog", gallery, "dot", encoder=Built())) == 5
+    assert len(cr.rerank("a dog", gallery, "dot", encoder=Counting)) == 5
+    with pytest.raises(InputError, match="3 is neither an encoder's name nor an Encoder"):
+        cr.rerank("a dog", gallery, "dot", encoder=3)  # type: ignore[arg-type]
+
+
 def test_a_gallery_made_by_hand_is_taken_at_its_word() -> None:
     made = cr.Collection(["a", "b"], "text", encoder="mine", embedding=np.eye(2, 8))
     assert len(cr.rerank("a dog", made, "dot", encoder="toy")) == 2
