@@ -46,6 +46,7 @@ DECLARED = {
     "crossrank_qperturb": {"crossrank_blip2"},
     "crossrank_serve": {"crossrank_demo"},
     "crossrank_vista": {"crossrank_clip", "crossrank_openclip"},
+    "crossrank_vlm": {"crossrank_blip2", "crossrank_clip"},
 }
 """Which plugin builds on which other; every other one stands alone."""
 

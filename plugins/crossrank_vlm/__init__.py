@@ -1,0 +1,19 @@
+"""Vision–language models as rerankers that say whether a document answers a query, yes or no.
+
+`VlmReranker` is the reranker ``vlm``.  Importing this package imports neither torch nor
+transformers.
+"""
+
+from __future__ import annotations
+
+import crossrank as cr
+from crossrank_vlm.presets import PRESETS, Preset
+from crossrank_vlm.reranker import VlmReranker
+
+__all__ = ["PRESETS", "Preset", "VlmReranker", "crossrank_reranker"]
+
+
+@cr.hookimpl
+def crossrank_reranker() -> type[VlmReranker]:
+    """Return the reranker ``vlm``."""
+    return VlmReranker

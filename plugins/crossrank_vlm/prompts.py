@@ -1,0 +1,189 @@
+"""From a query and a document to token ids: messages, the chat format, pictures in their places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrank.errors import ParameterError
+from crossrank.plugin.contents import Content
+from crossrank_vlm.families import Family
+from crossrank_vlm.presets import Message, Part, Preset, ask_in_roles
+
+QUERY, DOCUMENT = "\ue000query\ue001", "\ue002document\ue003"
+"""Characters that nobody's text has, to see where a template puts what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One pair, as tokens.
+
+    Parameters
+    ----------
+    ids
+        ``[L]``, each picture as its run of image tokens.
+    pictures
+        The pictures in their order, as whoever made the prompt numbers them.
+    first
+        How many of them belong to what stands first.
+    cut
+        How many tokens were left out.
+    """
+
+    ids: NDArray[np.int64]
+    pictures: tuple[int, ...]
+    first: int
+    cut: int = 0
+
+
+class Prompter:
+    """Writes prompts in the chat format of one checkpoint.
+
+    Parameters
+    ----------
+    preset
+        How it is asked.
+    tokenizer
+        The checkpoint's, with its chat template if it has one.
+    family
+        Of the checkpoint.
+
+    Raises
+    ------
+    ParameterError
+        If the template cannot be read, or leaves out the query or the document.
+    """
+
+    def __init__(self, preset: Preset, tokenizer: Any, family: Family) -> None:
+        self._preset, self._tokenizer, self._family = preset, tokenizer, family
+        said = self.text(Content(QUERY), Content(DOCUMENT), "instruction")
+        places = said.find(QUERY), said.find(DOCUMENT)
+        for name, place in zip(("query", "document"), places, strict=True):
+            if place < 0:
+                raise ParameterError(
+                    f"vlm: the template leaves out the {name}: give one with "
+                    f"{{{{ {name} }}}} in it, or messages with the role {name!r}"
+                )
+        self.query_first = places[0] < places[1]
+
+    def text(self, query: Content, document: Content, instruction: str) -> str:
+        """Return the prompt as text, each picture as its placeholder."""
+        asked, answer = (self._parts(each) for each in (query, document))
+        preset = self._preset
+        if preset.template is None and preset.ask is not None:
+            return self._chat(preset.ask(asked, answer, instruction), None, {})
+        variables = {
+            "query": self._said(query),
+            "document": self._said(document),
+            "instruction": instruction,
+        }
+        messages = ask_in_roles(asked, answer, instruction)
+        return self._chat(messages, preset.template, variables)
+
+    def prompt(
+        self,
+        query: Content,
+        document: Content,
+        instruction: str,
+        counts: tuple[Sequence[int], Sequence[int]],
+        pictures: tuple[Sequence[int], Sequence[int]],
+    ) -> Prompt:
+        """Return the tokens of a pair.
+
+        Parameters
+        ----------
+        query, document
+            The pair.
+        instruction
+            What is asked for.
+        counts, pictures
+            Of the query's and the document's pictures, how many tokens each takes and its number.
+
+        Raises
+        ------
+        ParameterError
+            If the template drops a picture.
+        """
+        order = (0, 1) if self.query_first else (1, 0)
+        sizes = [size for side in order for size in counts[side]]
+        shown = tuple(number for side in order for number in pictures[side])
+        said = self.text(query, document, instruction)
+        ids = np.array(self._tokenizer(said, add_special_tokens=False)["input_ids"], np.int64)
+        places = ids == self._family.image_token
+        if int(places.sum()) != len(sizes):
+            raise ParameterError(
+                f"vlm: the template shows {int(places.sum())} pictures of a pair with "
+                f"{len(sizes)}; it must put {self._family.placeholder!r} for each, as "
+                "{{ query }} and {{ document }} do"
+            )
+        repeats = np.ones(len(ids), np.int64)
+        repeats[places] = sizes
+        ids = np.repeat(ids, repeats)
+        ids = np.concatenate([ids, np.array(self._preset.append, np.int64)])
+        ids, cut = self._within(ids)
+        return Prompt(ids, shown, len(counts[order[0]]), cut)
+
+    def _within(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+        """Cut the last text tokens before the template's end, as Qwen3-VL-Reranker does."""
+        over = len(ids) - self._preset.max_length
+        if over <= 0:
+            return ids, 0
+        end = len(ids) - self._tail
+        special = set(self._tokenizer.all_special_ids) | {self._family.image_token}
+        free = [place for place in range(end) if int(ids[place]) not in special]
+        kept = np.ones(len(ids), np.bool_)
+        kept[free[max(0, len(free) - over) :]] = False
+        return ids[kept], int((~kept).sum())
+
+    @cached_property
+    def _tail(self) -> int:
+        """How many tokens stand behind the last of a pair's contents."""
+        ids = [
+            self._tokenizer(self.text(Content(a), Content(b), "i"), add_special_tokens=False)[
+                "input_ids"
+            ]
+            for a, b in (("1 1", "2 2"), ("3 3", "4 4"))
+        ]
+        same = 0
+        while same < min(map(len, ids)) and ids[0][-1 - same] == ids[1][-1 - same]:
+            same += 1
+        return same + len(self._preset.append)
+
+    def _chat(self, messages: list[Message], template: str | None, variables: Any) -> str:
+        written = template or self._tokenizer.chat_template
+        if isinstance(written, dict):  # several, by name
+            asked = "reranker" if messages[-1]["role"] == "document" else "default"
+            written = written.get(asked) or written.get("default")
+        try:
+            said = self._tokenizer.apply_chat_template(
+                messages,
+                chat_template=written or self._family.template,
+                tokenize=False,
+                add_generation_prompt=True,
+                **variables,
+            )
+        except Exception as error:  # of Jinja, or raised by the template itself
+            raise ParameterError(
+                f"vlm: the template cannot be filled in: {type(error).__name__}: {error}; correct "
+                "it, or give template= of your own"
+            ) from error
+        return str(said)
+
+    def _parts(self, content: Content) -> list[Part]:
+        image = [{"type": "image", "image": str(content.path)}] if content.path else []
+        text = [{"type": "text", "text": self._clean(content.text)}] if content.text else []
+        return [*image, *text]
+
+    def _said(self, content: Content) -> str:
+        text = "" if content.text is None else self._clean(content.text)
+        return (self._family.placeholder if content.path else "") + text
+
+    def _clean(self, text: str) -> str:
+        """Take the image token out of a text, which would count as a picture."""
+        token = self._tokenizer.convert_ids_to_tokens(self._family.image_token)
+        return text.replace(str(token), " ")

@@ -1,0 +1,99 @@
+"""What a run has: what its items say and show, and its pictures by number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import crossrank as cr
+from crossrank.plugin.contents import Content, contents_of
+from crossrank_blip2.contents import content_digest
+from crossrank_vlm.vision import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """One side of a run.
+
+    Parameters
+    ----------
+    contents
+        By row of its collection, for the rows that occur.
+    pictures
+        By row, the number of its picture.
+    instructions
+        By row, what a query asks for itself.
+    """
+
+    contents: Mapping[int, Content]
+    pictures: Mapping[int, int]
+    instructions: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VlmState:
+    """What `VlmReranker.prepare` found.
+
+    Parameters
+    ----------
+    queries, candidates
+        Both sides.
+    pictures
+        Of both, by number; the same file is there once.
+    kept
+        Where vision outputs are kept.
+    device, dtype
+        Of the run.
+    """
+
+    queries: Items
+    candidates: Items
+    pictures: tuple[Picture, ...]
+    kept: Any
+    device: str
+    dtype: str
+
+
+def items_of(context: cr.Context) -> tuple[Items, Items, tuple[Picture, ...]]:
+    """Return both sides of a run, and their pictures.
+
+    Raises
+    ------
+    MissingFeatureError, InputError
+        If a collection does not say what its items are.
+    ImageError
+        Naming a picture that cannot be read.
+    """
+    numbers: dict[str, int] = {}
+    pictures: list[Picture] = []
+    sides = []
+    for side in (context.asked, context.listed):
+        rows = side.rows.tolist()
+        contents = dict(zip(rows, contents_of("vlm", side.collection, rows), strict=True))
+        shown = {}
+        for row, content in contents.items():
+            if content.path is None:
+                continue
+            key = content_digest(content.path)
+            if key not in numbers:
+                numbers[key] = len(pictures)
+                pictures.append(Picture(content.path, key, _size(content.path, key)))
+            shown[row] = numbers[key]
+        sides.append(Items(contents, shown, _instructions(side.collection, rows)))
+    return sides[0], sides[1], tuple(pictures)
+
+
+@lru_cache(maxsize=1 << 16)
+def _size(path: Path, key: str) -> tuple[int, int]:
+    """Return a picture's width and height, upright; it is read once for each content."""
+    return cr.open_image(path).size
+
+
+def _instructions(collection: cr.Collection, rows: Sequence[int]) -> dict[int, str]:
+    if "instruction" not in collection:
+        return {}
+    said = {row: collection["instruction"][row] for row in rows}
+    return {row: text for row, text in said.items() if isinstance(text, str) and text.strip()}
