@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
 from crossrank.plugin.contents import Content, content_features
+from crossrank.plugin.parts import evidence
 from crossrank_vlm.parameters import VlmParameters
 
 if TYPE_CHECKING:
@@ -150,7 +151,6 @@ class VlmReranker(cr.Reranker):
         A link for each image token, weighted by the part of the score that flows through it:
         ``max(0, ∂s/∂v · v)`` of its vision output v, over the sum of these.
         """
-        from crossrank.plugin.parts import evidence
         from crossrank_vlm.explaining import links_of
 
         pairs = block.pairs()
