@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +22,9 @@ from crossrank_vlm.heads import (
     weight_files,
 )
 from crossrank_vlm.parameters import VlmParameters
+from crossrank_vlm.presets import Preset
 from crossrank_vlm.prompts import Prompter
+from crossrank_vlm.saved_cross_encoder import as_saved, settings_in
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,8 @@ def _read(params: VlmParameters, where: Mapping[str, Any], device: str, dtype: s
         name, dtype=getattr(torch, dtype), output_loading_info=True, **options
     )
     asked = params.asked
+    if params.preset == "sentence-transformers":
+        asked = as_saved(params, Path(name).expanduser())
     check_weights(report, {"lm_head.weight"} if asked.head != "tokens" else ())
     tokenizer = transformers.AutoTokenizer.from_pretrained(name, **options)
     check_vocabulary(tokenizer)
@@ -119,11 +122,9 @@ def _read(params: VlmParameters, where: Mapping[str, Any], device: str, dtype: s
     if params.lora is not None:
         model = _adapted(model, str(params.lora))
     model = model.eval().requires_grad_(False).to(device)
-    head = _head(params, model, tokenizer, set(report["unexpected_keys"]), device)
-    bias, sigmoid = asked.bias, asked.sigmoid
-    if params.preset == "sentence-transformers" and params.sigmoid is None:
-        sigmoid = _activation(Path(name), sigmoid)
-    return Loaded(model, tokenizer, family, Prompter(asked, tokenizer, family), head, bias, sigmoid)
+    head = _head(params, asked, model, tokenizer, set(report["unexpected_keys"]), device)
+    prompter = Prompter(asked, tokenizer, family)
+    return Loaded(model, tokenizer, family, prompter, head, asked.bias, asked.sigmoid)
 
 
 def _family(name: str, config: Mapping[str, Any]) -> type[Family]:
@@ -166,8 +167,15 @@ def _adapted(model: Any, folder: str) -> Any:
         ) from error
 
 
-def _head(params: VlmParameters, model: Any, tokenizer: Any, extra: set[str], device: str) -> Head:
-    asked, folder = params.asked, Path(str(params.model)).expanduser()
+def _head(
+    params: VlmParameters,
+    asked: Preset,
+    model: Any,
+    tokenizer: Any,
+    extra: set[str],
+    device: str,
+) -> Head:
+    folder = Path(str(params.model)).expanduser()
     if asked.head == "tokens":
         if extra:
             logger.warning(
@@ -176,11 +184,8 @@ def _head(params: VlmParameters, model: Any, tokenizer: Any, extra: set[str], de
                 len(extra),
                 ", ".join(sorted(extra)[:8]),
             )
-        true, false = asked.true, asked.false
-        if params.preset == "sentence-transformers":
-            true, false = _logit_score(folder, params, true, false)
-        ids = answer_ids(tokenizer, true, "true"), answer_ids(tokenizer, false, "false")
-        return token_head(model, *ids)
+        true = answer_ids(tokenizer, asked.true, "true")
+        return token_head(model, true, answer_ids(tokenizer, asked.false, "false"))
     from safetensors import safe_open
 
     held = {}
@@ -205,39 +210,7 @@ def _cached(params: VlmParameters) -> list[Path]:
     return weight_files(Path(found))
 
 
-def _logit_score(
-    folder: Path, params: VlmParameters, true: tuple[Any, ...], false: tuple[Any, ...]
-) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Return the answers that a CrossEncoder's ``LogitScore`` names, where it was saved."""
-    for path in sorted(folder.glob("*LogitScore*/config.json")):
-        settings = _json(path)
-        if params.true is None and isinstance(settings.get("true_token_id"), int):
-            true = (settings["true_token_id"],)
-        if params.false is None and isinstance(settings.get("false_token_id"), int):
-            false = (settings["false_token_id"],)
-    return true, false
-
-
-def _activation(folder: Path, otherwise: bool) -> bool:
-    """Return whether a saved CrossEncoder ends in a sigmoid."""
-    for name in ("config_sentence_transformers.json", "config.json"):
-        settings = _json(folder / name)
-        inner = settings.get("sentence_transformers")
-        for each in (settings, inner if isinstance(inner, dict) else {}):
-            if isinstance(each.get("activation_fn"), str):
-                return str(each["activation_fn"]).endswith("Sigmoid")
-    return otherwise
-
-
 def _chat_template(folder: Path) -> str | None:
     """Return a processor's template, which older checkpoints keep apart from the tokenizer."""
-    found = _json(folder / "chat_template.json").get("chat_template")
+    found = settings_in(folder / "chat_template.json").get("chat_template")
     return found if isinstance(found, str) else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -38,6 +38,8 @@ class Preset:
         What is asked for where nobody says so.
     append
         Token ids behind every prompt, where the head reads.
+    opens
+        Whether the chat format opens the answer's turn.
     max_length
         The most tokens of a prompt.
     image_tokens
@@ -53,6 +55,7 @@ class Preset:
     sigmoid: bool = True
     instruction: str = ""
     append: tuple[int, ...] = ()
+    opens: bool = True
     max_length: int = 10240
     image_tokens: tuple[int, int] | None = None
 
@@ -123,6 +126,6 @@ PRESETS: Mapping[str, Preset] = {
         bias=2.65,
         append=(100,),
     ),
-    "sentence-transformers": Preset(ask=ask_in_roles, sigmoid=False),
+    "sentence-transformers": Preset(ask=ask_in_roles, opens=False),
 }
 """By name.  ``lighton``'s wording is that of qwen3-vl: its own was not to be had here."""

@@ -20,6 +20,27 @@ QUERY, DOCUMENT = "\ue000query\ue001", "\ue002document\ue003"
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """A query with a document.
+
+    Parameters
+    ----------
+    query, document
+        What they say and show.
+    instruction
+        What is asked for.
+    counts, pictures
+        Of the query's and the document's pictures, how many tokens each takes, and its number.
+    """
+
+    query: Content
+    document: Content
+    instruction: str
+    counts: tuple[Sequence[int], Sequence[int]] = ((), ())
+    pictures: tuple[Sequence[int], Sequence[int]] = ((), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One pair, as tokens.
 
@@ -71,6 +92,11 @@ class Prompter:
                 )
         self.query_first = places[0] < places[1]
 
+    @property
+    def instruction(self) -> str:
+        """What is asked for where a query does not say so itself."""
+        return self._preset.instruction
+
     def text(self, query: Content, document: Content, instruction: str) -> str:
         """Return the prompt as text, each picture as its placeholder."""
         asked, answer = (self._parts(each) for each in (query, document))
@@ -85,35 +111,28 @@ class Prompter:
         messages = ask_in_roles(asked, answer, instruction)
         return self._chat(messages, preset.template, variables)
 
-    def prompt(
-        self,
-        query: Content,
-        document: Content,
-        instruction: str,
-        counts: tuple[Sequence[int], Sequence[int]],
-        pictures: tuple[Sequence[int], Sequence[int]],
-    ) -> Prompt:
-        """Return the tokens of a pair.
-
-        Parameters
-        ----------
-        query, document
-            The pair.
-        instruction
-            What is asked for.
-        counts, pictures
-            Of the query's and the document's pictures, how many tokens each takes and its number.
+    def prompts(self, pairs: Sequence[Pair]) -> list[Prompt]:
+        """Return the tokens of some pairs.
 
         Raises
         ------
         ParameterError
             If the template drops a picture.
         """
+        if not pairs:
+            return []
+        said = [self.text(each.query, each.document, each.instruction) for each in pairs]
+        found = self._tokenizer(said, add_special_tokens=False)["input_ids"]
+        return [
+            self._prompt(pair, np.array(ids, np.int64))
+            for pair, ids in zip(pairs, found, strict=True)
+        ]
+
+    def _prompt(self, pair: Pair, ids: NDArray[np.int64]) -> Prompt:
+        """Put pictures in their places."""
         order = (0, 1) if self.query_first else (1, 0)
-        sizes = [size for side in order for size in counts[side]]
-        shown = tuple(number for side in order for number in pictures[side])
-        said = self.text(query, document, instruction)
-        ids = np.array(self._tokenizer(said, add_special_tokens=False)["input_ids"], np.int64)
+        sizes = [size for side in order for size in pair.counts[side]]
+        shown = tuple(number for side in order for number in pair.pictures[side])
         places = ids == self._family.image_token
         if int(places.sum()) != len(sizes):
             raise ParameterError(
@@ -126,7 +145,7 @@ class Prompter:
         ids = np.repeat(ids, repeats)
         ids = np.concatenate([ids, np.array(self._preset.append, np.int64)])
         ids, cut = self._within(ids)
-        return Prompt(ids, shown, len(counts[order[0]]), cut)
+        return Prompt(ids, shown, len(pair.counts[order[0]]), cut)
 
     def _within(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
         """Cut the last text tokens before the template's end, as Qwen3-VL-Reranker does."""
@@ -164,7 +183,7 @@ class Prompter:
                 messages,
                 chat_template=written or self._family.template,
                 tokenize=False,
-                add_generation_prompt=True,
+                add_generation_prompt=self._preset.opens,
                 **variables,
             )
         except Exception as error:  # of Jinja, or raised by the template itself

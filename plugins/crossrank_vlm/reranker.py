@@ -173,9 +173,11 @@ class VlmReranker(cr.Reranker):
         self, state: VlmState, queries: Sequence[int], candidates: Sequence[int]
     ) -> list[Prompt]:
         """Return the prompts of some pairs, by rows of the run's collections."""
+        from crossrank_vlm.prompts import Pair
+
         loaded = self.loaded(state.device, state.dtype)
-        family, counts = loaded.family, {}
-        found = []
+        family, counts = loaded.family, dict[int, int]()
+        pairs = []
         for query, candidate in zip(queries, candidates, strict=True):
             shown = [
                 [items.pictures[row]] if row in items.pictures else []
@@ -185,9 +187,9 @@ class VlmReranker(cr.Reranker):
                 if number not in counts:
                     counts[number] = family.count(state.pictures[number].size)
             sizes = [[counts[number] for number in side] for side in shown]
-            instruction = state.queries.instructions.get(query, self.params.asked.instruction)
-            found.append(
-                loaded.prompter.prompt(
+            instruction = state.queries.instructions.get(query, loaded.prompter.instruction)
+            pairs.append(
+                Pair(
                     state.queries.contents[query],
                     state.candidates.contents[candidate],
                     instruction,
@@ -195,6 +197,7 @@ class VlmReranker(cr.Reranker):
                     (shown[0], shown[1]),
                 )
             )
+        found = loaded.prompter.prompts(pairs)
         cut = sum(each.cut > 0 for each in found)
         if cut:
             self.cut_prompts += cut

@@ -8,10 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 import crossrank as cr
 from crossrank.plugin.contents import Content, contents_of
 from crossrank_blip2.contents import content_digest
 from crossrank_vlm.vision import Picture
+
+ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag, and its values that turn width and height about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +93,14 @@ def items_of(context: cr.Context) -> tuple[Items, Items, tuple[Picture, ...]]:
 
 @lru_cache(maxsize=1 << 16)
 def _size(path: Path, key: str) -> tuple[int, int]:
-    """Return a picture's width and height, upright; it is read once for each content."""
-    return cr.open_image(path).size
+    """Return a picture's width and height, upright, from its header where that can be read."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+    except Exception:  # whatever it is, this says it in one way
+        return cr.open_image(path).size
+    return (height, width) if turned else (width, height)
 
 
 def _instructions(collection: cr.Collection, rows: Sequence[int]) -> dict[int, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import crossrank as cr
@@ -133,8 +134,9 @@ def test_texts_over_the_limit_are_cut_counted_and_keep_the_template_s_end(
     assert scorer.cut_prompts == 1
     loaded = scorer.loaded("cpu", "float32")
     from crossrank.plugin.contents import Content
+    from crossrank_vlm.prompts import Pair
 
-    made = loaded.prompter.prompt(Content("a dog"), Content("dog " * 200), "i", ([], []), ([], []))
+    (made,) = loaded.prompter.prompts([Pair(Content("a dog"), Content("dog " * 200), "i")])
     assert len(made.ids) == 400
     assert loaded.tokenizer.decode(made.ids).endswith("<|im_end|>\n<|im_start|>assistant\n")
 
@@ -356,6 +358,17 @@ def test_no_code_out_of_a_checkpoint_is_run(qwen3: Path, tmp_path: Path, paths: 
     (folder / "evil.py").write_text("raise SystemExit('run')")
     found = scored(texts(), images(paths), model=folder)
     np.testing.assert_allclose(found, scored(texts(), images(paths), model=qwen3))
+
+
+def test_a_picture_that_its_camera_held_sideways(qwen3: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(1).integers(0, 255, (24, 40, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
+    both = [str(tmp_path / name) for name in ("turned.png", "upright.png")]
+    found = scored(texts(), images(both), model=qwen3)
+    np.testing.assert_allclose(found[:, 0], found[:, 1], atol=1e-6)
 
 
 def test_the_conformance_kit(qwen3: Path, paths: list[str]) -> None:
