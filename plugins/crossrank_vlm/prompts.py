@@ -133,19 +133,40 @@ class Prompter:
         order = (0, 1) if self.query_first else (1, 0)
         sizes = [size for side in order for size in pair.counts[side]]
         shown = tuple(number for side in order for number in pair.pictures[side])
+        ids = self._with_pictures(ids, sizes)
+        ids = np.concatenate([ids, np.array(self._preset.append, np.int64)])
+        ids, cut = self._within(ids)
+        return Prompt(ids, shown, len(pair.counts[order[0]]), cut)
+
+    def spoken(self, parts: Sequence[Part | Content], counts: Sequence[int]) -> NDArray[np.int64]:
+        """Return the tokens of one message of the user, the answer's turn opened.
+
+        Parameters
+        ----------
+        parts
+            Words, and items in their places.
+        counts
+            How many tokens each picture takes.
+        """
+        content: list[Part] = []
+        for part in parts:
+            content += self._parts(part) if isinstance(part, Content) else [part]
+        said = self._chat([{"role": "user", "content": content}], None, {})
+        ids = np.array(self._tokenizer(said, add_special_tokens=False)["input_ids"], np.int64)
+        return self._with_pictures(ids, counts)
+
+    def _with_pictures(self, ids: NDArray[np.int64], sizes: Sequence[int]) -> NDArray[np.int64]:
+        """Repeat the image token of each picture."""
         places = ids == self._family.image_token
         if int(places.sum()) != len(sizes):
             raise ParameterError(
-                f"vlm: the template shows {int(places.sum())} pictures of a pair with "
+                f"vlm: the template shows {int(places.sum())} pictures where there are "
                 f"{len(sizes)}; it must put {self._family.placeholder!r} for each, as "
                 "{{ query }} and {{ document }} do"
             )
         repeats = np.ones(len(ids), np.int64)
         repeats[places] = sizes
-        ids = np.repeat(ids, repeats)
-        ids = np.concatenate([ids, np.array(self._preset.append, np.int64)])
-        ids, cut = self._within(ids)
-        return Prompt(ids, shown, len(pair.counts[order[0]]), cut)
+        return np.repeat(ids, repeats)
 
     def _within(self, ids: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
         """Cut the last text tokens before the template's end, as Qwen3-VL-Reranker does."""

@@ -98,7 +98,7 @@ def test_templates(qwen3: Path, paths: list[str]) -> None:
             scored(texts(), images(paths), model=qwen3, template=template)
     with pytest.raises(ParameterError, match="cannot be filled in: TemplateSyntaxError"):
         scored(texts(), images(paths), model=qwen3, template="{{ query }} {{ document ")
-    with pytest.raises(ParameterError, match="shows 0 pictures of a pair with 1"):
+    with pytest.raises(ParameterError, match="shows 0 pictures where there are 1"):
         blind = "{{ query }} {{ document | replace('<|image_pad|>', '') }}"
         scored(texts(), images(paths), model=qwen3, template=blind)
     mine = "{{ instruction }}: {{ document }} ? {{ query }}"
