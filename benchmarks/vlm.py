@@ -23,7 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from toys.cross_encoder import QUERY_LAST, save_cross_encoder
 
 WORDS = ("a", "red", "blue", "dog", "cat", "house", "tree", "boat", "runs", "near", "on", "the")
+CASES = ("texts", "asked last", "pictures", "seen before")
 SIZES: dict[str, dict[str, Any]] = {
     "toy": {},
     "large": {
@@ -64,6 +65,7 @@ SIZES: dict[str, dict[str, Any]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--json", action="store_true")
@@ -72,7 +74,7 @@ def main() -> None:
     records = []
     for size in given.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            records += compare(Path(folder), size, given.pairs, given.rounds)
+            records += compare(Path(folder), size, given.pairs, given.rounds, given.cases)
     if given.json:
         print(json.dumps(records))
         return
@@ -92,7 +94,9 @@ def main() -> None:
         print("".join(f"{_shown(row[name]):>12}" for name in columns))
 
 
-def compare(folder: Path, size: str, pairs: int, rounds: int) -> list[dict[str, Any]]:
+def compare(
+    folder: Path, size: str, pairs: int, rounds: int, chosen: Sequence[str]
+) -> list[dict[str, Any]]:
     """Return a record for each case."""
     from sentence_transformers import CrossEncoder
 
@@ -110,7 +114,8 @@ def compare(folder: Path, size: str, pairs: int, rounds: int) -> list[dict[str, 
     }
     cases["seen before"] = cases["pictures"]
     records = []
-    for case, (template, queries, gallery, asked) in cases.items():
+    for case in chosen:
+        template, queries, gallery, asked = cases[case]
         saved = folder / f"{size}-{case.replace(' ', '-')}"
         save_cross_encoder(saved, template, **SIZES[size])
         theirs = CrossEncoder(str(saved), device="cpu", local_files_only=True)

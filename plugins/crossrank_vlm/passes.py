@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.errors import BudgetError, PluginError
+from crossrank.errors import BudgetError, ParameterError, PluginError
 from crossrank.plugin.torch_device import exact_products, fits
 from crossrank_vlm.checkpoint import Loaded
 from crossrank_vlm.families import Family
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 logger = logging.getLogger(__name__)
+
+_TAKES: dict[str, bool] = {}
+"""What `takes_outputs` found, by class."""
 
 FEWEST = 2
 """So many pairs must share a beginning for it to go through on its own."""
@@ -73,7 +76,8 @@ class Passes:
     ) -> None:
         self._loaded, self._vision, self._grids, self._counts = loaded, vision, grids, counts
         self._batch_tokens = batch_tokens
-        self._reuse = reuse if takes_outputs(loaded.model) else "none"
+        shares = reuse != "none" and takes_outputs(type(loaded.model.model))
+        self._reuse = reuse if shares else "none"
 
     def scores(self, prompts: Sequence[Prompt], groups: Sequence[int]) -> NDArray[np.float32]:
         """Return ``[P]`` float32.
@@ -110,9 +114,19 @@ class Passes:
 
         ``max(0, ∂s/∂v · v)`` for each token's vision output v; s is the score before bias and
         sigmoid.
+
+        Raises
+        ------
+        ParameterError
+            If this transformers does not take ready vision outputs.
         """
         import torch
 
+        if not takes_outputs(type(self._loaded.model.model)):
+            raise ParameterError(
+                "vlm: evidence needs transformers 5.18 or later, whose models take ready vision "
+                "outputs; install one, or leave explain out"
+            )
         numbers = list(dict.fromkeys(prompt.pictures))
         loaded = self._vision.load(numbers)
         # not made under inference mode, so that a gradient can flow
@@ -287,18 +301,25 @@ class Passes:
         return self._loaded.family.positions(prompt.ids, grids)
 
 
-def takes_outputs(model: Any) -> bool:
+def takes_outputs(kind: type) -> bool:
     """Return whether a model takes ready vision outputs: those of transformers 5.18 and later do.
 
-    Others see every picture again for every pair, as the log says once for each model.
+    Others see every picture again for every pair, as the log says once for each class.
     """
-    if "mm_encoder_outputs" in inspect.signature(model.model.forward).parameters:
-        return True
-    logger.warning(
-        "vlm: this transformers does not take ready vision outputs, so every pair sees its picture "
-        "again; install transformers 5.18 or later to see each picture once"
-    )
-    return False
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if name not in _TAKES:
+        _TAKES[name] = "mm_encoder_outputs" in parameters_of(kind)
+        if not _TAKES[name]:
+            logger.warning(
+                "vlm: this transformers does not take ready vision outputs, so every pair sees its "
+                "picture again; install transformers 5.18 or later to see each picture once"
+            )
+    return _TAKES[name]
+
+
+def parameters_of(kind: Any) -> frozenset[str]:
+    """Return what a model's forward pass can be given."""
+    return frozenset(inspect.signature(kind.forward).parameters)
 
 
 def padded(

@@ -90,20 +90,24 @@ class VlmReranker(cr.Reranker):
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the scores: the checkpoint and how it is asked."""
-        from crossrank_vlm.checkpoint import source_of
-
         rest = {
             each.name: getattr(self.params, each.name)
             for each in fields(self.params)
             if each.name not in NOT_IN_SCORES
         }
-        lora = None
-        if self.params.lora is not None:
-            folder = Path(self.params.lora)
-            stats = [path.stat() for path in sorted(folder.glob("*")) if path.is_file()]
-            lora = [[each.st_size, each.st_mtime_ns] for each in stats]
+        return cr.fingerprint([type(self).__module__, type(self).__qualname__, self._weights, rest])
+
+    @property
+    def _weights(self) -> list[Any]:
+        """What the checkpoint and its adapter are recognised by."""
+        from crossrank_vlm.checkpoint import source_of
+
         source = source_of(self.params).identity(content=False)
-        return cr.fingerprint([type(self).__module__, type(self).__qualname__, source, lora, rest])
+        if self.params.lora is None:
+            return source
+        files = (path for path in sorted(Path(self.params.lora).glob("*")) if path.is_file())
+        stats = [(path.name, path.stat()) for path in files]
+        return [*source, [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]]
 
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return texts and paths, whatever the sides are; blocks carry none."""
@@ -228,9 +232,8 @@ class VlmReranker(cr.Reranker):
         from crossrank_blip2.features import FeatureStore
         from crossrank_blip2.memory_features import MemoryFeatures
 
-        pixels = [self.params.min_pixels, self.params.max_pixels]
-        source = self.fingerprint()
-        model = cr.fingerprint([FORMAT, source, pixels, dtype])
+        pixels = dict(loaded.family.pictures.size)
+        model = cr.fingerprint([FORMAT, self._weights, pixels, dtype])
         wanted, budget = frozenset(keys), self.params.cache_budget
         if context.cache_folder is not None:
             return FeatureStore(context.cache_folder / "vlm", model, budget, wanted)

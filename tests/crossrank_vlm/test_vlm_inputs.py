@@ -248,6 +248,27 @@ def test_each_picture_goes_through_the_tower_once_and_comes_back_from_the_cache(
     np.testing.assert_array_equal(found[0], found[1])
 
 
+def test_models_before_transformers_5_18_see_every_pair_s_picture_and_say_so_once(
+    qwen3: Path,
+    paths: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from crossrank_vlm import passes
+
+    expected = scored(texts(), images(paths), model=qwen3)
+    monkeypatch.setattr(passes, "_TAKES", {})
+    monkeypatch.setattr(passes, "parameters_of", lambda kind: frozenset())
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            found = scored(texts(), images(paths), model=qwen3)
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert caplog.text.count("does not take ready vision outputs") == 1
+    with pytest.raises(ParameterError, match=r"evidence needs transformers 5\.18"):
+        stage = cr.Stage("vlm", params={"model": qwen3})
+        cr.Pipeline(stage).explain(texts(), images(paths), "t0", ["i0"])
+
+
 def test_what_pairs_share_goes_through_the_model_once(
     qwen3: Path, paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
