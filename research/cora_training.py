@@ -33,6 +33,9 @@ class Recipe:
         Passes over the pictures, pictures per batch, and captions of each, drawn by chance.
     cells
         How many of a picture's cells a step sees: it saves time and regularises.
+    whole
+        Share of the steps that see all of them: the weights of the pooling follow from the count
+        alone, and those of a count that no step saw are anything at all.
     rate, decay
         Of AdamW; the rate rises over the first tenth of the steps and falls along a cosine.
     dropout
@@ -53,6 +56,7 @@ class Recipe:
     batch: int = 128
     captions: int = 2
     cells: int = 25
+    whole: float = 0.2
     rate: float = 1e-3
     decay: float = 0.05
     dropout: float = 0.1
@@ -95,7 +99,9 @@ class Stage(nn.Module):
             ``[B]`` rows.
         """
         recipe, network = self.recipe, self.network
-        chosen = torch.randperm(data.cells.shape[1])[: recipe.cells].sort().values
+        every = data.cells.shape[1]
+        count = every if torch.rand(()) < recipe.whole else recipe.cells
+        chosen = torch.randperm(every)[:count].sort().values
         raw = torch.from_numpy(data.cells[pictures[:, None].numpy(), chosen.numpy()]).float()
         counts = torch.full((len(raw),), len(chosen))
         # half the bits and half the time, where most of the time goes
