@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Cora": "network",
+    "CoraReranker": "reranker",
     "GeneralizedPooling": "pooling",
     "GraphAttention": "graph_attention",
     "Sizes": "network",
@@ -51,6 +52,7 @@ def crossrank_reranker() -> type[CoraReranker]:
 
 __all__ = [
     "Cora",
+    "CoraReranker",
     "GeneralizedPooling",
     "GraphAttention",
     "Sizes",
