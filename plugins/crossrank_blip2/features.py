@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from crossrank.errors import StoreError
+from crossrank.plugin.files import disk_errors
+from crossrank.plugin.torch_weights import write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,27 +84,13 @@ class FeatureStore:
         StoreError
             If the folder cannot be written to.
         """
-        from safetensors.torch import save_file
-
         path = self._path(key)
         size = features.numel() * features.element_size() + HEADER
         if not self._make_room(size):
             return False
-        try:
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            os.close(handle)
-            partial = Path(name)
-            try:
-                save_file({NAME: features.contiguous()}, partial)
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
-        except (OSError, SafetensorError) as error:
-            raise StoreError(
-                f"blip2: {path} could not be written: {error}; free some space, or give another "
-                "cache folder"
-            ) from error
+        write_tensors(path, {NAME: features})
         return True
 
     def _path(self, key: str) -> Path:

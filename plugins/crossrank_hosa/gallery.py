@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import InputError, StoreError
+from crossrank.errors import InputError
+from crossrank.plugin.cached_array import cached_array
 from crossrank_hosa.bases import factorise
 from crossrank_hosa.folding import Floats, to_fourier
 from crossrank_hosa.parameters import HosaParameters
@@ -62,23 +59,16 @@ def prepared(
     shape = (int(lengths.sum()), parts, size)
     place = np.zeros(len(gallery), np.int64)
     place[items] = np.arange(len(items))
-    most = context.memory_budget // SHARE_OF_BUDGET
-    if context.cache_folder is None or 0 in shape:
-        table = _scratch(shape, most)
-        _fill(table, context, items, lengths, source, params, device)
-        return HosaState(cr.Ragged(table, lengths), place, device)
     settings = [params.n3, params.ridge, parts, source.digest]
     if device is not None:  # it rounds in its own way, and the processor's bits should stay
         settings.append(device)
     key = cr.fingerprint([gallery.fingerprint(), gallery.modality, items, settings])
-    path = context.cache_folder / f"hosa-{key}.npy"
-    found = _cached(path, shape)
-    if found is None:
-        _write(path, shape, context, items, lengths, source, params, device)
-        found = _cached(path, shape)
-    if found is None:
-        raise StoreError(f"hosa: {path} cannot be read back; check the cache folder")
-    return HosaState(cr.Ragged(found, lengths), place, device)
+
+    def fill(table: NDArray[np.float32]) -> None:
+        _fill(table, context, items, lengths, source, params, device)
+
+    table = cached_array("hosa", context, key, shape, fill)
+    return HosaState(cr.Ragged(table, lengths), place, device)
 
 
 def _fill(
@@ -132,42 +122,3 @@ def _runs(lengths: Integers, most: int) -> Iterator[slice]:
         stop = start + max(1, int(np.searchsorted(total, most, side="right")))
         yield slice(start, stop)
         start = stop
-
-
-def _scratch(shape: tuple[int, ...], most_bytes: int) -> NDArray[np.float32]:
-    if 4 * int(np.prod(shape)) <= most_bytes:
-        return np.empty(shape, np.float32)
-    # the file has no name any more: it goes with the last reference to the array
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
-
-
-def _write(path: Path, shape: tuple[int, ...], *args: Any) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        partial = Path(name)
-        try:
-            table = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-            _fill(table, *args)
-            table.flush()
-            del table
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        if isinstance(error, StoreError):
-            raise
-        raise StoreError(f"hosa: {path} could not be written: {error}") from error
-
-
-def _cached(path: Path, shape: tuple[int, ...]) -> NDArray[Any] | None:
-    """Open a table of an earlier run; None if there is none that can be used."""
-    if not path.is_file():
-        return None
-    try:
-        table: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        return None
-    return table if table.shape == shape and table.dtype == np.float32 else None
