@@ -68,7 +68,9 @@ def region_shares(
         ``[E, dim]`` unit rows.
     """
     branch, lengths = network.pictures, torch.tensor([len(regions)])
-    seen = branch.regions(network.of_regions(torch.from_numpy(np.array(regions, np.float32))[None]), lengths)
+    seen = branch.regions(
+        network.of_regions(torch.from_numpy(np.array(regions, np.float32))[None]), lengths
+    )
     parts = gpo_parts(seen[0], branch.pool.weights(lengths, len(regions))[0])
     shares: torch.Tensor = entities @ (parts / parts.sum(dim=0).norm()).T
     return shares
