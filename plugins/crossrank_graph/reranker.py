@@ -21,8 +21,8 @@ from crossrank_graph.scenes import Scene
 from crossrank_graphs import graphs_of
 
 REASON = "the text names no thing or the picture has no tokens"
-MOST_CELLS = 1 << 14
-"""Cells that are held at a time."""
+MOST_PRODUCTS = 1 << 22
+"""Products of cells and words that are held at a time, as far as one picture takes no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class GraphState:
     phrases: Phrases
     place: NDArray[np.int64]
     reference: Floats
+
+    def words_of(self, scene: Scene) -> int:
+        """Return how many words the phrases of a scene have together."""
+        numbers = {*scene.things, *scene.relations, *(n for pair in scene.orders for n in pair)}
+        return int(self.phrases.words.lengths[list(numbers)].sum())
 
 
 class GraphReranker(cr.Reranker):
@@ -113,7 +118,8 @@ class GraphReranker(cr.Reranker):
                 continue
             seen = group[tokens.lengths[pairs.images[group]] > 0]
             known[seen] = True
-            for part in _portions(seen, tokens.lengths[pairs.images[seen]]):
+            most = MOST_PRODUCTS // max(1, state.words_of(scene))
+            for part in _portions(seen, tokens.lengths[pairs.images[seen]], most):
                 values[part] = self._values(block.images, pairs.images[part], scene, state)
         return cr.Scores.of_pairs(pairs, values, known, REASON)
 
@@ -169,7 +175,7 @@ class GraphReranker(cr.Reranker):
         params = self.params
         orders = scene.orders if params.order and "token_boxes" in images else ()
         units = (*scene.things, *(scene.relations if params.relations else ()))
-        used = sorted({*units, *(number for pair in orders for number in pair)})
+        used = np.unique([*units, *(number for pair in orders for number in pair)])
         cells = images["tokens"].take(rows)
         middles = _middles(images, rows, cells) if orders else None
         words = [np.asarray(state.phrases.words[number], np.float32) for number in used]
@@ -181,7 +187,7 @@ class GraphReranker(cr.Reranker):
             params.binding,
             middles,
         )
-        columns = [used.index(number) for number in units]
+        columns = np.searchsorted(used, units)
         responses = found.best[:, columns] - state.reference[list(units)]
         weights = np.ones(len(units), np.float32)
         weights[len(scene.things) :] = params.relations
@@ -192,12 +198,13 @@ class GraphReranker(cr.Reranker):
         return values + np.float32(params.order) * _ordered(found, orders, used)
 
 
-def _ordered(found: Answers, orders: Sequence[tuple[int, int]], used: Sequence[int]) -> Floats:
+def _ordered(found: Answers, orders: Sequence[tuple[int, int]], used: NDArray[np.int64]) -> Floats:
     """Return ``[K]`` by how much upper ends lie above lower ones, on average."""
     if not orders:
         return np.zeros(len(found.height), np.float32)
-    upper, lower = ([used.index(pair[end]) for pair in orders] for end in (0, 1))
-    mean: Floats = (found.height[:, lower] - found.height[:, upper]).mean(axis=1)
+    upper, lower = (np.searchsorted(used, [pair[end] for pair in orders]) for end in (0, 1))
+    above = found.height[:, lower] - found.height[:, upper]
+    mean: Floats = above.mean(axis=1, dtype=np.float64).astype(np.float32)
     return mean
 
 
@@ -209,10 +216,12 @@ def _middles(images: cr.Collection, rows: NDArray[np.int64], cells: cr.Ragged) -
     return middles
 
 
-def _portions(pairs: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Cut pairs where their pictures have many cells together."""
+def _portions(
+    pairs: NDArray[np.int64], lengths: NDArray[np.int64], most: int
+) -> Iterator[NDArray[np.int64]]:
+    """Cut pairs where their pictures have more cells together."""
     if len(pairs):
-        after = np.flatnonzero(np.diff(np.cumsum(lengths) // MOST_CELLS)) + 1
+        after = np.flatnonzero(np.diff(np.cumsum(lengths) // max(1, most))) + 1
         yield from np.split(pairs, after)
 
 

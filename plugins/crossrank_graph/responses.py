@@ -94,14 +94,16 @@ def answers(
 
 def mean_of(values: Floats, weights: Floats) -> Floats:
     """Return ``[K]`` the weighted mean of ``[K, U]`` over units."""
-    mean: Floats = values @ (weights / weights.sum())
+    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+    mean: Floats = (values.astype(np.float64) @ shares).astype(np.float32)
     return mean
 
 
 def softmin_of(values: Floats, weights: Floats, sharpness: float) -> Floats:
     """Return ``[K]``: ``−log(Σ_u w_u exp(−s v_u) / Σ_u w_u) / s``, which is near the least unit."""
-    scaled = -np.float32(sharpness) * values
+    shares = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+    scaled = -sharpness * values.astype(np.float64)
     most = scaled.max(axis=1, keepdims=True)
-    total = np.exp(scaled - most) @ (weights / weights.sum())
-    least: Floats = -(np.log(total) + most[:, 0]) / np.float32(sharpness)
+    total = np.exp(scaled - most) @ shares
+    least: Floats = (-(np.log(total) + most[:, 0]) / sharpness).astype(np.float32)
     return least

@@ -276,6 +276,25 @@ def test_the_feature_graph_of_a_collection_is_saved_with_it(tmp_path: Path) -> N
     assert Graph.from_dict(opened["graph"][0]) == RED_BALL
 
 
+def test_a_text_of_very_many_things_is_scored_in_portions() -> None:
+    names = [f"{one} {other} {third}" for one in WORDS for other in WORDS for third in WORDS]
+    many = graph_of_names(
+        "long",
+        [(name, list(WORDS[:2])) for name in names * 40],
+        [(k, "on", k + 1) for k in range(40 * len(names) - 1)],
+    )
+    gallery = pictures([("ball",), ("box", "red")], [("dog",)], [("blue", "on"), ("red",)])
+    together, _ = scores(texts(many), gallery)
+    for column in range(len(gallery)):
+        alone = pictures(*(_cells(gallery, column),))
+        assert scores(texts(many), alone)[0][0, 0] == pytest.approx(together[0, column], abs=1e-5)
+
+
+def _cells(gallery: cr.Collection, picture: int) -> list[tuple[str, ...]]:
+    rows = gallery["tokens"][picture]
+    return [tuple(word for word, x in zip(WORDS, row, strict=True) if x) for row in rows]
+
+
 def test_context_needs_tokens_and_their_words() -> None:
     gallery, queries = pictures([("ball",)]), texts(RED_BALL)
     with pytest.raises(MissingFeatureError, match="token"):
