@@ -6,6 +6,7 @@
 # make benchmark print the speed tables
 # make test-openclip test the encoder openclip, in an environment of its own
 # make test-hosts test the adapters of crossrank_hosts against their hosts, in environments of their own
+# make test-clients let clients of other rerankers ask a running server, each in an environment of its own
 # make test-lavis hold the LAVIS adapter against LAVIS's own classes, in an environment of its own
 
 PYTHON ?= python3
@@ -91,6 +92,29 @@ $(MORE_HOSTS)/.ready: pyproject.toml
 	$(MORE_HOSTS)/bin/pip install -q --disable-pip-version-check "torch==2.13.0" pytest hypothesis -e ".[filip,lite,langchain,weaviate,pyterrier,dspy]"
 	touch $(MORE_HOSTS)/.ready
 
+# they conflict with one another: each environment holds what can live together
+CLIENTS_A := cohere==7.* voyageai litellm xinference-client
+CLIENTS_B := llama-index-postprocessor-jinaai-rerank llama-index-postprocessor-cohere-rerank llama-index-postprocessor-tei-rerank llama-index-postprocessor-xinference-rerank jina-haystack cohere-haystack huggingface-api-haystack
+CLIENTS_C := langchain-cohere
+CLIENTS_NPM := cohere-ai voyageai ai @ai-sdk/cohere @langchain/cohere
+CLIENTS := .venv-clients
+
+test-clients: install $(CLIENTS)/.ready
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m serve_clients.run \
+	  "$(CLIENTS)/a/bin/python tests/serve_clients/python_clients.py" \
+	  "$(CLIENTS)/b/bin/python tests/serve_clients/python_clients.py" \
+	  "$(CLIENTS)/c/bin/python tests/serve_clients/python_clients.py" \
+	  $(if $(shell command -v npm),"node $(CLIENTS)/npm/npm_clients.mjs")
+
+$(CLIENTS)/.ready: Makefile tests/serve_clients/npm_clients.mjs
+	for each in a b c; do test -x $(CLIENTS)/$$each/bin/python || $(PYTHON) -m venv $(CLIENTS)/$$each; done
+	$(CLIENTS)/a/bin/pip install -q --disable-pip-version-check $(CLIENTS_A)
+	$(CLIENTS)/b/bin/pip install -q --disable-pip-version-check $(CLIENTS_B)
+	$(CLIENTS)/c/bin/pip install -q --disable-pip-version-check $(CLIENTS_C)
+	mkdir -p $(CLIENTS)/npm && cp tests/serve_clients/npm_clients.mjs $(CLIENTS)/npm
+	if command -v npm; then npm install --silent --no-audit --no-fund --prefix $(CLIENTS)/npm $(CLIENTS_NPM); fi
+	touch $(CLIENTS)/.ready
+
 test-lavis: install $(LAVIS)/.ready
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LAVIS)/bin/python -m lavis_parity.lavis_side out/lavis
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m lavis_parity.transformers_side out/lavis
@@ -103,4 +127,4 @@ $(LAVIS)/.ready: pyproject.toml
 	touch $(LAVIS)/.ready
 
 clean:
-	rm -rf .venv .venv-lavis .venv-openclip .venv-hosts .venv-hosts-more out dist build
+	rm -rf .venv .venv-clients .venv-lavis .venv-openclip .venv-hosts .venv-hosts-more out dist build

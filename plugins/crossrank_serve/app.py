@@ -77,7 +77,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def _posted(service: Service, path: str) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         data = await read_body(request, service.limits)
-        answer = await service.answer(path, data, request.state.request_id)
+        agent = request.headers.get("user-agent", "")
+        answer = await service.answer(path, data, request.state.request_id, agent)
         return as_json(answer)
 
     return endpoint

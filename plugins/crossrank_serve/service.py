@@ -12,7 +12,7 @@ from typing import Any
 
 from crossrank_serve.batching import Batcher
 from crossrank_serve.contents import Fetch, Job, job_of
-from crossrank_serve.dialects import dialect_of
+from crossrank_serve.dialects import adapted, dialect_of
 from crossrank_serve.engine import Engine
 from crossrank_serve.fields import optional_text, read_json
 from crossrank_serve.limits import Limits
@@ -112,8 +112,8 @@ class Service:
         self._fetching.shutdown(wait=False, cancel_futures=True)
         self._searching.shutdown(wait=False, cancel_futures=True)
 
-    async def answer(self, route: str, data: bytes, id: str) -> Any:
-        """Return the JSON value that answers a body.
+    async def answer(self, route: str, data: bytes, id: str, agent: str = "") -> Any:
+        """Return the JSON value that answers a body, for a client that calls itself `agent`.
 
         Raises
         ------
@@ -122,6 +122,7 @@ class Service:
         """
         began = time.monotonic()
         body = await _elsewhere(len(data), read_json, data)
+        body = adapted(route, body, agent)
         read, write = dialect_of(route, body)
         request = await _elsewhere(len(data), read, body)
         self._check_model(request.model)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import crossrank as cr
-from crossrank_serve.dialects import dialect_of
+from crossrank_serve.dialects import adapted, dialect_of
 from crossrank_serve.dialects.content import read_content, read_contents
 from crossrank_serve.dialects.spans import relevant_regions, relevant_spans
 from crossrank_serve.problems import RequestError
@@ -135,7 +135,17 @@ def test_documents_are_returned_in_each_dialect() -> None:
     assert answered("/rerank", LITELLM_TEI)[1][0] == {"index": 1, "score": 0.9, "text": "b"}
     assert answered("/rerank", TEI)[1][0] == {"index": 1, "score": 0.9}
     pictures = {**COHERE_V1, "documents": [URI, {"image": URI}], "return_documents": True}
-    assert answered("/v1/rerank", pictures)[1]["results"][0]["document"] == {"image": URI}
+    assert answered("/v1/rerank", pictures)[1]["results"][0]["document"] == {
+        "image": URI,
+        "text": "",
+    }
+
+
+def test_litellm_gets_no_documents_where_it_could_not_read_them() -> None:
+    body = {**COHERE_V1, "return_documents": True}
+    assert "return_documents" not in adapted("/rerank", body, "litellm/1.110.2")
+    assert adapted("/v1/rerank", body, "litellm/1.110.2") == body
+    assert adapted("/rerank", body, "python-httpx") == body
 
 
 @pytest.mark.parametrize("names", [("text_1", "text_2"), ("data_1", "data_2")])

@@ -41,4 +41,15 @@ def dialect_of(route: str, body: Mapping[str, Any]) -> Dialect:
     return read_rerank, (write_either if body.get("top_n") is None else write_rerank)
 
 
-__all__ = ["Dialect", "Writer", "dialect_of"]
+def adapted(route: str, body: dict[str, Any], agent: str) -> dict[str, Any]:
+    """Return what is meant by a client that does not say it.
+
+    litellm sends one request to ``/rerank`` for two providers, and reads a document in the answer
+    as an object for one of them (vLLM) and as a string for the other (Infinity): it gets none.
+    """
+    if route == "/rerank" and agent.startswith("litellm/"):
+        return {key: value for key, value in body.items() if key != "return_documents"}
+    return body
+
+
+__all__ = ["Dialect", "Writer", "adapted", "dialect_of"]

@@ -129,8 +129,8 @@ def _returned(sent: Any, contents: tuple[Content, ...]) -> list[dict[str, Any]]:
         own = sent[place] if isinstance(sent, list) else None
         found.append(dict(own) if isinstance(own, dict) else _as_object(content))
         words = [part.text for part in content if part.text is not None]
-        if words:
-            found[-1].setdefault("text", "\n".join(words))
+        # clients of texts want the field, of pictures too
+        found[-1].setdefault("text", "\n".join(words))
     return found
 
 
