@@ -25,7 +25,9 @@ RERANK = ("/v1/rerank", "/v2/rerank", "/rerank", "/v1/score", "/score")
 """Routes whose body a dialect reads."""
 
 
-def build_app(service: Service, tokens: tuple[bytes, ...] = ()) -> ASGIApp:
+def build_app(
+    service: Service, tokens: tuple[bytes, ...] = (), hosts: frozenset[str] | None = None
+) -> ASGIApp:
     """Return the application.
 
     Parameters
@@ -34,6 +36,8 @@ def build_app(service: Service, tokens: tuple[bytes, ...] = ()) -> ASGIApp:
         What answers.
     tokens
         Who may ask; none for everybody.
+    hosts
+        See `Guard`.
     """
 
     @asynccontextmanager
@@ -68,7 +72,7 @@ def build_app(service: Service, tokens: tuple[bytes, ...] = ()) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     paths = frozenset(route.path for route in routes)
-    return Guard(app, tokens, service.metrics.answered, paths)
+    return Guard(app, tokens, service.metrics.answered, paths, hosts)
 
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -51,6 +51,13 @@ CROSSRANK_TOKEN=secret crossrank serve --host 0.0.0.0 --stage filip:weight=0.5""
     help="Names of models that are answered, others get 404; every name is answered by default.",
 )
 @click.option(
+    "--allow-host",
+    "names_of_host",
+    multiple=True,
+    metavar="NAME",
+    help="Another name by which a server without a token may be asked, as behind a proxy.",
+)
+@click.option(
     "--gallery",
     type=PATH,
     help="What /v1/search and the page search: a folder of 'crossrank encode', or of pictures.",
@@ -79,6 +86,7 @@ def serve(
     workers: int,
     token_file: Path | None,
     names: tuple[str, ...],
+    names_of_host: tuple[str, ...],
     gallery: Path | None,
     demo: bool,
     hosts: tuple[str, ...],
@@ -95,7 +103,7 @@ def serve(
     logging.getLogger("crossrank_serve.requests").setLevel(logging.INFO)
     bounds = read_limits(limits)
     given = (stages, pipeline, encoder, host, port, workers, token_file, names, hosts)
-    start(Settings(*given, gallery, demo, bounds))
+    start(Settings(*given, names_of_host, gallery, demo, bounds))
 
 
 @cr.hookimpl

@@ -45,15 +45,24 @@ class Guard:
         Called with route, status and seconds of every request.
     routes
         Paths that are counted by name; others are counted together.
+    hosts
+        Names by which the server may be asked; None for any.  A page of anybody's can let its own
+        name point to this machine, and would read what a server without a token tells.
     """
 
     def __init__(
-        self, app: ASGIApp, tokens: tuple[bytes, ...], count: Count, routes: frozenset[str]
+        self,
+        app: ASGIApp,
+        tokens: tuple[bytes, ...],
+        count: Count,
+        routes: frozenset[str],
+        hosts: frozenset[str] | None = None,
     ) -> None:
         self._app = app
         self._tokens = tokens
         self._count = count
         self._routes = routes
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass on the server's start and end."""
@@ -76,6 +85,7 @@ class Guard:
             await send(message)
 
         try:
+            self._check_host(scope)
             if scope["path"] not in OPEN and not scope["path"].startswith("/page/"):
                 check_token(self._tokens, scope["headers"])
             await self._app(scope, receive, noted)
@@ -92,6 +102,17 @@ class Guard:
             level = logging.DEBUG if route in PROBES else logging.INFO
             logger.log(
                 level, "%s %s %d %.1f ms %s", scope["method"], route, status, seconds * 1000, id
+            )
+
+    def _check_host(self, scope: Scope) -> None:
+        if self._hosts is None:
+            return
+        given = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        name = given.decode("latin-1").lower()
+        host = name.partition("]")[0].lstrip("[") if name[:1] == "[" else name.partition(":")[0]
+        if host not in self._hosts:
+            raise RequestError(
+                403, "this server is asked by another name than its own; --allow-host NAME lets it"
             )
 
 

@@ -38,6 +38,7 @@ class Settings:
     token_file: Path | None = None
     names: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    names_of_host: tuple[str, ...] = ()
     gallery: Path | None = None
     demo: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -84,7 +85,12 @@ def _serve(settings: Settings, engine: Engine, tokens: tuple[bytes, ...], scratc
         )
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"{service.name} on http://{shown}:{port} (Ctrl-C ends it)")
-    run(build_app(service, tokens), bound, settings.limits, service.state)
+    run(
+        build_app(service, tokens, _hosts(settings, tokens, host)),
+        bound,
+        settings.limits,
+        service.state,
+    )
 
 
 def read_stages(settings: Settings) -> list[cr.Stage]:
@@ -94,6 +100,14 @@ def read_stages(settings: Settings) -> list[cr.Stage]:
             raise InputError("serve: --stage and --pipeline both name stages; leave one out")
         return read_pipeline(settings.pipeline)
     return [read_stage(text) for text in settings.stages or ("filip",)]
+
+
+def _hosts(settings: Settings, tokens: tuple[bytes, ...], host: str) -> frozenset[str] | None:
+    """Return the names that a server without a token is asked by, on this machine alone."""
+    if tokens or not _is_loopback(host):
+        return None
+    own = ("localhost", "127.0.0.1", "::1", host, settings.host.lower())
+    return frozenset((*own, *(name.lower() for name in settings.names_of_host)))
 
 
 def _is_loopback(host: str) -> bool:

@@ -69,6 +69,10 @@ def test_it_answers_and_ends_with_zero_on_sigterm() -> None:
     with served("--stage", "words") as (child, url):
         assert url.startswith("http://127.0.0.1:")
         until_ready(url)
+        rebound = httpx.get(f"{url}/v1/models", headers={"host": "evil.example"})
+        assert rebound.status_code == 403
+        named = httpx.get(f"{url}/v1/models", headers={"host": "LOCALHOST:1"})
+        assert named.status_code == 200
         asked = {"query": "a b", "documents": ["b", "a b"]}
         body = httpx.post(f"{url}/v1/rerank", json=asked).json()
         assert [each["index"] for each in body["results"]] == [1, 0]
