@@ -146,6 +146,7 @@ class Engine:
             lists,
             pipeline,
             encoder=self.encoder,
+            cache=False,  # features come along, and what clients send stays off the disk
             base_scores=[job.base_scores for job in jobs] if scored else None,  # type: ignore[misc]
         )
         return [

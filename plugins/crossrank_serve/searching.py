@@ -137,6 +137,7 @@ class Searcher:
             ids=rows,
             base_scores=scores,
             encoder=self.engine.encoder,
+            cache=False,
         )
         hits = list(ranking)[: search.top]
         shown = hits[:EXPLAINED] if search.explain else []
