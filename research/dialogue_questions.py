@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank_dialogue import (
-    CandidateSummary,
     CaptionTopics,
     Dialogue,
     DropQuestioner,
@@ -169,7 +168,7 @@ class Split:
         self, way: str, weight: float, *, strangers: bool = False
     ) -> tuple[Ranks, NDArray[np.bool_]]:
         """Return ``[pictures, rounds + 1]`` ranks, and which rounds were answered."""
-        source, chosen, by_cluster = WAYS[way]
+        source, chosen = WAYS[way]
         questioner = DropQuestioner(self.sources[source], candidates=CANDIDATES)
         gallery = self.captioned if source == "captions" else self.bare
         reformulator, rng = Fuse(Rules(), weight), np.random.default_rng(0)
@@ -184,8 +183,6 @@ class Split:
             best = np.argsort(-scores, axis=1, kind="stable")[:, :CANDIDATES]
             for number, talk in enumerate(talks):
                 view = View(gallery, best[number], self.texts.embeddings, talk.caption)
-                if by_cluster:
-                    view = clustered(view)
                 found = questioner.gains(talk, view)
                 if not found:
                     continue
@@ -195,13 +192,6 @@ class Split:
                 answered[number, after] = not is_unknown(answer)
                 talks[number] = talk.answered(topic.question.text, answer)
         return np.stack(columns, axis=1), answered
-
-
-def clustered(view: View) -> View:
-    """Return the candidates that stand for all: PlugIR's algorithm 1."""
-    texts = [str(view.gallery["captions"][row][0]) for row in view.rows]
-    rows = CandidateSummary().rows(view.embeddings, view.similarity(texts))
-    return View(view.gallery, view.rows[np.sort(rows)], view.embed, view.query)
 
 
 def answer_to(topic: Topic, facts: Facts, words: set[str]) -> str:
@@ -224,19 +214,17 @@ def content(answer: str) -> set[str]:
     return found if found else {answer}
 
 
-WAYS: dict[str, tuple[str, bool, bool]] = {
-    "by expected gain, the matcher's words": ("words", True, False),
-    "at random, the matcher's words": ("words", False, False),
-    "by expected gain, captions known": ("captions", True, False),
-    "by expected gain, captions of ten that stand for all": ("captions", True, True),
-    "at random, captions known": ("captions", False, False),
+WAYS: dict[str, tuple[str, bool]] = {
+    "by expected gain, the matcher's words": ("words", True),
+    "at random, the matcher's words": ("words", False),
+    "by expected gain, captions known": ("captions", True),
+    "at random, captions known": ("captions", False),
 }
-"""Per way of asking what may be asked, whether the best is chosen, and whether of clusters."""
+"""Per way of asking what may be asked, and whether the best is chosen."""
 
 COMPARED: Sequence[tuple[str, str]] = (
     ("by expected gain, the matcher's words", "at random, the matcher's words"),
     ("by expected gain, captions known", "at random, captions known"),
-    ("by expected gain, captions of ten that stand for all", "at random, captions known"),
 )
 NOISE = {
     "pure noise: the first way, answered about another picture": (
