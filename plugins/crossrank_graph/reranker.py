@@ -74,17 +74,17 @@ class GraphReranker(cr.Reranker):
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return what the texts bring: graphs where they are kept, else words to parse."""
         texts, pictures = _sides(context)
+        bare = "tokens" not in pictures  # nothing is encoded yet, as in `crossrank.rerank`
         of_text = ["graph" if "graph" in texts else "text"]
-        if not self._alone(pictures):
-            check_context(texts)
+        if self.params.phrases == "context" or not (bare or self._alone(pictures)):
+            if not bare:
+                check_context(texts)
             of_text += ["tokens", "token_text"]
         of_picture = ["tokens"]
-        if self.params.order and "token_boxes" in pictures:
+        if self.params.order and (bare or "token_boxes" in pictures):
             of_picture.append("token_boxes")
         sides = tuple(of_text), tuple(of_picture)
-        return cr.Needs(
-            *(sides if text_asks(context.direction) else sides[::-1]), tuple(of_text[:1])
-        )
+        return cr.Needs(*(sides if text_asks(context.direction) else sides[::-1]), tuple(of_text))
 
     def prepare(self, context: cr.Context) -> GraphState:
         """Parse the texts, and find the vectors of their phrases and what any picture answers."""

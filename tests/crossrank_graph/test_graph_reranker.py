@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import crossrank as cr
 from crossrank.errors import (
@@ -15,7 +16,7 @@ from crossrank.errors import (
     MissingFeatureError,
     ParameterError,
 )
-from crossrank_graphs import Graph, PrecomputedGraphs, graph_of_names, with_graphs
+from crossrank_graphs import Graph, Object, PrecomputedGraphs, graph_of_names, with_graphs
 
 WORDS = ("red", "blue", "ball", "box", "on", "dog")
 """Each a dimension of its own."""
@@ -27,12 +28,20 @@ class OneHot(cr.Encoder):
     info = cr.EncoderInfo(
         name="one-hot",
         summary="words as dimensions",
-        features={"text": ("tokens", "token_text"), "image": ("tokens",)},
+        features={"text": ("tokens", "token_text"), "image": ("tokens", "token_boxes")},
     )
 
     def encode_batch(
         self, items: Iterable[cr.Item], modality: str, features: Iterable[str]
     ) -> dict[str, cr.Feature]:
+        if modality == "image":  # a picture of one ball
+            count = len(list(items))
+            boxes = np.tile(np.array([[0.0, 0.0, 1.0, 1.0]], np.float32), (count, 1))
+            seen: dict[str, cr.Feature] = {
+                "tokens": cr.Ragged(np.stack([one_hot("ball")] * count), [1] * count),
+                "token_boxes": cr.Ragged(boxes, [1] * count),
+            }
+            return {name: seen[name] for name in features}
         texts = [str(item.text).split() for item in items]
         rows = [one_hot(word) for words in texts for word in words]
         made: dict[str, cr.Feature] = {
@@ -293,6 +302,19 @@ def test_a_text_of_very_many_things_is_scored_in_portions() -> None:
 def _cells(gallery: cr.Collection, picture: int) -> list[tuple[str, ...]]:
     rows = gallery["tokens"][picture]
     return [tuple(word for word, x in zip(WORDS, row, strict=True) if x) for row in rows]
+
+
+@pytest.mark.parametrize("phrases", ["auto", "alone", "context"])
+def test_one_call_encodes_what_it_needs(phrases: str) -> None:
+    picture = Image.new("RGB", (4, 4))
+    parser = PrecomputedGraphs([graph_of_names("ball", [("ball", [])], [])])
+    if phrases == "context":
+        spans = Graph("ball", (Object(0, "ball", (), (0, 4)),))
+        parser = PrecomputedGraphs([spans])
+    ranking = cr.rerank(
+        "ball", [picture], "graph", encoder="one-hot", phrases=phrases, parser=parser
+    )
+    assert ranking[0].score == pytest.approx(1.0)
 
 
 def test_context_needs_tokens_and_their_words() -> None:
