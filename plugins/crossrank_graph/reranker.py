@@ -84,7 +84,8 @@ class GraphReranker(cr.Reranker):
         if self.params.order and (bare or "token_boxes" in pictures):
             of_picture.append("token_boxes")
         sides = tuple(of_text), tuple(of_picture)
-        return cr.Needs(*(sides if text_asks(context.direction) else sides[::-1]), tuple(of_text))
+        asked, listed = sides if text_asks(context.direction) else sides[::-1]
+        return cr.Needs(asked, listed, prepare_only=tuple(of_text[:1]))
 
     def prepare(self, context: cr.Context) -> GraphState:
         """Parse the texts, and find the vectors of their phrases and what any picture answers."""
