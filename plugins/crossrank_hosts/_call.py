@@ -50,7 +50,7 @@ class SecondLook:
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, params
+    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, cache, params
         See `crossrank.rerank`.
     on_item
         See `crossrank.rerank`; here ``"keep"`` is usual, since what a host found is mixed: a
@@ -73,6 +73,7 @@ class SecondLook:
     device: str = "cpu"
     threads: int | None = None
     on_error: str = "raise"
+    cache: bool | str | Path = True
     on_item: str = "keep"
     show: str = "image"
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -119,6 +120,7 @@ class SecondLook:
             device=self.device,
             threads=self.threads,
             on_error=self.on_error,
+            cache=self.cache,
             on_item=self.on_item,
             **self._candidates(lists),
             **self.params,
@@ -173,11 +175,18 @@ SETTINGS = tuple(each.name for each in fields(SecondLook))
 """What an adapter hands on to `SecondLook`."""
 
 
+TRACE = tuple(each.name for each in fields(cr.Trace))
+
+
 def account(hit: cr.Hit) -> dict[str, Any]:
     """Return what a host's metadata keep of a hit, as JSON can hold it."""
-    told = hit.to_dict()
-    kept = {name: told[name] for name in ("base_score", "base_rank")}
-    return {"relevance_score": hit.score, **kept, "trace": list(told["trace"])}
+    return {
+        "relevance_score": hit.score,
+        "base_score": hit.base_score,
+        "base_rank": hit.base_rank,
+        # to_dict would copy every number of it, which takes longer than scoring
+        "trace": [{name: getattr(stage, name) for name in TRACE} for stage in hit.trace],
+    }
 
 
 ACCOUNT = ("relevance_score", "base_score", "base_rank", "trace")
@@ -247,4 +256,7 @@ def _named(query: Any, place: int) -> Any:
 
 
 def _told(hit: cr.Hit, found: Sequence[Found], scores: Sequence[float | None]) -> cr.Hit:
-    return replace(hit, id=found[hit.index].id or hit.id, base_score=scores[hit.index])
+    id, score = found[hit.index].id, scores[hit.index]
+    if (id is None or id == hit.id) and score == hit.base_score:
+        return hit
+    return replace(hit, id=hit.id if id is None else id, base_score=score)

@@ -36,10 +36,11 @@ def picture_in(metadata: Mapping[str, Any], key: str | None = None) -> Any:
     """
     if key is not None:
         return metadata[key] if is_given(metadata.get(key)) else None
-    named = (metadata.get(each) for each in PICTURE_KEYS)
-    files = (metadata.get(each) for each in FILE_KEYS)
-    found = (*filter(is_given, named), *filter(is_picture, files))
-    return found[0] if found else None
+    for keys, fits in ((PICTURE_KEYS, is_given), (FILE_KEYS, is_picture)):
+        for each in keys:
+            if each in metadata and fits(metadata[each]):
+                return metadata[each]
+    return None
 
 
 def is_given(value: object) -> bool:

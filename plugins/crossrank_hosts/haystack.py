@@ -34,8 +34,10 @@ class CrossrankRanker:
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, on_item, params
-        See `crossrank.rerank`; `on_item` is ``"keep"`` unless said otherwise.
+    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, cache, params
+        See `crossrank.rerank`.
+    on_item
+        See `crossrank.rerank`; here a candidate that cannot be scored stays below the others.
     gallery
         A stored gallery, or its folder: what has its id or picture there is scored without opening
         the picture.
@@ -64,6 +66,7 @@ class CrossrankRanker:
         device: str = "cpu",
         threads: int | None = None,
         on_error: str = "raise",
+        cache: bool | str = True,
         on_item: str = "keep",
         show: str = "image",
         image_key: str | None = None,
@@ -82,6 +85,7 @@ class CrossrankRanker:
             device=device,
             threads=threads,
             on_error=on_error,
+            cache=cache,
             on_item=on_item,
             show=show,
             params={} if params is None else dict(params),

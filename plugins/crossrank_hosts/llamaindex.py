@@ -34,8 +34,10 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, on_item, params
-        See `crossrank.rerank`; `on_item` is ``"keep"`` unless said otherwise.
+    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, cache, params
+        See `crossrank.rerank`.
+    on_item
+        See `crossrank.rerank`; here a candidate that cannot be scored stays below the others.
     gallery
         A stored gallery, or its folder: what has its id or picture there is scored without opening
         the picture.
@@ -61,6 +63,7 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
     device: str = "cpu"
     threads: int | None = Field(default=None, ge=1)
     on_error: str = Field(default="raise", pattern="^(raise|base_order)$")
+    cache: bool | str = True
     on_item: str = Field(default="keep", pattern="^(raise|keep|drop)$")
     show: str = Field(default="image", pattern="^(image|text|both)$")
     image_key: str | None = None
