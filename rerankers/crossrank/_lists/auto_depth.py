@@ -37,8 +37,8 @@ class AutoDepth:
 
     Notes
     -----
-    The default was chosen on Flickr8k val (docs/depth.md); `crossrank_ablation.fit_depth` chooses
-    one on other data.
+    The default threshold is where to begin, not what fits: `crossrank_ablation.depths.fit_depth`
+    chooses one on judged lists.
     """
 
     choices: tuple[int, ...] = (10, 32, 100)

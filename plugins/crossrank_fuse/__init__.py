@@ -1,0 +1,10 @@
+"""Learned fusion: one rule for the scores of all stages, fitted on judged results.
+
+The scores are those that `crossrank.Rankings` hold of every stage; nothing is scored again.
+"""
+
+from crossrank_fuse.coordinate import coordinate_search
+from crossrank_fuse.fitting import cross_fitted, fit
+from crossrank_fuse.learned import LearnedFusion
+
+__all__ = ["LearnedFusion", "coordinate_search", "cross_fitted", "fit"]
