@@ -251,7 +251,7 @@ def test_bad_features_are_refused() -> None:
     other = pictures(3, dim=8)
     with pytest.raises(FeatureMismatchError, match="same encoder"):
         scores(TEXTS, other)
-    array = cr.Collection(["x"], "image", tokens=np.ones((1, 4, 16), np.float32))
+    array = cr.Collection(["x"], "image", tokens=np.ones((1, 16), np.float32))
     with pytest.raises(CrossrankError, match="Ragged"):
         scores(TEXTS, array)
     short = PICTURES.with_features(token_boxes=cr.Ragged(PICTURES["token_boxes"].flat[1:], lengths))

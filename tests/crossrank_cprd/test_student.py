@@ -189,9 +189,9 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
         load_card(tmp_path / "student.pt")
 
 
-def test_without_a_student_it_says_where_one_comes_from(tmp_path: Path) -> None:
+def test_without_its_student_it_says_where_one_comes_from(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=r"train_cprd\.py writes"):
-        cr.Stage("cprd")
+        cr.Stage("cprd", params={"student": ""})
     images, texts, _ = split()
     lists = cr.search(texts, images, depth=2, engine="numpy")
     stage = cr.Stage("cprd", params={"student": tmp_path / "no.safetensors"})

@@ -82,10 +82,10 @@ def test_what_it_refuses() -> None:
     candidates = cr.Candidates.from_lists({"t0": ["i0"]})
     empty = PATCHES.with_features(tokens=cr.Ragged(np.eye(4)[[1, 3]], [0, 2]))
     narrow = PATCHES.with_features(tokens=cr.Ragged(np.ones((5, 3)), [3, 2]))
-    boxed = PATCHES.with_features(tokens=np.ones((2, 3, 4), np.float32))
-    with pytest.raises(CrossrankError, match=r"those of the gallery are an array: give Ragged"):
+    boxed = PATCHES.with_features(tokens=np.ones((2, 4), np.float32))
+    with pytest.raises(CrossrankError, match=r"candidate tokens are no crossrank.Ragged"):
         cr.Pipeline("filip").explain(WORDS, boxed, "t0", ["i0"])
-    words = WORDS.with_features(tokens=np.ones((len(WORDS), 3, 4), np.float32))
+    words = WORDS.with_features(tokens=np.ones((len(WORDS), 4), np.float32))
     with pytest.raises(InputError, match=r"query tokens are no crossrank.Ragged; give"):
         cr.Pipeline("filip").explain(words, boxed, "t0", ["i0"])
     with pytest.raises(InputError, match="'i0' has no token"):

@@ -128,6 +128,8 @@ def read_folder(folder: Path) -> Iterator[tuple[str, Item]]:
         if not _is_unicode(id):
             raise FormatError(f"{str(path)!r}: the file name is not valid UTF-8; rename the file")
         yield str(path), Item(re.sub(r"\s", lambda blank: quote(blank[0]), id), image=path)
+    if others:
+        logger.info("%s: left out %d files that are no pictures", folder, others.total())
     left_out = {suffix: count for suffix, count in others.items() if suffix not in SILENT}
     if left_out:
         some = ", ".join(f"{count} {suffix}" for suffix, count in Counter(left_out).most_common(4))

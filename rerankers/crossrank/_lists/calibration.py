@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit
 
 from crossrank._files.atomic import atomic_bytes
 from crossrank._items.fingerprint import fingerprint
@@ -248,7 +247,7 @@ def as_calibration(given: Calibration | str | Path) -> Calibration:
 
 
 def _platt(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
-    found: Floats = expit(parameters["slope"] * scores + parameters["intercept"])
+    found: Floats = _expit(parameters["slope"] * scores + parameters["intercept"])
     return found
 
 
@@ -260,8 +259,8 @@ def _isotonic(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
 def _beta(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
     # beyond there all is certain, and an infinite score would be nothing times infinity
     z = np.clip((scores - parameters["centre"]) / parameters["scale"], -FAR, FAR)
-    logit = parameters["a"] * log_expit(z) - parameters["b"] * log_expit(-z) + parameters["c"]
-    found: Floats = expit(logit)
+    logit = parameters["a"] * _log_expit(z) - parameters["b"] * _log_expit(-z) + parameters["c"]
+    found: Floats = _expit(logit)
     return found
 
 
@@ -272,3 +271,15 @@ METHODS: dict[str, tuple[tuple[str, ...], Callable[[Floats, Mapping[str, Any]], 
     "beta": (("centre", "scale", "a", "b", "c"), _beta),
 }
 """Per method its parameters, and how it is applied."""
+
+
+def _log_expit(values: Floats) -> Floats:
+    """Return log(1 / (1 + e^-x)), which neither overflows nor loses small values."""
+    found: Floats = -np.logaddexp(0.0, -values)
+    return found
+
+
+def _expit(values: Floats) -> Floats:
+    """Return 1 / (1 + e^-x); scipy's takes a sixth of a second to import."""
+    found: Floats = np.exp(_log_expit(values))
+    return found
