@@ -158,7 +158,8 @@ def _adapted(model: Any, folder: str) -> Any:
         )
     peft = required("peft", "lora", "vlm, with lora=,")
     try:
-        adapted = peft.PeftModel.from_pretrained(model, folder)
+        # an adapter has no code of its own; said aloud as for every loader
+        adapted = peft.PeftModel.from_pretrained(model, folder, trust_remote_code=False)
         return adapted.merge_and_unload()
     except Exception as error:  # of peft: by what does not fit
         raise StoreError(

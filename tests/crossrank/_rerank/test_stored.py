@@ -35,9 +35,10 @@ class Counting(ToyEncoder):
         return super().encode_batch(items, modality, features)
 
 
-cr.register(Counting)
-cr.register(ToyEncoder)
-cr.register(DotReranker)
+@pytest.fixture(autouse=True)
+def registered() -> None:
+    for plugin in (Counting, ToyEncoder, DotReranker):
+        cr.register(plugin)
 
 
 @pytest.fixture
