@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from crossrank.plugin.torch_device import exact_products
 from crossrank_cora.network import Cora
 from crossrank_cora.packed import Integers, Phrases, pack
 from crossrank_cora.phrases import phrase_vectors
-from crossrank_graphs import Graph, parse
+from crossrank_graphs import graphs_of
 
 Floats = NDArray[np.float32]
 MOST_ROWS = 1 << 13
@@ -45,13 +45,6 @@ class Embedded:
         place = np.zeros(count, np.int64)
         place[rows] = np.arange(len(rows))
         return cls(vectors, known, place)
-
-
-def graphs_of(texts: cr.Collection, rows: Sequence[int]) -> list[Graph]:
-    """Return the graphs of some texts: those of the feature ``graph``, else parsed."""
-    if "graph" in texts:
-        return [Graph.from_dict(texts["graph"][row]) for row in rows]
-    return list(parse([str(texts["text"][row]) for row in rows]))
 
 
 @torch.inference_mode()

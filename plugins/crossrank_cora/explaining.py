@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank_cora.embedding import graphs_of
 from crossrank_cora.network import Cora
 from crossrank_cora.packed import Phrases, pack
 from crossrank_cora.phrases import phrase_vectors
 from crossrank_cora.pooling import gpo_parts
+from crossrank_graphs import graphs_of
 
 Box = tuple[float, float, float, float]
 

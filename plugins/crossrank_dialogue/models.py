@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import crossrank as cr
 from crossrank.errors import InputError, ParameterError, PluginError, StoreError
-from crossrank.plugin.files import atomic_file
+from crossrank.plugin.files import atomic_file, parse_json
 
 Message: TypeAlias = Mapping[str, str]
 """``{"role": "system" or "user", "content": …}``."""
@@ -96,7 +96,7 @@ class OpenAIModel:
                 f"the language model at {self.url} cannot be reached: {error}; is it running?"
             ) from error
         try:
-            reply = json.loads(body)["choices"][0]["message"]["content"]
+            reply = parse_json(body)["choices"][0]["message"]["content"]
         except (ValueError, LookupError, TypeError) as error:
             raise PluginError(
                 f"the language model at {self.url} answered without choices[0].message.content; "
@@ -181,7 +181,7 @@ class CachedModel:
         if self.folder is None:
             return None
         try:
-            reply = json.loads((self.folder / f"{key}.json").read_text(encoding="utf-8"))["reply"]
+            reply = parse_json((self.folder / f"{key}.json").read_bytes())["reply"]
         except (OSError, ValueError, LookupError, TypeError):
             return None
         return reply if isinstance(reply, str) and reply.strip() else None

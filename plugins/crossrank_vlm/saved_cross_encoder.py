@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from crossrank.plugin.files import parse_json
 from crossrank_vlm.parameters import VlmParameters
 from crossrank_vlm.presets import Preset
 
@@ -46,7 +46,7 @@ def as_saved(params: VlmParameters, folder: Path) -> Preset:
 def settings_in(path: Path) -> dict[str, Any]:
     """Return the settings in a file of JSON; none if there is no such file."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

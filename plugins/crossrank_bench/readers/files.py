@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from crossrank.errors import FormatError, InputError
-from crossrank.plugin.files import read_json_lines
+from crossrank.plugin.files import parse_json, read_json_lines
 
 
 def find_files(
@@ -58,7 +57,7 @@ def read_json(name: str, path: Path) -> Any:
     if path.suffix == ".jsonl":
         return [entry for _, entry in read_json_lines(path)]
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise FormatError(f"bench {name}: {path} cannot be read as JSON: {error}") from error
 
