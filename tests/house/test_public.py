@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from house import public_list
+
 ROOT = Path(__file__).parents[2]
 ROOTS = ("plugins", "knowledge", "examples", "research")
 FILES = sorted(path for root in ROOTS for path in (ROOT / root).rglob("*.py"))
@@ -63,3 +65,9 @@ def test_every_public_module_lists_names_that_are_there(module: str) -> None:
     assert len(found.__all__) == len(set(found.__all__))
     for name in found.__all__:
         getattr(found, name)
+
+
+def test_the_page_about_plugins_has_the_public_list() -> None:
+    page = public_list.PAGE.read_text(encoding="utf-8")
+    written = page[page.index(public_list.HEADING) :]
+    assert written == public_list.section(), "run python tests/house/public_list.py"

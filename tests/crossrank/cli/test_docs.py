@@ -42,16 +42,6 @@ def test_every_command_has_its_section_with_options_that_exist(name: str) -> Non
     assert named <= options(loaded(name)) | {"--help"}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_example_can_be_parsed(name: str) -> None:
-    lines = PAGE.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
-    examples = [line for line in lines if line.startswith(f"crossrank {name} ")]
-    assert examples
-    for line in examples:
-        words = line.replace("'", "").split()[2:]
-        loaded(name).make_context(name, words, resilient_parsing=False)
-
-
 def test_the_common_options_are_described() -> None:
     common = sections()["What holds for all of them"]
     assert {"--debug", "--json", "--progress"} <= set(re.findall(r"--[a-z-]+", common))
