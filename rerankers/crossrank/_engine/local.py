@@ -11,7 +11,7 @@ from crossrank._engine.memory import PeakMemory
 from crossrank._engine.resources import Resources
 from crossrank._engine.work import BlockWork, Found, joined
 from crossrank.errors import CrossrankError
-from crossrank.plugin._threads import NUMPY_THREADS, TorchThreads
+from crossrank.plugin._threads import LIMITS
 from crossrank.plugin.contract import RerankerInfo, Scores
 
 logger = logging.getLogger(__name__)
@@ -29,24 +29,22 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
     lanes, each = lanes_and_threads(work.stage.scorer.info, resources, len(parts))
     stored = work.context.gallery.is_stored(work.needs.candidates)
     ahead = ReadAhead(work.read, parts) if stored and lanes == 1 and len(parts) > 1 else None
-    threads = TorchThreads(each)
     peak = PeakMemory()
 
     def score(rows: range) -> Scores | CrossrankError:
         block = work.read(rows) if ahead is None else ahead(rows)
-        threads.limit()
+        torch.limit()
         found = work.score(block)
         peak.sample()
         return found
 
-    try:
-        with NUMPY_THREADS.held_to(each), closing(run_blocks(score, parts, lanes)) as scored:
+    with LIMITS.held_to(each) as torch, closing(run_blocks(score, parts, lanes)) as scored:
+        try:
             for rows in blocks:
                 yield rows, joined([next(scored)[1] for _ in work.portions[rows.start]])
-    finally:
-        threads.restore()
-        if ahead is not None:
-            ahead.close()
+        finally:
+            if ahead is not None:
+                ahead.close()
     if blocks:
         logger.info(
             "%s: %d portions of %d blocks, %s", work.stage.name, len(parts), len(blocks), peak

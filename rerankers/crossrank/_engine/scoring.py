@@ -26,6 +26,7 @@ from crossrank._lists.rankings import StageScores
 from crossrank._lists.statistics import Statistics
 from crossrank._stage import Stage
 from crossrank.errors import CrossrankError
+from crossrank.plugin._threads import LIMITS
 from crossrank.plugin.contract import Context, Needs, Scores, State
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,8 @@ def score_stage(
     )
     order, part = cut_lists(candidates, seen, current_ranks)
     context = replace(context, lists=part, before=before, previous=arrange(current, order))
-    state = prepare(stage, context)
+    with LIMITS.held_to(resources.threads):
+        state = prepare(stage, context)
     screens = keep is not None and isinstance(stage.fusion, Replace) and keep < part.depth
     raw, reasons = score_lists(
         stage, context, state, query_rows, resources, keep if screens else None, kept

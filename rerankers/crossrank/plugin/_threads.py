@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from crossrank.errors import MissingPackageError
 from crossrank.plugin.optional import loaded, required
@@ -25,41 +27,115 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class NumpyThreads:
-    """Holds numpy's libraries to a number of threads, for the whole process.
+class Libraries:
+    """The libraries of numpy and its like that this process has loaded, and their threads."""
 
-    Runs may overlap, in a server: the last one to end sets what was there before the first began.
+    shared: list[Any] = field(default_factory=list)
+    """Those with one pool of threads for the whole process."""
+    own: list[Any] = field(default_factory=list)
+    """Those that keep a number for each thread that calls them."""
+    modules: int = 0
+
+    def look(self) -> None:
+        """Look again if anything was imported since: to look takes a millisecond."""
+        if self.modules == (modules := len(sys.modules)):
+            return
+        found = ThreadpoolController().lib_controllers
+        self.own = [each for each in found if _for_each_thread(each)]
+        self.shared = [each for each in found if not _for_each_thread(each)]
+        self.modules = modules
+
+
+def _for_each_thread(library: Any) -> bool:
+    return "openmp" in (library.user_api, getattr(library, "threading_layer", None))
+
+
+def _numbers(libraries: list[Any]) -> list[tuple[Any, int]]:
+    return [(each, each.num_threads) for each in libraries]
+
+
+def _set(libraries: list[tuple[Any, int]]) -> None:
+    for library, number in libraries:
+        # threadpoolctl ignores all threads but the first to ask, without a word; we ask in turn
+        free = getattr(library, "clear_controlling_thread", None)
+        if free is not None:
+            free(force=True)
+        library.set_num_threads(number)
+        if free is not None:
+            free(force=True)
+
+
+@dataclass(slots=True)
+class ThreadLimits:
+    """Owns the number of threads of numpy's libraries and torch, for the whole process.
+
+    Runs may overlap, in a server.  A pool that they share has the number of the run that asked for
+    the fewest; the last run to end sets what was there before the first began.
     """
 
     lock: Lock = field(default_factory=Lock)
-    running: int = 0
-    first: threadpool_limits | None = None
+    libraries: Libraries = field(default_factory=Libraries)
+    wanted: list[int] = field(default_factory=list)
+    before: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    torch_before: int | None = None
 
     @contextmanager
-    def held_to(self, number: int) -> Iterator[None]:
-        """Set the number for as long as the block takes."""
+    def held_to(self, number: int) -> Iterator[TorchThreads]:
+        """Hold numpy's libraries, and torch if it was imported, for as long as the block takes.
+
+        Yields what limits torch in other threads, and once it is imported.
+        """
+        torch = TorchThreads(number)
+        # first torch: it reads the number of OpenMP when a thread first asks it for its own
+        with self._wanting(number), torch.held():
+            with self.lock:
+                self.libraries.look()
+                own = _numbers(self.libraries.own)
+                _set([(library, number) for library, _ in own])
+                self._set_shared()
+            try:
+                yield torch
+            finally:
+                _set(own)
+
+    @contextmanager
+    def _wanting(self, number: int) -> Iterator[None]:
         with self.lock:
-            limits = threadpool_limits(number)
-            if self.running == 0:
-                self.first = limits
-            self.running += 1
+            self.wanted.append(number)
         try:
             yield
         finally:
             with self.lock:
-                self.running -= 1
-                if self.running == 0 and self.first is not None:
-                    self.first.restore_original_limits()
+                if number in self.wanted:  # not in a child, forked meanwhile
+                    self.wanted.remove(number)
+                self._set_shared()
+
+    def _set_shared(self) -> None:
+        if self.wanted:
+            for library, number in _numbers(self.libraries.shared):
+                self.before.setdefault(library.filepath, (library, number))
+            _set([(library, min(self.wanted)) for library, _ in self.before.values()])
+        else:
+            _set(list(self.before.values()))
+            self.before.clear()
+            self.torch_before = None
+
+    def forget(self) -> None:
+        """Begin anew in a forked child, which has none of the threads whose runs these were."""
+        self.lock = Lock()
+        _set(list(self.before.values()))
+        self.before.clear()
+        self.wanted.clear()
 
 
-NUMPY_THREADS = NumpyThreads()
+LIMITS = ThreadLimits()
 _forked_with: list[str] = []
 """Packages of `OPENMP` that a parent had imported before it forked this process."""
 
 
 def _in_child() -> None:
     # another thread of the parent may have held it, and is not here to give it back
-    NUMPY_THREADS.lock = Lock()
+    LIMITS.forget()
     for package, setter in OPENMP.items():
         if (module := loaded(package)) is not None:
             getattr(module, setter)(1)
@@ -73,13 +149,16 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(slots=True)
 class TorchThreads:
-    """Holds torch to a number of threads, once a scorer has imported it."""
+    """Holds torch to a number of threads, once a scorer has imported it.
+
+    torch keeps a number for each thread and one for those to come.
+    """
 
     wanted: int
-    before: int | None = None
+    limited: bool = False
 
     def limit(self) -> None:
-        """Set the number, if torch is there and has another one."""
+        """Set the number in this thread, if torch is there and has another one."""
         torch = loaded("torch")
         wanted = self.wanted
         if "torch" in _forked_with and wanted > 1:
@@ -87,15 +166,22 @@ class TorchThreads:
             wanted = 1
         if torch is None or torch.get_num_threads() == wanted:
             return
-        if self.before is None:
-            self.before = torch.get_num_threads()
-        torch.set_num_threads(wanted)
+        with LIMITS.lock:
+            if LIMITS.torch_before is None:
+                LIMITS.torch_before = torch.get_num_threads()
+            self.limited = True
+            torch.set_num_threads(wanted)
 
-    def restore(self) -> None:
-        """Set the number that was there before."""
-        torch = loaded("torch")
-        if torch is not None and self.before is not None:
-            torch.set_num_threads(self.before)
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Set the number, and at the end what was there before the first run that overlaps."""
+        self.limit()
+        try:
+            yield
+        finally:
+            torch = loaded("torch")
+            if torch is not None and self.limited and LIMITS.torch_before is not None:
+                torch.set_num_threads(LIMITS.torch_before)
 
 
 @contextmanager
@@ -109,10 +195,5 @@ def held_to(number: int | None) -> Iterator[None]:
         return
     with suppress(MissingPackageError):
         required("torch", "torch", "a number of threads")
-    torch = TorchThreads(number)
-    with NUMPY_THREADS.held_to(number):
-        torch.limit()
-        try:
-            yield
-        finally:
-            torch.restore()
+    with LIMITS.held_to(number):
+        yield

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
 
 import crossrank as cr
 from crossrank._engine.local import MOST_LANES, lanes_and_threads
@@ -13,27 +12,7 @@ from crossrank._engine.options import RunOptions
 from crossrank._engine.resources import Resources
 from crossrank._engine.work import joined
 from crossrank.errors import PluginError
-from crossrank.plugin._threads import NumpyThreads
 from toys.basic import DotReranker, collection
-
-
-def threads() -> set[int]:
-    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
-
-
-def test_runs_that_overlap_leave_the_threads_as_they_were() -> None:
-    """The first to begin may be the first to end, in a server."""
-    with threadpool_limits(2):
-        before = threads()
-        held = NumpyThreads()
-        one, other = held.held_to(1), held.held_to(1)
-        one.__enter__()
-        other.__enter__()
-        assert threads() == {1}
-        one.__exit__(None, None, None)
-        other.__exit__(None, None, None)
-        assert threads() == before
-
 
 INFO = cr.RerankerInfo("some", "…")
 ALONE = dataclasses.replace(INFO, single_threaded=True)
