@@ -1,10 +1,8 @@
 """FILIP scoring against what people use: one query, many candidates, on the CPU.
 
-    python benchmarks/filip.py [--rounds 15] [--json]
+    python benchmarks/filip.py [--rounds 15] [--case N] [--json]
 
-All score in exact float32, ragged lists too; the fast mode of crossrank (screening in bfloat16 of
-candidates that were rounded beforehand, as for a block of many queries) gives the 10 best exactly
-and runs where the processor multiplies bfloat16 itself.
+All score in exact float32, ragged lists too.
 
 Every rival runs in a process of its own, which makes the same arrays from the same seed; the rounds
 are interleaved, so that a noisy machine disturbs all alike.  Scores are compared before anything is
@@ -27,8 +25,7 @@ from numpy.typing import NDArray
 
 SHAPES = ((32, 128, 196, 256), (32, 128, 256, 768), (32, 1000, 128, 128), (77, 128, 257, 1024))
 CASES = [(*shape, ragged) for shape in SHAPES for ragged in (False, True)]
-OURS, FAST = "crossrank", "crossrank, 10 best"
-KEEP = 10
+OURS = "crossrank"
 PAUSE = 0.05
 """Seconds for the threads of the rival before to stop spinning; then a call warms up caches."""
 Scorer = Callable[[], NDArray[Any]]
@@ -59,19 +56,6 @@ def with_crossrank(query: Any, flat: Any, lengths: Any) -> Scorer:
     index = np.arange(len(lengths))[None]
     mask = np.ones(index.shape, bool)
     return lambda: late_interaction(asked, listed, index, mask)[0]
-
-
-def with_screening(query: Any, flat: Any, lengths: Any) -> Scorer | str:
-    import crossrank as cr
-    from crossrank_filip.screening import Rounded, multiplies_bfloat16, screened
-
-    if not multiplies_bfloat16():
-        return "exact instead: this processor does not multiply bfloat16"
-    asked = Rounded.of(cr.Ragged(query, [len(query)]))
-    listed = Rounded.of(cr.Ragged(flat, lengths))
-    index = np.arange(len(lengths))[None]
-    mask = np.ones(index.shape, bool)
-    return lambda: screened(asked, listed, index, mask, KEEP)[0]
 
 
 def with_numpy(query: Any, flat: Any, lengths: Any) -> Scorer:
@@ -114,7 +98,6 @@ def with_fast_maxsim(query: Any, flat: Any, lengths: Any) -> Scorer:
 
 RIVALS: dict[str, Callable[[Any, Any, Any], Scorer | str]] = {
     OURS: with_crossrank,
-    FAST: with_screening,
     "numpy": with_numpy,
     "torch": with_torch,
     "fast-maxsim": with_fast_maxsim,
@@ -153,8 +136,6 @@ def compare(case: int, rounds: int) -> dict[str, list[float] | str]:
             continue
         scores = np.array(first)
         expected = scores if expected is None else expected
-        if rival == FAST:
-            scores = np.where(scores >= np.sort(scores)[-KEEP], scores, expected)
         agrees = np.allclose(scores, expected, atol=1e-5)
         found[rival] = [] if agrees else f"disagrees by {np.abs(scores - expected).max():.2g}"
     for _ in range(rounds):
@@ -198,13 +179,16 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--rounds", type=int, default=15)
     arguments.add_argument("--json", action="store_true")
+    choices = range(len(CASES))
+    arguments.add_argument("--case", type=int, choices=choices, help="one shape only, by its place")
     arguments.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.serve:
         serve(given.serve[0], int(given.serve[1]))
         return
     records = []
-    for case, (words, count, tokens, dim, ragged) in enumerate(CASES):
+    for case in range(len(CASES)) if given.case is None else [given.case]:
+        words, count, tokens, dim, ragged = CASES[case]
         name = f"{words}x{count}x{tokens}x{dim}" + (" ragged" if ragged else "")
         found = compare(case, given.rounds)
         records.append({"shape": name, "rivals": found})
@@ -216,17 +200,19 @@ def main() -> None:
 
 def show(name: str, found: dict[str, list[float] | str]) -> None:
     timed = {rival: seconds for rival, seconds in found.items() if isinstance(seconds, list)}
-    others = [
-        statistics.median(seconds) for rival, seconds in timed.items() if rival not in (OURS, FAST)
-    ]
-    print(f"{name:28}{'min ms':>9}{'median ms':>11}{'to the best rival':>20}", flush=True)
+    others = [seconds for rival, seconds in timed.items() if rival != OURS]
+    columns = ("min ms", "median ms", "min : best rival's", "median : best rival's")
+    print(f"{name:24}" + "".join(f"{each:>{len(each) + 3}}" for each in columns), flush=True)
     for rival, seconds in found.items():
         if isinstance(seconds, str):
-            print(f"  {rival:26}{seconds}")
+            print(f"  {rival:22}{seconds}")
             continue
-        middle = statistics.median(seconds)
-        ratio = f"{middle / min(others):.2f}" if others else ""
-        print(f"  {rival:26}{1000 * min(seconds):9.2f}{1000 * middle:11.2f}{ratio:>20}", flush=True)
+        measures = (min(seconds), statistics.median(seconds))
+        best = (min(map(min, others)), min(map(statistics.median, others))) if others else None
+        cells = [f"{1000 * each:.2f}" for each in measures]
+        cells += [f"{a / b:.2f}" for a, b in zip(measures, best, strict=True)] if best else []
+        shown = zip(cells, columns, strict=False)
+        print(f"  {rival:22}" + "".join(f"{a:>{len(b) + 3}}" for a, b in shown), flush=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,6 @@ def kernel(name: str = "auto", multiplications: int = LARGE) -> Kernel:
     name
         ``"numpy"``, ``"torch"``, or ``"auto"``: whichever is faster, torch for large products
         where it is installed.  Nothing else decides, so that the same input gives the same bits.
-        ``"bfloat16"`` is approximate, see `crossrank_filip.screening`.
     multiplications
         How large the products will be, on average.
 
@@ -47,10 +46,6 @@ def kernel(name: str = "auto", multiplications: int = LARGE) -> Kernel:
     MissingPackageError
         If torch was asked for and is not there, or is and cannot be imported.
     """
-    if name == "bfloat16":
-        from crossrank_filip.bfloat16_kernel import Bfloat16Kernel
-
-        return Bfloat16Kernel()
     large = name == "auto" and multiplications >= LARGE and find_spec("torch") is not None
     if name == "torch" or large:
         required("torch", "filip", f"filip with backend={name!r}")

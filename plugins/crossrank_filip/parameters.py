@@ -10,7 +10,6 @@ _CHOICES = {
     "aggregate": ("mean", "sum"),
     "mode": ("auto", "t2i", "i2t", "both"),
     "backend": ("auto", "numpy", "torch"),
-    "screen": ("auto", "always", "never"),
 }
 
 
@@ -33,17 +32,11 @@ class FilipParameters:
     backend
         ``"numpy"``, ``"torch"``, or ``"auto"``: torch for large products where it is installed.
         On the processor; a run with another device computes there, with torch.
-    screen
-        Whether to score long lists in bfloat16 first where only the best few of each matter (the
-        last stage, with `Replace` and ``top_k``), and in float32 what can be among them: the same
-        best with the same scores.  ``"auto"``: where the processor multiplies bfloat16 itself and
-        torch is installed.  On another device every pair is scored in float32.
     """
 
     mode: str = "auto"
     aggregate: str = "mean"
     backend: str = "auto"
-    screen: str = "auto"
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from functools import cached_property
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -17,9 +14,6 @@ from crossrank_filip.explaining import Parts, links
 from crossrank_filip.interaction import MeanOver, late_interaction
 from crossrank_filip.kernel import Floats
 from crossrank_filip.parameters import FilipParameters
-from crossrank_filip.screening import Rounded, multiplies_bfloat16, screened, worthwhile
-
-logger = logging.getLogger(__name__)
 
 
 class FilipReranker(cr.Reranker):
@@ -88,8 +82,7 @@ class FilipReranker(cr.Reranker):
         if state is not None:
             scored = [_on_device(state, block, side) for side in sides]
         else:
-            keep = self._screened_to(block) if self._ordered_by_means(sides) else None
-            scored = [self._interaction(block, side, keep) for side in sides]
+            scored = [self._interaction(block, side) for side in sides]
         if self.params.aggregate == "sum":
             scored = [
                 mean * _lengths(block, side) for mean, side in zip(scored, sides, strict=True)
@@ -112,37 +105,10 @@ class FilipReranker(cr.Reranker):
             evidence.append(cr.Evidence(*ids, float(scores[row, place]), found))
         return evidence
 
-    def _interaction(self, block: cr.Block, mean_over: MeanOver, keep: int | None) -> Floats:
-        queries, candidates = block.queries["tokens"], block.candidates["tokens"]
+    def _interaction(self, block: cr.Block, mean_over: MeanOver) -> Floats:
+        tokens = block.queries["tokens"], block.candidates["tokens"]
         lists, backend = (block.index, block.mask), self.params.backend
-        if keep is None:
-            return late_interaction(
-                queries, candidates, *lists, mean_over=mean_over, backend=backend
-            )
-        sides = Rounded.of(queries), Rounded.of(candidates)
-        return screened(*sides, *lists, keep, mean_over=mean_over, backend=backend)
-
-    def _ordered_by_means(self, sides: tuple[MeanOver, ...]) -> bool:
-        """Return whether the means of one side order a list: sums over candidates may not."""
-        return len(sides) == 1 and (self.params.aggregate == "mean" or sides == ("queries",))
-
-    def _screened_to(self, block: cr.Block) -> int | None:
-        """Return how many of each list must be exact, None for all."""
-        if block.keep is None or self.params.screen == "never":
-            return None
-        if self.params.screen == "auto" and not (
-            worthwhile(block.mask, len(block.candidates), block.keep) and self._native
-        ):
-            return None
-        return block.keep
-
-    @cached_property
-    def _native(self) -> bool:
-        """Whether bfloat16 is faster here."""
-        native = find_spec("torch") is not None and multiplies_bfloat16()
-        if not native:
-            logger.info("filip: no bfloat16 multiplication here, so every pair is scored exactly")
-        return native
+        return late_interaction(*tokens, *lists, mean_over=mean_over, backend=backend)
 
     def _mean_over(self, direction: str) -> tuple[MeanOver, ...]:
         """Return the sides to average over; the scores of several are averaged."""

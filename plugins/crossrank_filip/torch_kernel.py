@@ -10,8 +10,9 @@ from torch.nn import functional
 from crossrank_filip.kernel import MOST_PADDING, Floats, Integers, Kernel, padded_rows
 from crossrank_filip.shared_memory import as_tensor
 
-ROWS = 16
-FEWEST_ROWS = 16 * ROWS
+PICTURES = 16
+"""So many at once torch hands to oneDNN with one thread too."""
+FEWEST_ROWS = 16 * PICTURES
 
 
 class TorchKernel(Kernel):
@@ -44,17 +45,17 @@ class TorchKernel(Kernel):
 def products(tokens: Tensor, part: slice, anchor: Tensor) -> Tensor:
     """Return ``[N, L]``: the inner products of N rows of `tokens` with the rows of `anchor`.
 
-    The rows are read, where they lie, as a picture ``[N / 16, D, 16, 1]`` with channels last.  A
+    The rows are read, where they lie, as pictures ``[16, D, N / 16, 1]`` with channels last.  A
     window that is a little too wide is cheaper than a second product for the rows left over, which
     is made where the tokens end.
     """
     count, size = part.stop - part.start, padded_size(part.stop - part.start)
     if len(tokens) < FEWEST_ROWS:
         return torch.mm(tokens[part], anchor.T)
-    size = min(size, len(tokens) // ROWS * ROWS)
+    size = min(size, len(tokens) // PICTURES * PICTURES)
     first = max(0, min(part.start, len(tokens) - size))
     dim = tokens.shape[1]
-    pixels = tokens[first : first + size].view(-1, ROWS, 1, dim).permute(0, 3, 1, 2)
+    pixels = tokens[first : first + size].view(PICTURES, -1, 1, dim).permute(0, 3, 1, 2)
     table = functional.conv2d(pixels, anchor.view(-1, dim, 1, 1)).permute(0, 2, 3, 1)
     rows = table.reshape(size, -1)[part.start - first :][:count]
     if len(rows) == count:
@@ -75,5 +76,5 @@ def segment_max(table: Tensor, lengths: Integers) -> Tensor:
 
 
 def padded_size(count: int) -> int:
-    """Round up to whole pictures, and to so many that torch prefers oneDNN with one thread too."""
-    return max(-(-count // ROWS) * ROWS, FEWEST_ROWS)
+    """Round up to pictures of one size, and to so many rows that they are worth it."""
+    return max(-(-count // PICTURES) * PICTURES, FEWEST_ROWS)

@@ -55,10 +55,10 @@ def test_sums_equal_the_loop_and_the_best_stay_best(direction: str, mode: str, s
     lists = cr.Candidates.from_lists(
         {id: list(gallery.ids) for id in queries.ids}, candidate_ids=gallery.ids
     )
-    params = {"mode": mode, "aggregate": "sum", "screen": "always"}
+    params = {"mode": mode, "aggregate": "sum"}
     pipeline = cr.Pipeline(cr.Stage("filip", fusion=cr.Replace(), params=params))
     found = pipeline.rerank(lists, queries, gallery).to_similarity()
-    best = pipeline.rerank(lists, queries, gallery, top_k=2)  # may screen
+    best = pipeline.rerank(lists, queries, gallery, top_k=2)
     for row in range(QUERIES):
         wide = sides[0][row].astype(np.float64)
         expected = [

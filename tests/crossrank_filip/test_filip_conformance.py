@@ -16,11 +16,6 @@ def test_both_in_numpy(check: Callable[[], None]) -> None:
     check()
 
 
-@pytest.mark.parametrize("check", check_reranker(FilipReranker, screen="always"))
-def test_screened(check: Callable[[], None]) -> None:
-    check()
-
-
-@pytest.mark.parametrize("check", check_reranker(FilipReranker, aggregate="sum", screen="always"))
-def test_sums_screened(check: Callable[[], None]) -> None:
+@pytest.mark.parametrize("check", check_reranker(FilipReranker, aggregate="sum"))
+def test_sums(check: Callable[[], None]) -> None:
     check()

@@ -141,7 +141,7 @@ def test_a_run_on_a_device_scores_as_one_without(
         return late_interaction_on(device, *case, **options)
 
     monkeypatch.setattr("crossrank_filip.device_kernel.late_interaction_on", recorded)
-    np.testing.assert_allclose(rerank(device, mode=mode, screen="always"), here, atol=1e-6)
+    np.testing.assert_allclose(rerank(device, mode=mode), here, atol=1e-6)
     assert asked and set(asked) == {device}
 
 
