@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._items.collection import Collection
-from crossrank.evaluation._significance import Significance
+from crossrank.evaluation._significance import Significance, bootstrap_interval
 from crossrank_ablation.data import Task
-from crossrank_ablation.statistics import bootstrap_intervals
 
 LARGEST = 1e9
 RANK_BINS = (
@@ -132,12 +131,13 @@ def slice_gains(
     if significance.resamples and len(np.unique(clusters)) > 1:
         sizes = _summed(members, clusters)
         sums = np.concatenate([_summed(members * each, clusters) for each in differences])
-        low, high = bootstrap_intervals(
+        how = significance
+        low, high = bootstrap_interval(
             sums,
             np.tile(sizes, (len(differences), 1)),
-            significance.resamples,
-            significance.confidence,
-            significance.seed,
+            how.resamples,
+            how.confidence,
+            seed=how.seed,  # by percentiles: a slice may be too small for BCa
         )
         enough = np.tile((sizes > 0).sum(axis=1) >= FEWEST_CLUSTERS, (len(differences), 1))
         lows = np.where(enough, low.reshape(means.shape), np.nan)

@@ -1,8 +1,7 @@
-"""Are the differences of a table real?  All of them tested at once, each as scipy would alone.
+"""Are the differences of a table real?  All of them tested at once, and corrected for it.
 
-Queries of one cluster (captions of one image) are swapped and drawn together, as in
-`crossrank.evaluation._significance`.  Signs and draws do not depend on what is tested, so scipy
-makes them once, and one matrix product gives the statistic of every test.
+Queries of one cluster (captions of one image) are swapped and drawn together, as everywhere in
+`crossrank.evaluation`.
 """
 
 from __future__ import annotations
@@ -14,9 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.evaluation._significance import Significance, cluster_sums
-
-BATCH_ENTRIES = 1 << 21
+from crossrank.evaluation._significance import (
+    Significance,
+    bootstrap_interval,
+    cluster_sums,
+    randomisation_test,
+)
 
 Floats = NDArray[np.float64]
 
@@ -52,41 +54,6 @@ class Comparison:
     losses: int = 0
 
 
-def randomisation_tests(sums: Floats, resamples: int = 9999, seed: int = 0) -> Floats:
-    """Return ``[T]`` two-sided p-values of paired randomisation tests.
-
-    Each is what ``scipy.stats.permutation_test((row,), numpy.sum, permutation_type="samples")``
-    gives for its row with the same seed.
-
-    Parameters
-    ----------
-    sums
-        ``[T, C]`` sums of differences per cluster, C of at least 2.
-    resamples, seed
-        See `crossrank.evaluation.Significance`.
-
-    Notes
-    -----
-    Fisher, The Design of Experiments, 1935; for retrieval Smucker, Allan and Carterette, CIKM 2007.
-    """
-    from scipy.stats import permutation_test
-
-    def totals(signs: Floats, axis: int) -> Floats:
-        return signs @ sums.T
-
-    found = permutation_test(
-        (np.ones(sums.shape[1]),),
-        totals,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, BATCH_ENTRIES // sums.shape[1]),
-        axis=-1,
-        random_state=np.random.default_rng(seed),
-    )
-    return np.asarray(found.pvalue, np.float64)
-
-
 def t_tests(after: Floats, before: Floats) -> Floats:
     """Return ``[T]`` p-values of `scipy.stats.ttest_rel`; NaN where nothing differs.
 
@@ -100,57 +67,6 @@ def t_tests(after: Floats, before: Floats) -> Floats:
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)  # equal differences: p is 0 or NaN
         return np.asarray(ttest_rel(after, before, axis=1).pvalue, np.float64)
-
-
-def bootstrap_intervals(
-    sums: Floats, sizes: Floats, resamples: int = 9999, confidence: float = 0.95, seed: int = 0
-) -> tuple[Floats, Floats]:
-    """Return ``[T]`` lower and upper ends of percentile intervals around mean differences.
-
-    Clusters are drawn with replacement by `scipy.stats.bootstrap`; the statistic is the sum of
-    their differences over the number of their queries (the observed one where none was drawn).
-
-    Parameters
-    ----------
-    sums, sizes
-        ``[T, C]`` sums of differences, and numbers of queries, per cluster; C of at least 2.
-    resamples, confidence, seed
-        See `crossrank.evaluation.Significance`.
-
-    Notes
-    -----
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
-    """
-    from scipy.stats import bootstrap
-
-    count = sums.shape[1]
-    with np.errstate(invalid="ignore"):
-        observed = (sums.sum(axis=1) / sizes.sum(axis=1))[:, None]
-    distinct, which = np.unique(sizes, axis=0, return_inverse=True)
-
-    def means(drawn: NDArray[np.int64], axis: int) -> Floats:
-        flat = drawn.reshape(-1, count).astype(np.int64)
-        places = flat + count * np.arange(len(flat))[:, None]
-        times = np.bincount(places.ravel(), minlength=flat.size).reshape(flat.shape)
-        times = times.astype(np.float64)
-        drawn_sizes = (distinct @ times.T)[which.ravel()]
-        there = drawn_sizes > 0
-        found = np.where(there, sums @ times.T, observed) / np.where(there, drawn_sizes, 1.0)
-        return np.asarray(found.reshape(len(sums), *drawn.shape[:-1]))
-
-    found = bootstrap(
-        (np.arange(count),),
-        means,
-        vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, BATCH_ENTRIES // count),
-        axis=-1,
-        confidence_level=confidence,
-        method="percentile",
-        random_state=np.random.default_rng(seed),
-    )
-    low, high = found.confidence_interval
-    return np.asarray(low, np.float64), np.asarray(high, np.float64)
 
 
 def holm(p_values: Floats) -> Floats:
@@ -215,15 +131,16 @@ def compared(
         rows = differences[:, tested].reshape(-1, queries)
         sums, sizes = cluster_sums(rows, clusters)
         count = int(tested.sum())
-        spread = np.broadcast_to(sizes, sums.shape)
         how = significance
-        low, high = bootstrap_intervals(sums, spread, how.resamples, how.confidence, how.seed)
+        low, high = bootstrap_interval(
+            sums, sizes, how.resamples, how.confidence, how.method, how.seed
+        )
         after_sums, _ = cluster_sums(np.array(after)[:, tested].reshape(-1, queries), clusters)
         before_sums, _ = cluster_sums(np.array(before)[:, tested].reshape(-1, queries), clusters)
         for name, found in (
             ("low", low),
             ("high", high),
-            ("p_value", randomisation_tests(sums, how.resamples, how.seed)),
+            ("p_value", randomisation_test(sums, how.resamples, how.seed)),
             ("p_t", t_tests(after_sums, before_sums)),
         ):
             numbers[name][:, tested] = found.reshape(pairs, count)

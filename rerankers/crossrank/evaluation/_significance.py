@@ -87,12 +87,13 @@ def randomisation_test(sums: Floats, resamples: int = 9999, seed: int = 0) -> Fl
     """
     from scipy.stats import permutation_test
 
-    def total(values: Floats, axis: int) -> Floats:
-        return np.asarray(values.sum(axis=axis))
+    # scipy draws the signs once; one product gives the totals of every row
+    def totals(signs: Floats, axis: int) -> Floats:
+        return np.asarray(signs @ sums.T)
 
     found = permutation_test(
-        (sums,),
-        total,
+        (np.ones(sums.shape[1]),),
+        totals,
         permutation_type="samples",
         vectorized=True,
         n_resamples=resamples,
@@ -114,14 +115,14 @@ def bootstrap_interval(
     """Return ``[M]`` lower and upper ends of intervals around mean differences per query.
 
     Clusters are drawn with replacement, and the statistic is the sum of their differences over the
-    number of their queries.
+    number of their queries (the observed one where no query was drawn).
 
     Parameters
     ----------
     sums
         ``[M, C]`` sums of differences per cluster, C of at least 2.
     sizes
-        ``[C]`` the clusters' numbers of queries.
+        ``[C]`` the clusters' numbers of queries, or ``[M, C]`` where each row has its own.
     resamples, confidence, method, seed
         See `Significance`.  Where every cluster has the same mean, and BCa is not defined, both
         ends are that mean.
@@ -132,16 +133,31 @@ def bootstrap_interval(
     """
     from scipy.stats import DegenerateDataWarning, bootstrap
 
-    def mean(values: Floats, counts: Floats, axis: int) -> Floats:
-        return np.asarray(values.sum(axis=axis) / counts.sum(axis=axis))
+    count = sums.shape[1]
+    distinct, which = np.unique(np.atleast_2d(sizes), axis=0, return_inverse=True)
+    which = np.broadcast_to(which.ravel(), len(sums))
+    with np.errstate(invalid="ignore"):
+        observed = sums.sum(axis=1) / distinct.sum(axis=1)[which]
+
+    # scipy draws clusters once; how often each was drawn gives the means of every row
+    def means(drawn: NDArray[np.int64], axis: int) -> Floats:
+        flat = drawn.reshape(-1, drawn.shape[-1]).astype(np.int64)
+        places = flat + count * np.arange(len(flat))[:, None]
+        times = np.bincount(places.ravel(), minlength=count * len(flat)).reshape(-1, count)
+        times = times.astype(np.float64)
+        drawn_sizes = (distinct @ times.T)[which]
+        there = drawn_sizes > 0
+        totals = np.where(there, sums @ times.T, observed[:, None])
+        return np.asarray(totals / np.where(there, drawn_sizes, 1.0)).reshape(
+            len(sums), *drawn.shape[:-1]
+        )
 
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # BCa is not defined where all resamples are equal, which is answered below
         warnings.simplefilter("ignore", DegenerateDataWarning)
         found = bootstrap(
-            (sums, np.broadcast_to(sizes, sums.shape)),
-            mean,
-            paired=True,
+            (np.arange(count),),
+            means,
             vectorized=True,
             n_resamples=resamples,
             batch=_batch(sums),
@@ -151,9 +167,9 @@ def bootstrap_interval(
             random_state=np.random.default_rng(seed),
         )
     low, high = found.confidence_interval
-    observed = mean(sums, sizes, axis=-1)
     return np.where(np.isnan(low), observed, low), np.where(np.isnan(high), observed, high)
 
 
 def _batch(sums: Floats) -> int:
-    return max(1, BATCH_ENTRIES // max(1, sums.size))
+    longest: int = max(1, *sums.shape)
+    return max(1, BATCH_ENTRIES // longest)

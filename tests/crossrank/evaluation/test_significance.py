@@ -259,3 +259,39 @@ def test_medians_sums_single_clusters_and_no_resamples_are_not_tested() -> None:
 def test_settings_out_of_range(arguments: dict[str, float], says: str) -> None:
     with pytest.raises(InputError, match=says):
         Significance(**arguments)  # type: ignore[arg-type]
+
+
+def sparse(tests: int, clusters: int, seed: int = 0) -> np.ndarray:
+    """Differences as R@1 makes them: mostly 0."""
+    rng = np.random.default_rng(seed)
+    return rng.choice([0.0, 100.0, -100.0], size=(tests, clusters), p=[0.8, 0.14, 0.06])
+
+
+@pytest.mark.parametrize("clusters", [2, 5, 40])
+@pytest.mark.parametrize("kind", ["sparse", "dense"])
+def test_every_p_value_is_what_scipy_gives_for_it_alone(clusters: int, kind: str) -> None:
+    rng = np.random.default_rng(3)
+    sums = sparse(6, clusters) if kind == "sparse" else rng.normal(0.2, 1, size=(6, clusters))
+    found = randomisation_test(sums, resamples=499, seed=7)
+    for row, p in zip(sums, found, strict=True):
+        alone = scipy.stats.permutation_test(
+            (row,),
+            lambda values, axis: values.sum(axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=499,
+            random_state=np.random.default_rng(7),
+        )
+        assert p == alone.pvalue
+
+
+@pytest.mark.parametrize("method", ["percentile", "BCa"])
+def test_rows_with_sizes_of_their_own_are_as_each_alone(method: str) -> None:
+    rng = np.random.default_rng(1)
+    sums = rng.normal(size=(4, 25))
+    sizes = rng.integers(1, 6, size=(4, 25)).astype(float)
+    low, high = bootstrap_interval(sums, sizes, 299, 0.9, method, 5)
+    for row in range(4):
+        alone = bootstrap_interval(sums[row : row + 1], sizes[row], 299, 0.9, method, 5)
+        assert low[row] == pytest.approx(alone[0][0], rel=1e-9)
+        assert high[row] == pytest.approx(alone[1][0], rel=1e-9)
