@@ -23,7 +23,7 @@ from crossrank_composed.encoder import fuse
 
 DEPTH = 100
 WEIGHTS = tuple(np.linspace(0, 1, 21).round(2).tolist())
-STAGES = ("filip", "lite_itm")
+STAGES = ("filip", "mack", "lite_itm")
 STAGE_WEIGHTS = (0.1, 0.25, 0.5, 1.0, 2.0)
 METRICS = ("R@1", "R@5", "R@10", "R@50")
 
@@ -83,13 +83,9 @@ def r_at_10(lists: cr.Candidates | cr.Rankings, qrels: Mapping[str, str]) -> flo
     return float(list(measured.rows.values())[-1]["R@10"])
 
 
-def reranked(
-    split: Split, lists: cr.Candidates, stage: str, weight: float, bank: Path | None
-) -> cr.Rankings:
+def reranked(split: Split, lists: cr.Candidates, stage: str, weight: float) -> cr.Rankings:
     depth = 32 if stage == "lite_itm" else DEPTH
-    params = {"knowledge": bank} if stage == "mack" else {}
-    own = cr.Stage(stage, depth=depth, fusion=cr.WeightedSum(weight), params=params)
-    pipeline = cr.Pipeline([own])
+    pipeline = cr.Pipeline([cr.Stage(stage, depth=depth, fusion=cr.WeightedSum(weight))])
     return pipeline.rerank(lists, split.edits, split.gallery)
 
 
@@ -98,7 +94,6 @@ def main() -> None:
     parser.add_argument("--edits", type=Path, required=True)
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--bank", type=Path, help="a knowledge bank, to try mack too")
     options = parser.parse_args()
 
     val = read_split("val", options.edits, options.features)
@@ -107,11 +102,8 @@ def main() -> None:
     print("share of the picture on val:", share, curve)
     base = val.lists(val.fused(share))
     chosen = {}
-    for stage in (*STAGES, *(("mack",) if options.bank else ())):
-        gains = {
-            w: r_at_10(reranked(val, base, stage, w, options.bank), val.qrels)
-            for w in STAGE_WEIGHTS
-        }
+    for stage in STAGES:
+        gains = {w: r_at_10(reranked(val, base, stage, w), val.qrels) for w in STAGE_WEIGHTS}
         chosen[stage] = max(gains, key=lambda each: gains[each])
         print(stage, gains, "of", curve[share], flush=True)
 
@@ -125,7 +117,7 @@ def main() -> None:
     }
     for stage, weight in chosen.items():
         name = f"late fusion + {stage} (weight {weight})"
-        systems[name] = reranked(test, lists, stage, weight, options.bank).to_run()
+        systems[name] = reranked(test, lists, stage, weight).to_run()
     against_edit = cr.evaluate(systems, test.qrels, METRICS, baseline="edit only")
     fused = {name: each for name, each in systems.items() if name.startswith("late fusion")}
     against_fusion = cr.evaluate(fused, test.qrels, METRICS, baseline="late fusion")
@@ -160,7 +152,8 @@ Share of the picture, R@10 on val: {curve}. Chosen: {share}.
 
 ## Reranked by the edit, against late fusion
 
-The rerankers see the edit only, and are fused with the base score.
+The rerankers see the edit only, and are fused with the base score. `mack` has the bank that comes
+along, and abstains from an edit without a noun that it knows.
 
 {fusion}
 """

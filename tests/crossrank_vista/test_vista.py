@@ -20,12 +20,10 @@ import crossrank as cr
 from crossrank.errors import CrossrankError, ParameterError, PluginError, StoreError
 from crossrank.testing import check_encoder
 from crossrank_vista.encoder import VistaEncoder
-from toys.tiny_tokenizers import save_chinese_tokenizer, save_word_tokenizer, transformers
+from toys.tiny_vista import HEADS, build
 
 Folder = Callable[[str], Path]
 KINDS = ("bert", "roberta")
-POSITIONS = 40
-HEADS = 2
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,47 +42,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     def folder(kind: str) -> Path:
         return build(kind, tmp_path_factory.mktemp("vista") / kind)
 
-    return folder
-
-
-def build(kind: str, folder: Path) -> Path:
-    torch.manual_seed(7)
-    (folder / "text").mkdir(parents=True)
-    sizes = {
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": HEADS,
-        "intermediate_size": 48,
-        "max_position_embeddings": POSITIONS,
-    }
-    if kind == "bert":
-        save_chinese_tokenizer(folder / "text")
-        vocabulary = len((folder / "text" / "vocab.txt").read_text(encoding="utf-8").split())
-        text = transformers.BertModel(transformers.BertConfig(vocab_size=vocabulary, **sizes))
-    else:
-        save_word_tokenizer(folder / "text")
-        config = transformers.XLMRobertaConfig(vocab_size=64, pad_token_id=1, **sizes)
-        text = transformers.XLMRobertaModel(config)
-    vision = transformers.CLIPVisionModel(
-        transformers.CLIPVisionConfig(
-            hidden_size=24,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=32,
-            image_size=32,
-            patch_size=8,
-        )
-    )
-    with torch.no_grad():  # so that every part counts: the initial ones are small
-        for each in [*text.parameters(), *vision.parameters()]:
-            each.add_(torch.randn_like(each) * 0.2)
-    text.save_pretrained(folder / "text")
-    vision.save_pretrained(folder / "image")
-    transformers.CLIPImageProcessor(
-        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
-    ).save_pretrained(folder / "image")
-    projection = {"weight": torch.randn(32, 24) / 4, "bias": torch.randn(32)}
-    save_file(projection, folder / "visual_proj.safetensors")
     return folder
 
 
