@@ -44,6 +44,7 @@ DECLARED = {
     "crossrank_lite_itm": {"crossrank_filip", "crossrank_lite"},
     "crossrank_openclip": {"crossrank_clip"},
     "crossrank_qperturb": {"crossrank_blip2"},
+    "crossrank_reproduce": {"crossrank_clip", "crossrank_composed", "crossrank_qperturb"},
     "crossrank_serve": {"crossrank_demo"},
     "crossrank_vista": {"crossrank_clip", "crossrank_openclip"},
     "crossrank_vlm": {"crossrank_blip2", "crossrank_clip"},
