@@ -185,8 +185,8 @@ def detections(pictures: cr.Collection, path: Path, model: Path) -> list[dict[st
 def measured(split: Split, sources: Sequence[PatchSource]) -> dict[str, Any]:
     """Return per noun, averaged over sources, whether its box hits, and whether chance would.
 
-    ``any place`` is the mean over all patches of the same size, which is what a random one of them
-    hits; ``middle`` is the one nearest to the picture's centre.
+    ``any place`` is the mean over boxes of the best one's size all over the grid, which is what a
+    random one of them hits; ``middle`` is the one nearest to the picture's centre.
     """
     sums: dict[str, Any] = {}
     for source in sources:
@@ -209,13 +209,13 @@ def hits(split: Split, source: PatchSource) -> dict[str, NDArray[np.float64]]:
         tokens, boxes = patches[noun.picture]
         best = int((tokens @ word).argmax())
         inside, iou = against(boxes, noun.boxes)
-        alike = same_size(boxes, best)
-        middle = np.abs(boxes[:, :2] + boxes[:, 2:] - 1).sum(axis=1)
-        centre = int(np.where(alike, middle, np.inf).argmin())
+        others = everywhere(boxes[best], boxes)
+        centre = int(np.abs(others[:, :2] + others[:, 2:] - 1).sum(axis=1).argmin())
+        chance = dict(zip(("centre", "IoU"), against(others, noun.boxes), strict=True))
         for name, of in (("centre", inside), ("IoU", iou)):
             found.setdefault(name, []).append(float(of[best]))
-            found.setdefault(f"{name}, any place", []).append(float(of[alike].mean()))
-            found.setdefault(f"{name}, middle", []).append(float(of[centre]))
+            found.setdefault(f"{name}, any place", []).append(float(chance[name].mean()))
+            found.setdefault(f"{name}, middle", []).append(float(chance[name][centre]))
         area = float(np.prod(boxes[best, 2:] - boxes[best, :2]))
         found.setdefault("area", []).append(area)
     return {name: np.array(values) for name, values in found.items()}
@@ -237,11 +237,19 @@ def against(boxes: Floats, wanted: Floats) -> tuple[NDArray[np.bool_], NDArray[n
     return np.asarray(within.any(axis=1)), np.asarray((near >= 0.5).any(axis=1))
 
 
-def same_size(boxes: Floats, best: int) -> NDArray[np.bool_]:
-    """Return which boxes are as large as one of them, to a hundredth of the picture's sides."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    alike: NDArray[np.bool_] = (np.abs(sides - sides[best]) <= 0.01).all(axis=1)
-    return alike
+def everywhere(box: Floats, patches: Floats) -> Floats:
+    """Return ``[n, 4]``: a box of the same size in all places of the grid that patches lie on.
+
+    Steps are of one cell or a little less, so that the first and the last touch the borders; of a
+    window of s×s cells that is every window of its scale.
+    """
+    low, high = patches[:, :2].min(axis=0), patches[:, 2:].max(axis=0)
+    sides = box[2:] - box[:2]
+    free = (high - low - sides).clip(min=0)
+    steps = np.ceil(free / (high - low) * np.array(GRID[::-1]) - 1e-3).astype(int) + 1
+    x, y = (low[k] + np.linspace(0, free[k], steps[k]) for k in range(2))
+    corners = np.stack([np.tile(x, len(y)), np.repeat(y, len(x))], axis=1)
+    return np.concatenate([corners, corners + sides], axis=1)
 
 
 def rows(split: Split, found: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

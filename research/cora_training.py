@@ -104,10 +104,9 @@ class Stage(nn.Module):
         chosen = torch.randperm(every)[:count].sort().values
         raw = torch.from_numpy(data.cells[pictures[:, None].numpy(), chosen.numpy()]).float()
         counts = torch.full((len(raw),), len(chosen))
-        # half the bits and half the time, where most of the time goes
-        with torch.autocast("cpu", torch.bfloat16):
-            seen = network.pictures(network.of_regions(raw).bfloat16(), counts, chosen)
-        seen = functional.normalize(seen.float(), dim=-1)
+        seen = functional.normalize(
+            network.pictures(network.of_regions(raw), counts, chosen), dim=-1
+        )
         picked = torch.rand(len(pictures), CAPTIONS).argsort(dim=1)[:, : recipe.captions]
         rows = (pictures[:, None] * CAPTIONS + picked).flatten().numpy()
         owner = torch.arange(len(pictures)).repeat_interleave(recipe.captions)

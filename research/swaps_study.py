@@ -1,21 +1,26 @@
-"""Swapped attributes, objects and ends of relations in Flickr8k's captions: and who notices.
+r"""Swapped attributes, swapped objects and swapped ends of relations: and who notices.
 
-    python research/swaps_study.py --features FEATURES --split val  -o out/swaps_val
-    python research/swaps_study.py --features FEATURES --split test -o out/swaps_test --weight W
-    python research/swaps_study.py --sugarcrepe DIR --images DIR -o out/sugarcrepe --weight W
+    python research/swaps_study.py --features FEATURES --split val  -o out/swaps
+    python research/swaps_study.py --features FEATURES --split test -o out/swaps
+    python research/swaps_study.py --sugarcrepe DIR --images DIR    -o out/swaps
 
 The negatives are made by `crossrank_graphs.edits` from the split's captions, those whose swapped
 words are of one class first.  Each system scores a picture with its caption and with the swapped
-one; strict inequalities count.  ``val`` tries several weights of ``graph`` over base + filip;
-``test`` takes one, with ablations.  ``items.jsonl`` holds every item, ``result.json`` the figures.
+one; strict inequalities count, six decimals.  ``val`` chooses one setting of ``graph`` and one of
+``graph`` with ``cora`` over base + filip (``chosen.json``); ``test`` and SugarCrepe take these,
+with every reranker by itself, with ablations, and with swapped objects apart by what could tell
+them from their own.  ``--cora NAME=FILE`` adds networks, such as one trained with changed captions.
+``SPLIT.items.jsonl`` holds every item, ``SPLIT.json`` and ``SPLIT.md`` the figures.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +29,23 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.plugin.encoders import as_encoder
-from crossrank_bench import Benchmark, Case, read_benchmark, result_of
+from crossrank_bench import Benchmark, BenchResult, Case, read_benchmark, result_of
 from crossrank_bench.pictures import Shot
-from crossrank_bench.scoring import Sides, encoded, pipeline_scores
+from crossrank_bench.scoring import Sides, encoded
+from crossrank_graph.predicates import vertical
 from crossrank_graphs import Edit, Graph, edits, parse, with_graphs
 
+Floats = NDArray[np.float64]
 KINDS = ("swap_attributes", "swap_objects", "swap_ends")
 MOST = {"swap_attributes": 500, "swap_objects": 700, "swap_ends": 500}
 FILIP = 1.25
+DIGITS = 6
+ALONE = ("filip", "mack", "hosa", "cprd", "lite_itm", "adamatch", "graph", "cora", "cola")
+GRAPH = {"relations": 0.0}
+"""Relations as phrases tell nothing of these swaps: base + filip sees as much in them."""
+WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0)
+OF_PICTURES = ("embedding", "tokens", "token_boxes", "regions")
+OF_TEXTS = ("embedding", "tokens", "words", "token_text")
 
 
 def main() -> None:
@@ -40,91 +54,246 @@ def main() -> None:
     arguments.add_argument("--split", choices=["val", "test"], default="val")
     arguments.add_argument("--sugarcrepe", type=Path, help="its folder, instead of swaps")
     arguments.add_argument("--images", type=Path, help="the pictures of SugarCrepe")
-    arguments.add_argument("--weight", type=float, help="of graph, chosen on val")
+    arguments.add_argument("--cora", nargs="*", default=[], metavar="NAME=FILE")
+    arguments.add_argument("--alone", nargs="*", default=ALONE, help="rerankers by themselves")
     arguments.add_argument("-o", "--output", type=Path, required=True)
     given = arguments.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
-    systems: dict[str, Any] = {}
-    tried = roads(given.weight)
+    networks: dict[str, dict[str, Any]] = {"cora": {}}
+    networks |= {
+        name: {"weights": file} for name, _, file in (c.partition("=") for c in given.cora)
+    }
+    rows = [cr.Stage(name) for name in given.alone]
     if given.sugarcrepe is None:
-        texts = with_graphs(cr.Collection.open(given.features / given.split / "texts"))
-        images = cr.Collection.open(given.features / given.split / "images")
-        benchmark = swaps(texts, images, given.output)
-        sides = sides_of(benchmark, texts, images, given.output)
+        name = given.split
+        folder = given.features / name
+        texts = with_graphs(cr.Collection.open(folder / "texts"))
+        images = cr.Collection.open(folder / "images")
+        regions = cr.Collection.open(folder / "regions")["regions"]
+        made = swaps(texts, images, given.output / f"{name}.items.jsonl")
+        encoded_to = given.output / f"{name}.encoded"
+        sides = sides_of(made.benchmark, texts, images.with_features(regions=regions), encoded_to)
     else:
-        for name in ("lite_itm", "adamatch"):
-            tried[name] = [cr.Stage(name, fusion=cr.Replace())]
-        benchmark = read_benchmark("sugarcrepe", given.sugarcrepe).with_pictures([given.images])
-        stages = [stage for several in tried.values() for stage in several]
-        sides = encoded(benchmark, as_encoder("lite", {}), stages, None)
-    for name, stages in tried.items():
-        found = pipeline_scores(
-            benchmark, sides, stages, "t2i", cache_folder=given.output / "cache"
-        )
-        systems[name] = list(found.values())[-1]
-        print(name, flush=True)
-    first = {"base+filip": systems.pop("base+filip"), **systems}
-    result = result_of(benchmark, first)
-    (given.output / "result.json").write_text(json.dumps(result.to_dict(), indent=1))
-    for row in result.rows:
-        p = "" if row.p is None else f"  {row.gain:+.1f} p {row.p:.4f}"
-        print(
-            f"{row.system:44s} {row.category:18s} {row.items:5d} {row.value:5.1f} "
-            f"({row.low:.1f} … {row.high:.1f}) ties {row.ties}{p}"
-        )
+        name = "sugarcrepe"
+        benchmark = read_benchmark(name, given.sugarcrepe).with_pictures([given.images])
+        made = Made(benchmark, {})
+        sides = encoded(benchmark, as_encoder("lite", {}), rows, None)
+    scorer = Scorer(made.benchmark, sides, given.output / "cache")
+    if name == "val":
+        chosen = {
+            network: choose(scorer, made.benchmark, params) for network, params in networks.items()
+        }
+        (given.output / "chosen.json").write_text(json.dumps(chosen, indent=1), encoding="utf-8")
+    chosen = json.loads((given.output / "chosen.json").read_text(encoding="utf-8"))
+    systems = {title: scorer.of(stages) for title, stages in roads(chosen, networks, rows).items()}
+    results = [result_of(made.benchmark, systems)]
+    if made.grounds:
+        results.append(apart(made, systems))
+    told = {"chosen": chosen, "rows": [row for each in results for row in each.to_dict()["rows"]]}
+    (given.output / f"{name}.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
+    text = "\n".join(table(each) for each in results)
+    (given.output / f"{name}.md").write_text(text, encoding="utf-8")
+    print(json.dumps(chosen), text, sep="\n")
 
 
-def roads(weight: float | None) -> dict[str, list[cr.Stage]]:
-    """Return the systems by name."""
-    filip = cr.Stage("filip", fusion=cr.WeightedSum(FILIP))
+Road = Sequence[tuple[cr.Stage, float | None]]
+"""Stages, each with its weight; None replaces what was there."""
 
-    def graph(by: float, **params: Any) -> cr.Stage:
-        return cr.Stage("graph", fusion=cr.WeightedSum(by), params=params)
 
-    found: dict[str, list[cr.Stage]] = {"base+filip": [filip], "base": []}
-    if weight is None:
-        for by in (1.0, 2.0, 4.0):
-            for relations in (0.0, 0.5):
-                for order in (0.02, 0.05, 0.1):
-                    name = f"base+filip+graph {by:g} relations={relations} order={order}"
-                    found[name] = [filip, graph(by, relations=relations, order=order)]
-        return found
-    chosen = {"relations": 0.0}
-    name = f"base+filip+graph {weight:g}"
+def roads(
+    chosen: Mapping[str, Any], networks: Mapping[str, Any], alone: Sequence[cr.Stage]
+) -> dict[str, Road]:
+    """Return the systems by name, that which the others are held against first."""
+    before: Road = [(cr.Stage("filip"), FILIP)]
+
+    def graph(**params: Any) -> tuple[cr.Stage, float]:
+        return cr.Stage("graph", params=GRAPH | params), weight
+
+    weight = chosen["cora"]["graph alone"]
+    found: dict[str, Road] = {"base + filip": before, "base": []}
+    found |= {stage.name: [(stage, None)] for stage in alone}
+    for name, params in networks.items():
+        cora = cr.Stage("cora", params=params)
+        if name != "cora":
+            found[name] = [(cora, None)]
+        both = chosen[name]
+        found[f"+ {name} ({both['cora alone']:g})"] = [*before, (cora, both["cora alone"])]
+        found[f"+ graph ({both['graph']:g}) + {name} ({both['cora']:g})"] = [
+            *before,
+            (cr.Stage("graph", params=GRAPH), both["graph"]),
+            (cora, both["cora"]),
+        ]
+    ours = f"+ graph ({weight:g})"
     return found | {
-        "filip": [cr.Stage("filip", fusion=cr.Replace())],
-        "graph": [cr.Stage("graph", fusion=cr.Replace(), params=chosen)],
-        name: [filip, graph(weight, **chosen)],
-        f"{name}, without binding": [filip, graph(weight, binding=False, **chosen)],
-        f"{name}, without order": [filip, graph(weight, order=0.0, **chosen)],
-        f"{name}, without reference": [filip, graph(weight, reference=None, **chosen)],
-        f"{name}, with relations": [filip, graph(weight)],
+        ours: [*before, graph()],
+        f"{ours}, without binding": [*before, graph(binding=False)],
+        f"{ours}, without order": [*before, graph(order=0.0)],
+        f"{ours}, without reference": [*before, graph(reference=None)],
+        f"{ours}, with relations": [*before, graph(relations=0.5)],
     }
 
 
-def swaps(texts: cr.Collection, images: cr.Collection, output: Path) -> Benchmark:
+def choose(scorer: Scorer, benchmark: Benchmark, cora: Mapping[str, Any]) -> dict[str, float]:
+    """Return the weights with the best sum of swapped attributes and swapped objects."""
+    stages = cr.Stage("graph", params=GRAPH), cr.Stage("cora", params=cora)
+
+    def right(weights: tuple[float, float]) -> float:
+        before = (cr.Stage("filip"), FILIP)
+        scores = scorer.of([before, *zip(stages, weights, strict=True)])
+        result = result_of(benchmark, {"it": scores}, resamples=0)
+        return sum(result.row(kind).value for kind in KINDS[:2])
+
+    graph, both = max(itertools.product(WEIGHTS, WEIGHTS), key=right)
+    return {
+        "graph": graph,
+        "cora": both,
+        "graph alone": max(WEIGHTS[1:], key=lambda weight: right((weight, 0.0))),
+        "cora alone": max(WEIGHTS[1:], key=lambda weight: right((0.0, weight))),
+    }
+
+
+class Scorer:
+    """Raw scores of every pair of a benchmark, by stage, and what becomes of them together.
+
+    Parameters
+    ----------
+    benchmark, sides
+        The cases, and what they compare.
+    cache
+        A folder for what rerankers prepare.
+    """
+
+    def __init__(self, benchmark: Benchmark, sides: Sides, cache: Path) -> None:
+        self.benchmark, self.sides, self.cache = benchmark, sides, cache
+        self.pairs = {pair: place for place, pair in enumerate(benchmark.pairs())}
+        lists: dict[str, list[str]] = {id: [] for id in sides.texts.ids}
+        for image, text in self.pairs:
+            lists[str(text)].append(str(image))
+        self.lists = lists
+        rows = [(sides.images.row(str(i)), sides.texts.row(str(t))) for i, t in self.pairs]
+        ours, theirs = np.array(rows).T
+        of_images, of_texts = (
+            np.asarray(each["embedding"], np.float64) for each in (sides.images, sides.texts)
+        )
+        self.base: Floats = (of_images[ours] * of_texts[theirs]).sum(axis=1)
+        self._raw: dict[str, Floats] = {}
+
+    def raw(self, stage: cr.Stage) -> Floats:
+        """Return a stage's score of every pair, NaN where it abstained."""
+        key = f"{stage.name} {stage.scorer.fingerprint()}"
+        if key not in self._raw:
+            candidates = cr.Candidates.from_lists(
+                self.lists,
+                query_ids=self.sides.texts.ids,
+                candidate_ids=self.sides.images.ids,
+            )
+            alone = cr.Stage(stage.name, fusion=cr.Replace(), params=stage.params)
+            rankings = cr.Pipeline([alone]).rerank(
+                candidates, self.sides.texts, self.sides.images, cache_folder=self.cache
+            )
+            found = np.full(len(self.pairs), np.nan)
+            for text, ranking in rankings.items():
+                for hit in ranking:
+                    score = hit.trace[-1].score
+                    if score is not None:
+                        found[self.pairs[int(hit.id), int(text)]] = score
+            self._raw[key] = found
+        return self._raw[key]
+
+    def of(self, road: Road) -> list[Floats]:
+        """Return the scores of every case: sums of z-scores over all pairs.
+
+        Lists of two have no deviation worth the name, so that of the run takes its place.
+        """
+        scores: Floats = self.base
+        for stage, weight in road:
+            raw = self.raw(stage)
+            scores = raw if weight is None else zscores(scores) + weight * zscores(raw)
+        scores = np.nan_to_num(scores).round(DIGITS)
+        return [
+            np.array([[scores[self.pairs[i, t]] for t in case.texts] for i in case.images])
+            for case in self.benchmark.cases
+        ]
+
+
+def zscores(scores: Floats) -> Floats:
+    """Return z-scores; where a stage abstained, 0."""
+    found: Floats = np.nan_to_num((scores - np.nanmean(scores)) / np.nanstd(scores))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The cases, and of swapped objects what there is to tell them by."""
+
+    benchmark: Benchmark
+    grounds: Mapping[str, str]
+
+
+def swaps(texts: cr.Collection, images: cr.Collection, items: Path) -> Made:
     """Return the cases, and write them."""
     sentences = [str(text) for text in texts["text"]]
     graphs = [Graph.from_dict(entry) for entry in texts["graph"]]
     rows = {id: row for row, id in enumerate(images.ids)}
     places = {text: place for place, text in enumerate(dict.fromkeys(sentences))}
-    cases = []
-    with (output / "items.jsonl").open("w", encoding="utf-8") as file:
+    cases, grounds = [], {}
+    with items.open("w", encoding="utf-8") as file:
         for kind in KINDS:
-            for row, edit in chosen(graphs, kind):
+            for row, edit in chosen_edits(graphs, kind):
                 image = texts.ids[row].rpartition("#")[0]
                 negative = places.setdefault(edit.text, len(places))
+                case = f"{kind}:{texts.ids[row]}"
                 own = places[sentences[row]]
-                cases.append(
-                    Case(f"{kind}:{texts.ids[row]}", kind, (rows[image],), (own, negative))
-                )
-                line = {"kind": kind, "image": image, "caption": sentences[row]}
-                file.write(json.dumps({**line, "negative": edit.text}, ensure_ascii=False) + "\n")
+                cases.append(Case(case, kind, (rows[image],), (own, negative)))
+                if kind == "swap_objects":
+                    grounds[case] = ground(graphs[row], edit)
+                line: dict[str, Any] = {"kind": kind, "image": image, "caption": sentences[row]}
+                line |= {"negative": edit.text, "ground": grounds.get(case)}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
     shots = tuple(Shot(id) for id in images.ids)
-    return Benchmark("swaps", "choice", shots, tuple(places), tuple(cases))
+    return Made(Benchmark("swaps", "choice", shots, tuple(places), tuple(cases)), grounds)
 
 
-def chosen(graphs: list[Graph], kind: str) -> Iterator[tuple[int, Edit]]:
+def ground(graph: Graph, edit: Edit) -> str:
+    """Return what, besides the order of words, tells a caption from that with swapped objects."""
+    pairs = zip(graph.objects, edit.graph.objects, strict=True)
+    one, other = (old for old, new in pairs if old.name != new.name)
+    if set(one.attributes) != set(other.attributes):
+        return "objects: attributes" + (" of both" if one.attributes and other.attributes else "")
+    swapped = {one.index, other.index}
+    related = [r for r in graph.relations if swapped & {r.subject.index, r.object.index}]
+    if any(vertical(relation.predicate) for relation in related):
+        return "objects: above or below"
+    return "objects: another relation" if related else "objects: nothing"
+
+
+def apart(made: Made, systems: Mapping[str, list[Floats]]) -> BenchResult:
+    """Return the figures of swapped objects by what there is to tell them by."""
+    some = [k for k, case in enumerate(made.benchmark.cases) if case.id in made.grounds]
+    cases = [made.benchmark.cases[k] for k in some]
+    named = tuple(replace(case, category=made.grounds[case.id]) for case in cases)
+    scores = {name: [found[k] for k in some] for name, found in systems.items()}
+    return result_of(replace(made.benchmark, cases=named), scores)
+
+
+def table(result: BenchResult) -> str:
+    """Return accuracies as Markdown, with gains over the first system and ties."""
+    categories = list(dict.fromkeys(row.category for row in result.rows))
+    sizes = {row.category: row.items for row in result.rows}
+    titles = [f"{name.removeprefix('objects: ')} ({sizes[name]})" for name in categories]
+    lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for system in result.systems:
+        cells = [system]
+        for name in categories:
+            row = result.row(name, system=system)
+            told = [] if row.p is None or row.p >= 0.05 else [f"{row.gain:+.1f}, p {row.p:.4f}"]
+            told += [f"{row.ties} ties"] if row.ties else []
+            cells.append(f"{row.value:.1f}" + (f" ({'; '.join(told)})" if told else ""))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def chosen_edits(graphs: list[Graph], kind: str) -> Iterator[tuple[int, Edit]]:
     """Yield at most so many edits of a kind, one of each caption and likely ones first."""
     taken: dict[int, Edit] = {}
     order = list(range(len(graphs)))
@@ -139,48 +308,41 @@ def chosen(graphs: list[Graph], kind: str) -> Iterator[tuple[int, Edit]]:
 
 
 def sides_of(
-    benchmark: Benchmark, texts: cr.Collection, images: cr.Collection, output: Path
+    benchmark: Benchmark, texts: cr.Collection, images: cr.Collection, folder: Path
 ) -> Sides:
-    """Return the collections of the cases; negatives are encoded, the rest is there."""
+    """Return the collections of the cases; negatives are encoded once, the rest is there."""
     rows = {str(text): row for row, text in enumerate(texts["text"])}
     own = sorted({case.texts[0] for case in benchmark.cases})
     changed = sorted({case.texts[1] for case in benchmark.cases} - set(own))
-    folder = output / "encoded"
     if not folder.is_dir():
         items = [cr.Item(str(place), benchmark.texts[place]) for place in changed]
-        wanted = ("embedding", "tokens", "token_text")
-        cr.encode("lite", items, modality="text", features=wanted, out=folder)
+        cr.encode("lite", items, modality="text", features=OF_TEXTS, out=folder)
     made = cr.Collection.open(folder)
-    known = np.array([rows[benchmark.texts[place]] for place in own])
-    read = joined(texts, known, made, [*map(str, own), *made.ids])
+    known = texts.take([rows[benchmark.texts[place]] for place in own])
     shown = sorted({image for case in benchmark.cases for image in case.images})
-    features: Mapping[str, Any] = {
-        name: images[name].take(np.array(shown))
-        if isinstance(images[name], cr.Ragged)
-        else images[name][shown]
-        for name in ("embedding", "tokens", "token_boxes")
-    }
-    pictures = cr.Collection(map(str, shown), "image", encoder=images.encoder, **features)
-    return Sides(pictures, read)
+    pictures = images.take(shown)
+    of_pictures = {name: pictures[name] for name in OF_PICTURES}
+    return Sides(
+        cr.Collection(map(str, shown), "image", encoder=images.encoder, **of_pictures),
+        joined(known, made, [*map(str, own), *made.ids]),
+    )
 
 
-def joined(
-    texts: cr.Collection, rows: NDArray[np.int64], made: cr.Collection, ids: list[str]
-) -> cr.Collection:
+def joined(known: cr.Collection, made: cr.Collection, ids: list[str]) -> cr.Collection:
     """Return some of the split's texts with those that were made, under new ids."""
-    tokens = texts["tokens"].take(rows), made["tokens"]
-    flat = np.concatenate([np.asarray(each.flat, np.float32) for each in tokens])
-    lengths = np.concatenate([each.lengths for each in tokens])
     features: dict[str, Any] = {
-        "embedding": np.concatenate([texts["embedding"][rows], made["embedding"]]),
-        "tokens": cr.Ragged(flat, lengths),
-        "token_text": [*(texts["token_text"][row] for row in rows), *made["token_text"]],
+        "embedding": np.concatenate([known["embedding"], made["embedding"]]),
+        "token_text": [*known["token_text"], *made["token_text"]],
         "graph": [
-            *(texts["graph"][row] for row in rows.tolist()),
-            *(graph.to_dict() for graph in parse([str(t) for t in made["text"]])),
+            *known["graph"],
+            *(each.to_dict() for each in parse(list(map(str, made["text"])))),
         ],
-        "text": [*(str(texts["text"][row]) for row in rows), *made["text"]],
+        "text": [*map(str, known["text"]), *map(str, made["text"])],
     }
+    for name in ("tokens", "words"):
+        parts = known[name], made[name]
+        flat = np.concatenate([np.asarray(each.flat, np.float32) for each in parts])
+        features[name] = cr.Ragged(flat, np.concatenate([each.lengths for each in parts]))
     return cr.Collection(ids, "text", encoder=made.encoder).with_features(**features)
 
 
