@@ -14,6 +14,7 @@ from PIL import Image
 import crossrank as cr
 from crossrank.errors import InputError, MissingFeatureError, ParameterError
 from crossrank.plugin.encoders import as_encoder
+from crossrank.plugin.encoding import picture_of
 from crossrank.plugin.parameters import Check, check, instance_of, integer, text
 from crossrank_adamatch.grids import Grid, grid_of_boxes
 
@@ -122,9 +123,7 @@ class TilesEncoder(cr.Encoder):
 
     def _joined(self, item: cr.Item, features: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Return features of one picture's cells, row by row over all its tiles."""
-        if item.image is None:
-            raise InputError(f"tiles: the item {item.id!r} has no image")
-        picture = cr.open_image(item.image)
+        picture = picture_of("tiles", item)
         tiles = cut(picture.size, self.params.side, self.params.most)
         read = tuple({*features, "tokens", "token_boxes"})
         seen: list[dict[str, NDArray[Any]]] = []

@@ -8,16 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
-from crossrank.errors import InputError
-from crossrank_clip.checkpoint import load_checkpoint
+from crossrank.plugin.encoding import CutTexts, Once, pictures_of
+from crossrank_clip.checkpoint import load_checkpoint, source_of
 from crossrank_clip.parameters import ClipParameters
-from crossrank_clip.source import identity
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from crossrank.plugin import Feature
-    from crossrank_clip.checkpoint import Checkpoint
+    from crossrank_clip.checkpoint import Loaded
     from crossrank_clip.texts import Tokens
 
 logger = logging.getLogger(__name__)
@@ -32,11 +29,6 @@ class ClipEncoder(cr.Encoder):
     ----------
     **params
         See `ClipParameters`.
-
-    Attributes
-    ----------
-    cut_texts : int
-        How many texts were longer than the model allows, and were cut.
 
     References
     ----------
@@ -64,9 +56,14 @@ class ClipEncoder(cr.Encoder):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self.cut_texts = 0
-        self._checkpoint: Checkpoint | None = None
-        self._lock = threading.Lock()
+        self._cut = CutTexts("clip", logger)
+        self._loaded = Once(lambda: load_checkpoint(self.params))
+        self._tokenizing = threading.Lock()  # padding is a setting of the tokenizer
+
+    @property
+    def cut_texts(self) -> int:
+        """How many texts were longer than the model allows, and were cut."""
+        return self._cut.count
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the features: the checkpoint and the float type.
@@ -74,49 +71,27 @@ class ClipEncoder(cr.Encoder):
         A folder is recognised by the content of its files, so that a copy counts as the same; a
         model of the hub by its name and revision.  The device does not matter.
         """
-        source = identity(self.params)
+        source = source_of(self.params).identity()
         return cr.fingerprint([type(self).__qualname__, source, self.params.dtype])
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
     ) -> Mapping[str, Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
-        checkpoint = self._loaded()
+        loaded = self._loaded()
         if modality == "image":
             from crossrank_clip.pictures import encode_pictures
 
-            return encode_pictures(checkpoint, map(_open, items), features)
+            return encode_pictures(loaded, pictures_of("clip", items), features)
         from crossrank_clip.texts import encode_tokens
 
-        return encode_tokens(checkpoint, self._tokenized(checkpoint, items), features)
+        return encode_tokens(loaded, self._tokenized(loaded, items), features)
 
-    def _loaded(self) -> Checkpoint:
-        with self._lock:
-            if self._checkpoint is None:
-                self._checkpoint = load_checkpoint(self.params)
-            return self._checkpoint
-
-    def _tokenized(self, checkpoint: Checkpoint, items: Sequence[cr.Item]) -> Tokens:
+    def _tokenized(self, loaded: Loaded, items: Sequence[cr.Item]) -> Tokens:
         from crossrank_clip.texts import longest, tokenize
 
-        with self._lock:
-            tokens = tokenize(checkpoint, [str(item.text) for item in items])
-            level = logging.INFO if self.cut_texts else logging.WARNING
-            self.cut_texts += tokens.cut
-        if tokens.cut:
-            logger.log(
-                level,
-                "clip: %d of %d texts are longer than the %d tokens the model can read, "
-                "and were cut (%d so far)",
-                tokens.cut,
-                len(items),
-                longest(checkpoint),
-                self.cut_texts,
-            )
+        with self._tokenizing:
+            tokens = tokenize(loaded, [str(item.text) for item in items])
+        limit = f"the {longest(loaded)} tokens the model can read"
+        self._cut.add(tokens.cut, len(items), limit)
         return tokens
-
-
-def _open(item: cr.Item) -> Image.Image:
-    if item.image is None:
-        raise InputError(f"clip: the item {item.id!r} has no image")
-    return cr.open_image(item.image)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossrank.errors import ParameterError
-
-DTYPES = ("float32", "bfloat16", "float16")
+from crossrank.plugin.parameters import boolean, check, float_type, none, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +41,12 @@ class ClipParameters:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", str(self.model))
-        for name in ("model", "revision", "device"):
-            value = getattr(self, name)
-            if not (name == "revision" and value is None) and not _is_name(value):
-                raise ParameterError(f"clip: {name} is {value!r}; give a non-empty str")
-        if self.dtype not in DTYPES:
-            raise ParameterError(f"clip: dtype is {self.dtype!r}; give one of {', '.join(DTYPES)}")
-        if not isinstance(self.local_files_only, bool):
-            raise ParameterError(
-                f"clip: local_files_only is {self.local_files_only!r}; give True or False"
-            )
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+        check(
+            "clip",
+            self,
+            model=text,
+            revision=text | none,
+            device=text,
+            dtype=float_type,
+            local_files_only=boolean,
+        )

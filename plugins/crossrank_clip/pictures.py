@@ -13,7 +13,7 @@ from PIL import Image
 from crossrank import Ragged
 from crossrank.plugin import Feature
 from crossrank_clip.boxes import WHOLE, Box, crops_ends, grid_boxes, place, seen_window
-from crossrank_clip.checkpoint import Checkpoint
+from crossrank_clip.checkpoint import Loaded
 from crossrank_clip.towers import project_patches, see_images, to_array, to_ragged, unit
 
 LONGEST = 8
@@ -21,7 +21,7 @@ LONGEST = 8
 
 
 def encode_pictures(
-    checkpoint: Checkpoint, pictures: Iterable[Image.Image], features: Sequence[str]
+    checkpoint: Loaded, pictures: Iterable[Image.Image], features: Sequence[str]
 ) -> dict[str, Feature]:
     """Return features of some pictures, of which one at a time is held at its full size.
 

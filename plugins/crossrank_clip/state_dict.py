@@ -15,7 +15,7 @@ from typing import Any
 
 from crossrank.errors import ParameterError, PluginError, StoreError, missing_package
 from crossrank.plugin.files import atomic_folder, refuse_existing
-from crossrank_clip.source import first_line
+from crossrank.plugin.hub import first_line
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossrank.plugin import Feature
-from crossrank_clip.checkpoint import Checkpoint
+from crossrank_clip.checkpoint import Loaded
 from crossrank_clip.towers import project_words, see_texts, to_array, to_ragged, unit
 
 UNMASKED = ("siglip", "siglip2")
@@ -41,7 +41,7 @@ class Tokens:
     cut: int
 
 
-def tokenize(checkpoint: Checkpoint, texts: Sequence[str]) -> Tokens:
+def tokenize(checkpoint: Loaded, texts: Sequence[str]) -> Tokens:
     """Cut texts into tokens the way the model was trained on.
 
     Parameters
@@ -80,7 +80,7 @@ def tokenize(checkpoint: Checkpoint, texts: Sequence[str]) -> Tokens:
 
 
 def encode_tokens(
-    checkpoint: Checkpoint, tokens: Tokens, features: Sequence[str]
+    checkpoint: Loaded, tokens: Tokens, features: Sequence[str]
 ) -> dict[str, Feature]:
     """Return features of some texts.
 
@@ -110,7 +110,7 @@ def encode_tokens(
     return {name: make[name]() for name in features}
 
 
-def longest(checkpoint: Checkpoint) -> int:
+def longest(checkpoint: Loaded) -> int:
     """Return how many tokens the model can read, begin and end included."""
     config = checkpoint.model.config.text_config
     positions = int(config.max_position_embeddings)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError, PluginError
+from crossrank.plugin.encoding import Once, picture_of, pictures_of
 from crossrank_multivector.checkpoint import Loaded, load_checkpoint, source_of
 from crossrank_multivector.parameters import MultiVectorParameters
 
@@ -60,8 +61,8 @@ class MultiVectorEncoder(cr.Encoder):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self._loaded: Loaded | None = None
-        self._lock = threading.Lock()
+        self._loaded = Once(lambda: load_checkpoint(self.params))
+        self._reading = threading.Lock()  # a processor is not thread-safe
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the features: checkpoint, limits and float type."""
@@ -74,12 +75,12 @@ class MultiVectorEncoder(cr.Encoder):
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
     ) -> Mapping[str, Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = load_checkpoint(self.params)
-            loaded = self._loaded
+        loaded = self._loaded()
+        with self._reading:
             read = [_read(loaded, item, modality) for item in items]
-        sizes = [_picture(item).size for item in items] if "size" in features else []
+        sizes = (
+            [each.size for each in pictures_of("multivector", items)] if "size" in features else []
+        )
         vectors = embed(loaded, read) if {"embedding", "tokens"} & set(features) else []
         lengths = [len(each.roles) for each in read]
         made: dict[str, Feature] = {}
@@ -143,16 +144,10 @@ def _read(loaded: Loaded, item: cr.Item, modality: str) -> Read:
     from crossrank_multivector.reading import read_picture, read_text
 
     if modality == "image":
-        return read_picture(loaded, _picture(item))
+        return read_picture(loaded, picture_of("multivector", item))
     if item.text is None or not item.text.strip():
         raise InputError(f"multivector: the item {item.id!r} has no text")
     return read_text(loaded, item.text)
-
-
-def _picture(item: cr.Item) -> Any:
-    if item.image is None:
-        raise InputError(f"multivector: the item {item.id!r} has no image")
-    return cr.open_image(item.image)
 
 
 def _mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

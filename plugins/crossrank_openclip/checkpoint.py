@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import ParameterError, StoreError, missing_package
-from crossrank_clip.source import first_line
+from crossrank.plugin.hub import first_line
+from crossrank.plugin.torch_device import check_device
 from crossrank_openclip.importing import open_clip
 from crossrank_openclip.parameters import PRECISIONS, OpenClipParameters
 from crossrank_openclip.preprocessing import Preprocessing
@@ -58,7 +59,7 @@ def load_checkpoint(params: OpenClipParameters) -> Checkpoint:
     """
     module = open_clip()
     torch = import_module("torch")
-    _check_device(torch, params.device)
+    check_device("openclip", params.device)
     found = recipe(params)
     precision = PRECISIONS[params.dtype]
     with _quiet():
@@ -157,16 +158,6 @@ def _second_line(error: BaseException) -> str:
     """Return what torch says of the first weight that does not fit, below its headline."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[1] if len(lines) > 1 else first_line(error)
-
-
-def _check_device(torch: Any, device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except Exception as error:  # RuntimeError, AssertionError or NotImplementedError, by backend
-        raise ParameterError(
-            f"openclip: torch cannot use the device {device!r} here: {first_line(error)}; "
-            "give device='cpu'"
-        ) from error
 
 
 class _Ours(logging.Filter):

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
-from crossrank.errors import InputError
+from crossrank.plugin.encoding import CutTexts, Once, pictures_of
 from crossrank_openclip.parameters import OpenClipParameters
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from crossrank.plugin import Feature
     from crossrank_openclip.checkpoint import Checkpoint
     from crossrank_openclip.texts import Tokens
@@ -30,11 +28,6 @@ class OpenClipEncoder(cr.Encoder):
     ----------
     **params
         See `OpenClipParameters`.
-
-    Attributes
-    ----------
-    cut_texts : int
-        How many texts were longer than the model allows, and were cut.
 
     References
     ----------
@@ -64,9 +57,14 @@ class OpenClipEncoder(cr.Encoder):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self.cut_texts = 0
-        self._checkpoint: Checkpoint | None = None
-        self._lock = threading.Lock()
+        self._cut = CutTexts("openclip", logger)
+        self._loaded = Once(self._load)
+        self._tokenizing = threading.Lock()
+
+    @property
+    def cut_texts(self) -> int:
+        """How many texts were longer than the model allows, and were cut."""
+        return self._cut.count
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the features.
@@ -89,41 +87,22 @@ class OpenClipEncoder(cr.Encoder):
         if modality == "image":
             from crossrank_openclip.pictures import encode_pictures
 
-            return encode_pictures(checkpoint, map(_open, items), features)
+            return encode_pictures(checkpoint, pictures_of("openclip", items), features)
         from crossrank_openclip.texts import encode_tokens
 
         return encode_tokens(checkpoint, self._tokenized(checkpoint, items), features)
 
-    def _loaded(self) -> Checkpoint:
+    def _load(self) -> Checkpoint:
         from crossrank_openclip.checkpoint import load_checkpoint
 
-        with self._lock:
-            if self._checkpoint is None:
-                self._checkpoint = load_checkpoint(self.params)
-            return self._checkpoint
+        return load_checkpoint(self.params)
 
     def _tokenized(self, checkpoint: Checkpoint, items: Sequence[cr.Item]) -> Tokens:
         from crossrank_openclip.texts import tokenize
 
         texts = [self.params.prompt.replace("{}", str(item.text)) for item in items]
-        with self._lock:
+        with self._tokenizing:
             tokens = tokenize(checkpoint.tokenizer, texts)
-            level = logging.INFO if self.cut_texts else logging.WARNING
-            self.cut_texts += tokens.cut
-        if tokens.cut:
-            logger.log(
-                level,
-                "openclip: %d of %d texts are longer than the %d tokens the model can read, "
-                "and were cut (%d so far)",
-                tokens.cut,
-                len(items),
-                checkpoint.tokenizer.context_length,
-                self.cut_texts,
-            )
+        limit = f"the {checkpoint.tokenizer.context_length} tokens the model can read"
+        self._cut.add(tokens.cut, len(items), limit)
         return tokens
-
-
-def _open(item: cr.Item) -> Image.Image:
-    if item.image is None:
-        raise InputError(f"openclip: the item {item.id!r} has no image")
-    return cr.open_image(item.image)

@@ -13,7 +13,7 @@ from typing import Any
 
 from crossrank.errors import ParameterError, PluginError, StoreError, nearest
 from crossrank.plugin.files import parse_json
-from crossrank_clip.source import first_line
+from crossrank.plugin.hub import first_line
 from crossrank_openclip.importing import open_clip
 from crossrank_openclip.parameters import OpenClipParameters
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
-from crossrank.errors import InputError, ParameterError
-from crossrank_clip.source import first_line
+from crossrank.plugin.encoding import CutTexts, Once, pictures_of
+from crossrank.plugin.files import file_digest
+from crossrank.plugin.torch_device import check_device
 from crossrank_vista.parameters import VistaParameters
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from crossrank.plugin import Feature
     from crossrank_vista.parts import Parts
 
@@ -32,11 +30,6 @@ class VistaEncoder(cr.Encoder):
     ----------
     **params
         See `VistaParameters`.
-
-    Attributes
-    ----------
-    cut_texts : int
-        How many texts were longer than the model allows beside a picture, and were cut.
 
     References
     ----------
@@ -65,10 +58,15 @@ class VistaEncoder(cr.Encoder):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self.cut_texts = 0
-        self._parts: Parts | None = None
-        self._patch_count = 0
-        self._lock = threading.Lock()
+        self._cut = CutTexts("vista", logger)
+        self._loaded = Once(lambda: _load(self.params))
+        self._patch_count = Once(self._count_patches)
+        self._tokenizing = threading.Lock()
+
+    @property
+    def cut_texts(self) -> int:
+        """How many texts were longer than the model allows beside a picture, and were cut."""
+        return self._cut.count
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the embeddings: the content of files, a release's name.
@@ -87,44 +85,24 @@ class VistaEncoder(cr.Encoder):
 
         parts = self._loaded()
         texts = [str(item.text) if "text" in modality else "" for item in items]
-        pictures = [_open(item) for item in items] if "image" in modality else None
-        with self._lock:
-            tokens, count = cut(parts, texts, self._patch_count if pictures is not None else 0)
-            level = logging.INFO if self.cut_texts else logging.WARNING
-            self.cut_texts += count
-        if count:
-            logger.log(
-                level,
-                "vista: %d of %d texts are longer than the model can read, and were cut "
-                "(%d so far)",
-                count,
-                len(items),
-                self.cut_texts,
-            )
+        pictures = list(pictures_of("vista", items)) if "image" in modality else None
+        with self._tokenizing:
+            tokens, count = cut(parts, texts, 0 if pictures is None else self._patch_count())
+        self._cut.add(count, len(items))
         made = encode(parts, tokens, pictures) if features else None
         return {} if made is None else {"embedding": made}
 
-    def _loaded(self) -> Parts:
-        with self._lock:
-            if self._parts is None:
-                self._parts = _load(self.params)
-                from crossrank_vista.forward import patch_count
+    def _count_patches(self) -> int:
+        from crossrank_vista.forward import patch_count
 
-                self._patch_count = patch_count(self._parts)
-            return self._parts
+        return patch_count(self._loaded())
 
 
 def _load(params: VistaParameters) -> Parts:
     from crossrank_vista.parts import package, read_parts
 
     torch = package("torch")
-    try:
-        torch.empty(0, device=params.device)
-    except Exception as error:  # RuntimeError, AssertionError or NotImplementedError, by backend
-        raise ParameterError(
-            f"vista: torch cannot use the device {params.device!r} here: {first_line(error)}; "
-            "give device='cpu'"
-        ) from error
+    check_device("vista", params.device)
     dtype = getattr(torch, params.dtype)
     folder = Path(str(params.model)).expanduser()
     if folder.is_dir():
@@ -134,22 +112,11 @@ def _load(params: VistaParameters) -> Parts:
     return read_release(params, params.device, dtype)
 
 
-def _open(item: cr.Item) -> Image.Image:
-    if item.image is None:
-        raise InputError(f"vista: the item {item.id!r} has no image")
-    return cr.open_image(item.image)
-
-
 def _content(source: str | Path | None) -> Any:
     if source is None:
         return None
     path = Path(source).expanduser()
     if path.is_dir():
         files = sorted(each for each in path.rglob("*") if each.is_file())
-        return [[str(each.relative_to(path)), _digest(each)] for each in files]
-    return _digest(path) if path.is_file() else str(source)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
+        return [[str(each.relative_to(path)), file_digest("vista", each)] for each in files]
+    return file_digest("vista", path) if path.is_file() else str(source)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossrank.errors import ParameterError
-
-DTYPES = ("float32", "bfloat16", "float16")
+from crossrank.plugin.parameters import boolean, check, float_type, none, path, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +41,15 @@ class VistaParameters:
     local_files_only: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("model", "text", "device"):
-            value = getattr(self, name)
-            if name == "text" and value is None:
-                continue
-            if not isinstance(value, str | Path) or not str(value).strip():
-                raise ParameterError(f"vista: {name} is {value!r}; give a non-empty str")
-            object.__setattr__(self, name, str(value))
-        if self.dtype not in DTYPES:
-            raise ParameterError(f"vista: dtype is {self.dtype!r}; give one of {', '.join(DTYPES)}")
-        if not isinstance(self.local_files_only, bool):
-            raise ParameterError(
-                f"vista: local_files_only is {self.local_files_only!r}; give True or False"
-            )
+        check(
+            "vista",
+            self,
+            model=path,
+            text=path | none,
+            device=text,
+            dtype=float_type,
+            local_files_only=boolean,
+        )
+        object.__setattr__(self, "model", str(self.model))
+        if self.text is not None:
+            object.__setattr__(self, "text", str(self.text))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crossrank.errors import CrossrankError, StoreError, missing_package
-from crossrank_clip.source import first_line
+from crossrank.plugin.hub import first_line
 
 PROJECTION = "visual_proj.safetensors"
 

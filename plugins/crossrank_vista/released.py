@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import PluginError, StoreError
-from crossrank_clip.source import first_line
+from crossrank.plugin.hub import first_line
 from crossrank_openclip.importing import timm
 from crossrank_openclip.preprocessing import Preprocessing
 from crossrank_vista.parameters import VistaParameters
