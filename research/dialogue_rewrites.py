@@ -7,7 +7,7 @@ answered to ChatGPT's questions about it (``ChatGPT_BLIP2.json``), as statements
 caption.  Queries are the captions with the rounds of people (VisDial), or PlugIR's rewrites
 (``reconed.json``), which rewrite dialogues of their own, also answered by BLIP-2.  Texts are
 compared by the text side of ``lite``; nothing is tuned but the weights, on the first 100; the next
-200 are looked for among 600, and all of this is small since it runs on a processor.
+500 are looked for among 1,000, and all of this is small since it runs on a processor.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from crossrank_dialogue import (
 from crossrank_dialogue.queries import EncodedTexts
 from dialogue_tables import Ranker, gains, over_start, strangers, table, write
 
-ROUNDS, TUNED_ON, TESTED_ON, AMONG = 5, 100, 200, 600
+ROUNDS, TUNED_ON, TESTED_ON, AMONG = 5, 100, 500, 1000
 WEIGHTS = (0.3, 0.7, 1.0, 1.5, 3.0)
 RAW = "raw questions and answers (people's)"
 

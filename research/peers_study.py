@@ -2,51 +2,30 @@
 
     python research/peers_study.py --features FEATURES --work WORK -o docs/peers_flickr8k.md
 
-FEATURES as for `hubness_study.py`.  t2i asks with the first caption of each picture.  Every stage
-scores a pair once; all else is arithmetic on what WORK keeps.
+FEATURES as for `hubness_study.py`, WORK as `stage_scores.py` made it.  t2i asks with the first
+caption of each picture.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank_ablation.depths import DepthPoint, depth_curve, fit_depth
 from crossrank_calibration import calibrate, measured
 from crossrank_fuse import cross_fitted, fit
-from hubness_study import judgements, opened
+from stage_scores import BASES, DEPTH, Known, Side, known, stages_of
 
-DEPTH = 100
-BASES = {"t2i": {"k": 32, "alpha": 0.75}, "i2t": {"k": 32, "alpha": 1.0}}
-"""What val chose for ``nnn`` in `hubness_study.py`."""
 WEIGHTS = {"t2i": (1.5, 0.5), "i2t": (1.0, 1.0)}
 """Of filip and lite_itm, likewise."""
 FOLDS = 5
-
-
-class Known(cr.Reranker):
-    """Gives back what another stage said."""
-
-    info = cr.RerankerInfo(name="known", summary="scores that are known")
-
-    def __init__(self, rankings: cr.Rankings, stage: str, queries: cr.Collection) -> None:
-        super().__init__()
-        shape = len(queries), len(rankings.candidate_ids)
-        self.scores = np.full(shape, np.nan, np.float32)
-        rows = np.array([queries.row(each) for each in rankings.query_ids])
-        self.scores[rows[:, None], rankings.index] = rankings.scores(stage)
-
-    def score(self, block: cr.Block, state: Any) -> cr.Scores:
-        """Look the pairs up."""
-        found = self.scores[block.query_rows[:, None], block.candidate_rows[block.index]]
-        silent = np.isnan(found)
-        return cr.Scores(np.where(silent, 0, found).astype(np.float32), silent & block.mask)
+LEAST = (0.1, 0.3, 0.5, 0.7)
 
 
 def main() -> None:
@@ -56,7 +35,6 @@ def main() -> None:
     arguments.add_argument("-o", "--output", type=Path, required=True)
     arguments.add_argument("--directions", nargs="+", default=["t2i", "i2t"])
     given = arguments.parse_args()
-    given.work.mkdir(parents=True, exist_ok=True)
     lines = [
         "# Calibration, depth and learned fusion on Flickr8k",
         "",
@@ -66,70 +44,67 @@ def main() -> None:
     ]
     for direction in given.directions:
         val, test = (
-            Side(given.features, given.work, split, direction) for split in ("val", "test")
+            Pipelined(Side(given.features, given.work, split, direction))
+            for split in ("val", "test")
         )
-        lines += ["", f"## {direction}", "", *calibrated(val, test), "", *depths(val, test)]
+        lines += ["", f"## {direction}", "", *calibrated(val, test), "", *thresholds(val, test)]
+        lines += ["", *depths(val, test)]
         lines += ["", *fused(val, test)]
         given.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-class Side:
+class Pipelined:
     """One direction of a split, with the results of the pipeline and of each stage alone."""
 
-    def __init__(self, features: Path, work: Path, split: str, direction: str) -> None:
-        asked, listed = ("texts", "images") if direction == "t2i" else ("images", "texts")
-        self.direction, self.queries = direction, opened(features / split, asked)
-        self.gallery = opened(features / split, listed)
-        if direction == "t2i":
+    def __init__(self, side: Side) -> None:
+        self.side, self.direction = side, side.direction
+        self.queries, self.gallery = side.queries, side.gallery
+        if side.direction == "t2i":
             self.queries = self.queries.take(np.arange(0, len(self.queries), 5))
-        found = judgements(features, split, direction)
-        self.qrels = {each: found[each] for each in self.queries.ids}
-        self.base = self._corrected(cr.Collection.open(features / "train" / asked))
-        path = work / f"{split}.{direction}.safetensors"
-        if not path.is_file():
-            start = time.perf_counter()
-            self.pipeline().rerank(self.base, self.queries, self.gallery).save(path)
-            print(split, direction, f"{time.perf_counter() - start:.0f} s", flush=True)
-        self.rankings = cr.Rankings.open(path)
+        self.qrels = {each: side.qrels[each] for each in self.queries.ids}
+        params = {"bank": side.bank, **BASES[side.direction]}
+        stage = cr.Stage("nnn", fusion=cr.Replace(), params=params)
+        everything = cr.search(self.queries, self.gallery, depth=len(self.gallery))
+        found = cr.Pipeline(stage).rerank(everything, self.queries, self.gallery, top_k=DEPTH)
+        self.base = cr.Candidates.from_run(
+            found.to_run(), query_ids=self.queries.ids, candidate_ids=self.gallery.ids
+        )
+        self.rankings = self.rerank(self.pipeline())
 
-    def pipeline(self, known: bool = False) -> cr.Pipeline:
-        """Return filip and lite_itm, or what they are known to say."""
-        stages = [
-            cr.Stage(
-                Known(self.rankings, name, self.queries) if known else name,
-                depth=DEPTH,
-                fusion=cr.WeightedSum(weight),
-                name=name,
-            )
-            for name, weight in zip(("filip", "lite_itm"), WEIGHTS[self.direction], strict=True)
-        ]
-        return cr.Pipeline(stages)
+    def pipeline(self) -> cr.Pipeline:
+        """Return filip and lite_itm."""
+        weights = zip(("filip", "lite_itm"), WEIGHTS[self.direction], strict=True)
+        return cr.Pipeline(
+            [
+                cr.Stage(
+                    known(self.side, name), depth=DEPTH, fusion=cr.WeightedSum(weight), name=name
+                )
+                for name, weight in weights
+            ]
+        )
+
+    def rerank(self, pipeline: cr.Pipeline) -> cr.Rankings:
+        """Run it over the first hundred."""
+        return pipeline.rerank(self.base, self.queries, self.gallery)
+
+    def alone(self, name: str) -> cr.Rankings:
+        """Return what a stage alone says of the same lists."""
+        scorer: cr.Reranker = Based()
+        if name == "cosine":
+            ids = tuple(self.side.queries.ids), tuple(self.side.gallery.ids)
+            scorer = Known(self.side.base(), *ids)
+        elif name != "nnn":
+            scorer = known(self.side, name)
+        return self.rerank(cr.Pipeline(cr.Stage(scorer, fusion=cr.Replace(), name=name)))
 
     def systems(self) -> dict[str, cr.Rankings]:
         """Return the results of several scorers over the same lists."""
-        found = {}
-        for name in ("filip", "lite_itm"):
-            alone = cr.Stage(
-                Known(self.rankings, name, self.queries), fusion=cr.Replace(), name=name
-            )
-            found[name] = cr.Pipeline(alone).rerank(self.base, self.queries, self.gallery)
-        base = cr.Stage(Based(), fusion=cr.Replace())
-        found["nnn"] = cr.Pipeline(base).rerank(self.base, self.queries, self.gallery)
-        found["nnn + filip + lite_itm"] = self.rankings
-        return found
+        found = {name: self.alone(name) for name in ("cosine", "nnn", *stages_of(self.direction))}
+        return {**found, "nnn + filip + lite_itm": self.rankings}
 
     def split(self) -> cr.Split:
         """Return what an ablation measures on."""
         return cr.Split(self.queries, self.gallery, self.qrels, candidates=self.base)
-
-    def _corrected(self, bank: cr.Collection) -> cr.Candidates:
-        params = {"bank": bank, **BASES[self.direction]}
-        stage = cr.Stage("nnn", fusion=cr.Replace(), params=params)
-        everything = cr.search(self.queries, self.gallery, depth=len(self.gallery))
-        found = cr.Pipeline(stage).rerank(everything, self.queries, self.gallery, top_k=DEPTH)
-        return cr.Candidates.from_run(
-            found.to_run(), query_ids=self.queries.ids, candidate_ids=self.gallery.ids
-        )
 
 
 class Based(cr.Reranker):
@@ -143,7 +118,7 @@ class Based(cr.Reranker):
         return cr.Scores(np.where(block.mask, block.base_scores, 0).astype(np.float32))
 
 
-def calibrated(val: Side, test: Side) -> list[str]:
+def calibrated(val: Pipelined, test: Pipelined) -> list[str]:
     """Return a table of calibration errors."""
     lines = [
         "**Calibration.** Expected calibration error over all pairs on test, scores as they are",
@@ -170,14 +145,50 @@ def calibrated(val: Side, test: Side) -> list[str]:
     return lines
 
 
-def depths(val: Side, test: Side) -> list[str]:
+def thresholds(val: Pipelined, test: Pipelined) -> list[str]:
+    """Return what a threshold keeps for two encoders: in probability, and in the score itself."""
+    lines = [
+        "**One threshold, two encoders.** Of the pairs that a threshold keeps on test, how many",
+        "are relevant: for cosines of lite and of cprd's student. The score is the one above which",
+        "lite's cosines on val are relevant that often.",
+        "",
+        "| threshold | lite: kept | relevant | cprd: kept | relevant |",
+        "|---|---|---|---|---|",
+    ]
+    judged = {}
+    for name in ("cosine", "cprd"):
+        calibration = calibrate(val.alone(name), val.qrels, "isotonic")
+        rankings = test.alone(name)
+        relevant = np.array(
+            [[rankings.candidate_ids[row] in test.qrels[query] for row in rows]
+             for query, rows in zip(rankings.query_ids, rankings.index, strict=True)]
+        )  # fmt: skip
+        probability = rankings.calibrated(calibration).probabilities
+        assert probability is not None
+        judged[name] = probability, np.asarray(rankings.final), relevant
+    for least in LEAST:
+        kept = [(judged[name][0] >= least, judged[name][2]) for name in judged]
+        lines.append(f"| p ≥ {least:g} | {' | '.join(precision(*each) for each in kept)} |")
+        own = judged["cosine"]
+        if kept[0][0].any():
+            score = float(own[1][kept[0][0]].min())
+            same = [(judged[name][1] >= score, judged[name][2]) for name in judged]
+            lines.append(
+                f"| score ≥ {score:.3f} | {' | '.join(precision(*each) for each in same)} |"
+            )
+    return lines
+
+
+def precision(kept: NDArray[np.bool_], relevant: NDArray[np.bool_]) -> str:
+    share = f"{100 * relevant[kept].mean():.1f} %" if kept.any() else ""
+    return f"{int(kept.sum()):,} | {share}"
+
+
+def depths(val: Pipelined, test: Pipelined) -> list[str]:
     """Return the curve over depth, with the rules that val chose."""
-    rules = {
-        by: fit_depth(val.pipeline(known=True), val.split(), by=by)
-        for by in ("margin", "disagreement")
-    }
+    rules = {by: fit_depth(val.pipeline(), val.split(), by=by) for by in ("margin", "disagreement")}
     points = depth_curve(
-        test.pipeline(known=True), test.split(), [10, 32, DEPTH, *rules.values()], ["R@1", "MRR"]
+        test.pipeline(), test.split(), [10, 32, DEPTH, *rules.values()], ["R@1", "MRR"]
     )
     whole = points[2]
     lines = [
@@ -202,11 +213,11 @@ def shown(point: DepthPoint) -> str:
     return f"auto: {point.depth.by}, {point.depth.threshold:g}"
 
 
-def p_value(side: Side, point: DepthPoint, whole: DepthPoint) -> float:
+def p_value(side: Pipelined, point: DepthPoint, whole: DepthPoint) -> float:
     """Return p of the difference in R@1 between two depths."""
     runs = {}
     for name, each in (("whole", whole), ("auto", point)):
-        first, last = side.pipeline(known=True).stages
+        first, last = side.pipeline().stages
         stage = cr.Stage(last.scorer, depth=each.depth, fusion=last.fusion, name=last.name)
         found = cr.Pipeline([first, stage]).rerank(side.base, side.queries, side.gallery)
         runs[name] = found.to_run()
@@ -214,7 +225,7 @@ def p_value(side: Side, point: DepthPoint, whole: DepthPoint) -> float:
     return 1.0 if gain.p_value is None else gain.p_value
 
 
-def fused(val: Side, test: Side) -> list[str]:
+def fused(val: Pipelined, test: Pipelined) -> list[str]:
     """Return learned fusions beside the weighted sum."""
     systems: dict[str, Mapping[str, Mapping[str, float]]] = {"weighted sum": test.rankings.to_run()}
     chosen = {"weighted sum": ""}

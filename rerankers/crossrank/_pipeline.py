@@ -337,7 +337,8 @@ class Pipeline:
                 logger.warning(
                     "stage %r: %d of %d lists hold fewer than %d scored candidates, whose "
                     "statistics say little (those of two are ±1, whatever the scores were); "
-                    "WeightedSum(statistics='run') or a calibration's compare scores across lists",
+                    "WeightedSum(statistics='run') or a calibration's compare scores across "
+                    "lists, normalise='none' takes scores of one scale as they are",
                     stage.name,
                     short,
                     len(scores.raw),
