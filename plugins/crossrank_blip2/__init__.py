@@ -7,11 +7,10 @@ use of a name below does.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import crossrank as cr
-from crossrank.errors import missing_package
+from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
     from crossrank_blip2.backend import Backend
@@ -22,33 +21,27 @@ if TYPE_CHECKING:
     from crossrank_blip2.texts import Tokens
     from crossrank_blip2.transformers_backend import TransformersBackend
 
-_HOMES = {
-    "Backend": "backend",
-    "Blip2Reranker": "reranker",
-    "LavisBackend": "lavis_backend",
-    "Tokens": "texts",
-    "TransformersBackend": "transformers_backend",
-    "backend_of": "backends",
-    "convert_lavis_state_dict": "lavis_state",
-}
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Backend": "backend",
+        "Blip2Reranker": "reranker",
+        "LavisBackend": "lavis_backend",
+        "Tokens": "texts",
+        "TransformersBackend": "transformers_backend",
+        "backend_of": "backends",
+        "convert_lavis_state_dict": "lavis_state",
+    },
+    needs("blip2", "blip2", "torch", "transformers"),
+)
 
 
 @cr.hookimpl
 def crossrank_reranker() -> type[cr.Reranker]:
     """Return the reranker ``blip2``."""
-    reranker: type[cr.Reranker] = __getattr__("Blip2Reranker")
-    return reranker
+    from crossrank_blip2.reranker import Blip2Reranker
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "transformers"):
-            raise
-        raise missing_package(str(error.name), "blip2", "blip2") from error
+    return Blip2Reranker
 
 
 __all__ = [

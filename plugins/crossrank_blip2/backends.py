@@ -8,7 +8,7 @@ from typing import Any
 from crossrank.errors import InputError
 from crossrank_blip2.backend import Backend
 from crossrank_blip2.lavis_backend import LavisBackend
-from crossrank_blip2.loading import Source, load_checkpoint, load_tokenizer
+from crossrank_blip2.loading import load_checkpoint, load_tokenizer, source_of
 from crossrank_blip2.transformers_backend import TransformersBackend
 
 
@@ -44,7 +44,7 @@ def backend_of(
     if isinstance(model, Backend):
         return model
     if isinstance(model, str | Path):
-        source = Source(str(model), revision, local_files_only)
+        source = source_of(model, revision, local_files_only)
         loaded = load_checkpoint(source, device, dtype)
         if tokenizer is None:
             tokenizer = source
@@ -68,4 +68,4 @@ def _own_tokenizer(model: Any) -> Any:
     if carried is not None:
         return carried
     name = str(getattr(model, "name_or_path", ""))
-    return Source(name if name else "bert-base-uncased", parameter="tokenizer")
+    return source_of(name if name else "bert-base-uncased", parameter="tokenizer")

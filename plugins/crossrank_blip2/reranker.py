@@ -15,19 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import missing_package
-from crossrank.plugin.optional import loaded
+from crossrank.plugin.encoding import CutTexts
+from crossrank.plugin.optional import loaded, needs
 from crossrank_blip2.backend import Backend
 from crossrank_blip2.contrast import contrast
 from crossrank_blip2.counting import Counter
 from crossrank_blip2.features import FeatureStore
 from crossrank_blip2.fingerprints import weights_digest
-from crossrank_blip2.loading import Source
+from crossrank_blip2.loading import source_of
 from crossrank_blip2.memory_features import MemoryFeatures
 from crossrank_blip2.parameters import Blip2Parameters
 from crossrank_blip2.preparing import image_bytes, images_of, room_of, sides_of, texts_of
 from crossrank_blip2.sizes import parse_bytes
-from crossrank_blip2.state import Blip2State, Images, Texts, pairs_of
+from crossrank_blip2.state import Blip2State, Images, pairs_of
 from crossrank_blip2.texts import MOST_TOKENS, MOST_WORDS
 from crossrank_blip2.vision import Vision
 
@@ -61,8 +61,6 @@ class Blip2Reranker(cr.Reranker):
     ----------
     encoded_images : int
         How many images went through the vision encoder so far.
-    cut_texts : int
-        How many texts were longer than the model reads, and were cut.
 
     References
     ----------
@@ -87,12 +85,17 @@ class Blip2Reranker(cr.Reranker):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         self.encoded_images = 0
-        self.cut_texts = 0
+        self._cut = CutTexts("blip2", logger)
         self._backends: dict[tuple[str, str], Backend] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._memory: MemoryFeatures | None = None
         self._limits: dict[str, int] = {}
         self._pairs = Counter()
+
+    @property
+    def cut_texts(self) -> int:
+        """How many texts were longer than the model reads, and were cut."""
+        return self._cut.count
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as class and parameters: a model that was loaded is loaded again."""
@@ -187,7 +190,8 @@ class Blip2Reranker(cr.Reranker):
         found = images_of(images, image_rows)
         backend = self.backend(context)
         read = texts_of(backend, texts, text_rows)
-        self._count_cut(read)
+        limit = f"the {MOST_WORDS} words and {MOST_TOKENS} tokens that the model reads"
+        self._cut.add(read.tokens.cut, len(read.lengths), limit)
         self._pairs = Counter(context.progress, "blip2: pairs", int(context.lists.mask.sum()))
         state = Blip2State(
             images=found,
@@ -262,32 +266,11 @@ class Blip2Reranker(cr.Reranker):
             self._folder = tempfile.TemporaryDirectory(prefix="crossrank-blip2-")
         return FeatureStore(Path(self._folder.name), model, budget, wanted)
 
-    def _count_cut(self, texts: Texts) -> None:
-        cut = texts.tokens.cut
-        if not cut:
-            return
-        level = logging.INFO if self.cut_texts else logging.WARNING
-        self.cut_texts += cut
-        logger.log(
-            level,
-            "blip2: %d of %d texts are longer than the %d words and %d tokens that the model "
-            "reads, and were cut (%d so far)",
-            cut,
-            len(texts.lengths),
-            MOST_WORDS,
-            MOST_TOKENS,
-            self.cut_texts,
-        )
-
 
 def _needing_torch(info: cr.RerankerInfo, name: str) -> Any:
     """Import torch, or a module of this package that is made of it."""
-    try:
+    with needs(info.name, info.extra, "torch", "transformers")():
         return import_module(name if name == "torch" else f"crossrank_blip2.{name}")
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "transformers"):
-            raise
-        raise missing_package(str(error.name), info.extra, info.name) from error
 
 
 def _rebuilt(kind: type[Blip2Reranker], params: dict[str, Any]) -> Blip2Reranker:
@@ -297,7 +280,7 @@ def _rebuilt(kind: type[Blip2Reranker], params: dict[str, Any]) -> Blip2Reranker
 def _identity(given: Any, revision: str | None = None) -> Any:
     """Return what a model or tokenizer is recognised by, without loading it."""
     if isinstance(given, str | Path):
-        return Source(str(given), revision).identity()
+        return source_of(given, revision).identity(content=False)
     inner = getattr(given, "model", given)
     torch = loaded("torch")  # who gives a module has imported it
     if torch is not None and isinstance(inner, torch.nn.Module):

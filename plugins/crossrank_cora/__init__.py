@@ -8,10 +8,10 @@ does not import torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import crossrank as cr
+from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
     from crossrank_cora.graph_attention import GraphAttention
@@ -20,26 +20,23 @@ if TYPE_CHECKING:
     from crossrank_cora.pooling import GeneralizedPooling, gpo
     from crossrank_cora.reranker import CoraReranker
 
-_HOMES = {
-    "Cora": "network",
-    "CoraReranker": "reranker",
-    "GeneralizedPooling": "pooling",
-    "GraphAttention": "graph_attention",
-    "Sizes": "network",
-    "gpo": "pooling",
-    "load_network": "network",
-    "save_network": "network",
-    "specificity_loss": "losses",
-    "supcon_loss": "losses",
-    "triplet_loss": "losses",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public part with its module, and torch with it, when it is asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Cora": "network",
+        "CoraReranker": "reranker",
+        "GeneralizedPooling": "pooling",
+        "GraphAttention": "graph_attention",
+        "Sizes": "network",
+        "gpo": "pooling",
+        "load_network": "network",
+        "save_network": "network",
+        "specificity_loss": "losses",
+        "supcon_loss": "losses",
+        "triplet_loss": "losses",
+    },
+    needs("cora", "cora", "torch"),
+)
 
 
 @cr.hookimpl

@@ -6,13 +6,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import crossrank as cr
+from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
     from crossrank_cprd.loss import CprdLoss, cprd_loss
     from crossrank_cprd.reranker import CprdReranker
+
+__getattr__ = lazy_names(
+    __name__,
+    dict.fromkeys(("CprdLoss", "cprd_loss"), "loss"),
+    needs("the loss of cprd", "cprd", "torch"),
+)
 
 __all__ = ["CprdLoss", "cprd_loss", "crossrank_reranker"]
 
@@ -23,11 +30,3 @@ def crossrank_reranker() -> type[CprdReranker]:
     from crossrank_cprd.reranker import CprdReranker
 
     return CprdReranker
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("CprdLoss", "cprd_loss"):
-        from crossrank_cprd import loss
-
-        return getattr(loss, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,14 +6,20 @@ Importing this package does not import torch; the algebra (`tproduct`, `ttranspo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import crossrank as cr
-from crossrank.errors import missing_package
+from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
     from crossrank_hosa.algebra import tidentity, tlstsq, tproduct, ttranspose
     from crossrank_hosa.reranker import HosaReranker
+
+__getattr__ = lazy_names(
+    __name__,
+    dict.fromkeys(("tidentity", "tlstsq", "tproduct", "ttranspose"), "algebra"),
+    needs("the t-product algebra", "hosa", "torch"),
+)
 
 __all__ = ["tidentity", "tlstsq", "tproduct", "ttranspose"]
 
@@ -24,14 +30,3 @@ def crossrank_reranker() -> type[HosaReranker]:
     from crossrank_hosa.reranker import HosaReranker
 
     return HosaReranker
-
-
-def __getattr__(name: str) -> Any:
-    """Import the algebra, and torch with it, when it is first asked for."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from crossrank_hosa import algebra
-    except ImportError as error:
-        raise missing_package("torch", "hosa", "the t-product algebra") from error
-    return getattr(algebra, name)

@@ -6,11 +6,10 @@ package loads neither torch nor transformers; the first use of a name below does
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import crossrank as cr
-from crossrank.errors import missing_package
+from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
     from crossrank_qperturb.annotations import coco_entities, flickr30k_entities
@@ -23,38 +22,32 @@ if TYPE_CHECKING:
     from crossrank_qperturb.picture import attention_picture, evidence_picture
     from crossrank_qperturb.reranker import QPerturbReranker
 
-_HOMES = {
-    "CrossAttention": "cross_attention",
-    "Perturbation": "matrices",
-    "QPerturbReranker": "reranker",
-    "attention_maps": "attention",
-    "attention_picture": "picture",
-    "boxes_to_input": "input_boxes",
-    "coco_entities": "annotations",
-    "cross_attentions": "models",
-    "evidence_picture": "picture",
-    "flickr30k_entities": "annotations",
-    "perturbation": "perturbing",
-    "perturbed": "perturbing",
-}
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "CrossAttention": "cross_attention",
+        "Perturbation": "matrices",
+        "QPerturbReranker": "reranker",
+        "attention_maps": "attention",
+        "attention_picture": "picture",
+        "boxes_to_input": "input_boxes",
+        "coco_entities": "annotations",
+        "cross_attentions": "models",
+        "evidence_picture": "picture",
+        "flickr30k_entities": "annotations",
+        "perturbation": "perturbing",
+        "perturbed": "perturbing",
+    },
+    needs("qperturb", "qperturb", "torch", "transformers"),
+)
 
 
 @cr.hookimpl
 def crossrank_reranker() -> type[cr.Reranker]:
     """Return the reranker ``qperturb``."""
-    reranker: type[cr.Reranker] = __getattr__("QPerturbReranker")
-    return reranker
+    from crossrank_qperturb.reranker import QPerturbReranker
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "transformers"):
-            raise
-        raise missing_package(str(error.name), "qperturb", "qperturb") from error
+    return QPerturbReranker
 
 
 __all__ = [
