@@ -10,6 +10,8 @@ import click
 import crossrank as cr
 from crossrank.cli.kit import PATH, as_json, command, progress, read_parameters, write_json
 from crossrank.errors import FormatError, ParameterError
+from crossrank.plugin.encoders import shared_encoder
+from crossrank.plugin.files import read_json_lines
 
 EXAMPLE = """crossrank reinforce captions.jsonl --images images --split train \\
     --teacher lite --teacher clip:model=/models/clip --views 4 --variants 2 -o reinforced"""
@@ -93,8 +95,6 @@ def reinforce_command(
 
 
 def _teacher(text: str) -> cr.Encoder:
-    from crossrank.plugin.encoders import shared_encoder
-
     name, _, rest = text.partition(":")
     pairs = [each for each in rest.split(",") if each]
     return shared_encoder(name, read_parameters(pairs, f"--teacher {name}"))
@@ -111,8 +111,6 @@ def _scales(scales: Sequence[float], teachers: int, usual: float) -> list[float]
 
 
 def _given(path: Path) -> Mapping[str, Sequence[str]]:
-    from crossrank.plugin.files import read_json_lines
-
     found: dict[str, Sequence[str]] = {}
     for number, entry in read_json_lines(path):
         entry = entry if isinstance(entry, dict) else {}
