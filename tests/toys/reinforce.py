@@ -76,13 +76,14 @@ class Blind(cr.Encoder):
 
 
 def write(folder: Path, count: int = 4, captions: int = 2) -> Pairs:
-    """Write pictures, and return them with captions."""
+    """Write pictures that are not there yet, and return them with captions."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for number in range(count):
         rng = np.random.default_rng(number)
         path = folder / f"{number}.png"
-        Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
+        if not path.exists():
+            Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
         texts = [
             f"a {WORDS[number % 6]} {WORDS[(number + k + 1) % 6]} number {number}"
             for k in range(captions)
