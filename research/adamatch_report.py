@@ -15,6 +15,7 @@ import crossrank as cr
 from cora_data import CAPTIONS
 from cora_report import BEFORE, DEPTH, Split
 from crossrank.evaluation import bootstrap_interval, randomisation_test
+from crossrank_adamatch.network import load_network, save_network
 from crossrank_adamatch.patches import Cells, Windows, distinct
 from itm_report import fused, reciprocal_rank
 
@@ -112,6 +113,7 @@ def report(features: Path, output: Path, seeds: Sequence[int], systems: Sequence
         figures[direction] = {
             "chosen on val": (chosen := choose(val, output, seeds, systems)),
             "pruned on val": pruned(val) if direction == "t2i" else [],
+            "boxes alone on val": boxes_alone(val, output, seeds),
             "test": measure(test, output, seeds, chosen, systems),
         }
     text = json.dumps(figures, indent=1)
@@ -216,6 +218,30 @@ def compared(hits: Sequence[Hits], others: Sequence[Hits], split: Study) -> dict
     }
 
 
+def boxes_alone(val: Study, output: Path, seeds: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Return the best reciprocal rank over the base, of networks and of their boxes alone.
+
+    The boxes alone are a residual network whose gates are shut: a patch is the mean of what lies
+    in its box, a word is what it was.
+    """
+
+    def best(members: Sequence[Params]) -> float:
+        return round(max(mean_rank(val, "base", members, weight) for weight in WEIGHTS), 4)
+
+    found = {"filip": {"whole": best([{"sizes": (1,)}])}}
+    for kind, members in networks(output, seeds).items():
+        shut = []
+        for each in members:
+            network = load_network(each["weights"])
+            if network.sizes.residual:
+                network.gates.data.zero_()
+                path = each["weights"].with_suffix(".shut.safetensors")
+                save_network(network, path)
+                shut.append({"weights": path})
+        found[kind] = {"whole": best(members)} | ({"boxes alone": best(shut)} if shut else {})
+    return found
+
+
 def pruned(val: Study) -> list[dict[str, Any]]:
     """Return what pruning costs: patches of a picture, and R@1 over the base, on val."""
     gallery = val.sides[1]
@@ -265,6 +291,14 @@ def tables(figures: Mapping[str, Any]) -> str:
             ]
             lines += [start + " | | |"] if not rows else []
             lines += [(start if not place else "| | | | |") + row for place, row in enumerate(rows)]
+        lines += [
+            "",
+            "| reciprocal rank over the base on val | whole | boxes alone |",
+            "|---|---|---|",
+        ]
+        for name, told in found["boxes alone on val"].items():
+            alone = told.get("boxes alone")
+            lines.append(f"| {name} | {told['whole']:.4f} | {'' if alone is None else alone} |")
         lines.append("")
     lines += ["### pruning, t2i on val, over the base", ""]
     lines += ["| sizes | prune | patches | R@1 | MRR |", "|---|---|---|---|---|"]

@@ -6,10 +6,10 @@ r"""What a reranker buys on Flickr8k when it is added to others: tuned on val, r
 
 FEATURES holds ``train``, ``val`` and ``test``, each with the collections ``images``, ``regions``
 and ``texts`` of ``lite`` (`examples/prepare_flickr8k.py` and ``crossrank encode`` make them).  The
-reranker is added to the base, to base + filip, to both with ``nnn`` before them, and to base +
-filip + mack + lite_itm, in both directions.  Every stage scores the first hundred once; raw scores
-are kept in the work folder.  The weights of a chain are chosen one after the other by R@1 on val;
-of several networks (seeds) the mean counts, in choosing and in the gain.
+reranker is added to the base, to base + filip, to both with ``nnn`` before them, and to ``full``,
+which is base + filip + mack + lite_itm, in both directions.  Every stage scores the first hundred
+once; raw scores are kept in the work folder.  The weights of a chain are chosen one after the other
+by R@1 on val; of several networks (seeds) the mean counts, in choosing and in the gain.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,14 +56,12 @@ class Lists:
     relevant: NDArray[np.bool_]
 
 
-CHAINS = (
-    ("base", ()),
-    ("base", ("filip",)),
-    ("nnn", ()),
-    ("nnn", ("filip",)),
-    ("base", ("filip", "mack", "lite_itm")),
-)
+CHAINS = (("base", ()), ("base", ("filip",)), ("nnn", ()), ("nnn", ("filip",)), ("full", ()))
 """What the reranker is added to."""
+FULL = {"t2i": (0.75, 0.5, 2.0), "i2t": (1.0, 1.0, 2.0)}
+"""Weights of filip, mack and lite_itm together, the last of which sees the first 32: chosen on val
+in `docs/lite_itm.md`.
+"""
 
 
 def main() -> None:
@@ -97,11 +96,7 @@ def report(
     added: Sequence[cr.Stage],
 ) -> Iterator[str]:
     """Yield two rows of the table: a chain, and the chain with the reranker added."""
-    kept = {split: work / f"{split}-{direction}-{base}" for split in ("val", "test")}
-    val, test = (
-        Scored(lists_of(features, split, direction, base, work), path)
-        for split, path in kept.items()
-    )
+    val, test = (scored(features, split, direction, base, work) for split in ("val", "test"))
     before = [cr.Stage(name) for name in chain]
     weights: list[float] = []
     for place in range(len(before)):
@@ -156,10 +151,13 @@ class Scored:
         The first hundred.
     kept
         What the files' names begin with.
+    same
+        The same candidates in another order, whose raw scores these are.
     """
 
     lists: Lists
     kept: Path
+    same: Scored | None = None
 
     def recalls(self, stages: Sequence[cr.Stage], weights: Sequence[float]) -> Floats:
         """Return ``[3, Q]``: whether what belongs to a query is among the first 1, 5 and 10."""
@@ -170,6 +168,14 @@ class Scored:
 
     def raw(self, stage: cr.Stage) -> Floats:
         """Return ``[Q, K]`` raw scores, NaN where the stage abstained."""
+        if self.same is not None:
+            ours, theirs = (
+                each.lists.candidates.index.argsort(axis=1) for each in (self, self.same)
+            )
+            known = np.take_along_axis(self.same.raw(stage), theirs, axis=1)
+            moved = np.empty_like(known)
+            np.put_along_axis(moved, ours, known, axis=1)
+            return moved
         digest = stage.scorer.fingerprint()[:8]
         path = self.kept.with_name(f"{self.kept.name}-{stage.name}-{digest}.npy")
         if not path.exists():
@@ -192,6 +198,13 @@ def fused(lists: Lists, raw: Sequence[Floats], weights: Sequence[float]) -> Floa
     return scores
 
 
+def scored(features: Path, split: str, direction: str, base: str, work: Path) -> Scored:
+    """Return the lists of a base, with what keeps their raw scores."""
+    kept = work / f"{split}-{direction}-{base}"
+    same = scored(features, split, direction, "base", work) if base == "full" else None
+    return Scored(lists_of(features, split, direction, base, work), kept, same)
+
+
 def zscores(scores: Floats) -> Floats:
     """Return z-scores of rows; NaN, where a stage abstained, counts as its row's mean."""
     mean, spread = (
@@ -205,15 +218,24 @@ def lists_of(features: Path, split: str, direction: str, base: str, work: Path) 
     """Return the first hundred by embeddings, or by embeddings that ``nnn`` corrected."""
     asked, listed = ("texts", "images") if direction == "t2i" else ("images", "texts")
     queries, gallery = (opened(features / split, kind, work) for kind in (asked, listed))
-    depth = DEPTH if base == "base" else len(gallery)
-    candidates = cr.search(queries, gallery, depth=depth)
+    candidates = cr.search(queries, gallery, depth=len(gallery) if base == "nnn" else DEPTH)
     if base == "nnn":
         bank = str(features / "train" / asked)
-        stage = cr.Stage("nnn", fusion=cr.Replace(), params={"bank": bank, **NNN[direction]})
-        rankings = cr.Pipeline(stage).rerank(candidates, queries, gallery, top_k=DEPTH)
-        candidates = cr.Candidates.from_run(
-            rankings.to_run(), query_ids=queries.ids, candidate_ids=gallery.ids
-        )
+        stages = [cr.Stage("nnn", fusion=cr.Replace(), params={"bank": bank, **NNN[direction]})]
+        candidates = reranked(stages, candidates, queries, gallery, work)
+    if base == "full":
+        depths = {"filip": DEPTH, "mack": DEPTH, "lite_itm": 32}
+        stages = [
+            cr.Stage(name, depth, cr.WeightedSum(weight))
+            for (name, depth), weight in zip(depths.items(), FULL[direction], strict=True)
+        ]
+        path = work / f"{split}-{direction}-full.run.npz"
+        if not path.exists():
+            made = reranked(stages, candidates, queries, gallery, work)
+            assert made.scores is not None
+            np.savez(path, index=made.index, scores=made.scores)
+        with np.load(path) as kept:
+            candidates = as_candidates(kept["index"], kept["scores"], queries, gallery)
     own = [[image_of(id) for id in each.ids] for each in (queries, gallery)]
     found = np.array(own[1])[candidates.index] == np.array(own[0])[:, None]
     return Lists(candidates, queries, gallery, found)
@@ -228,6 +250,37 @@ def as_lists(rankings: cr.Rankings, lists: Lists) -> Floats:
             if hit.trace[-1].score is not None:
                 found[row, places[row][hit.index]] = hit.trace[-1].score
     return found
+
+
+def reranked(
+    stages: Sequence[cr.Stage],
+    candidates: cr.Candidates,
+    queries: cr.Collection,
+    gallery: cr.Collection,
+    work: Path,
+) -> cr.Candidates:
+    """Return the first hundred after some stages."""
+    rankings = cr.Pipeline(stages).rerank(
+        candidates, queries, gallery, top_k=DEPTH, cache_folder=work / "cache"
+    )
+    run = rankings.to_run()
+    return cr.Candidates.from_run(run, query_ids=queries.ids, candidate_ids=gallery.ids)
+
+
+def as_candidates(
+    index: NDArray[np.int64],
+    scores: NDArray[np.floating[Any]],
+    queries: cr.Collection,
+    gallery: cr.Collection,
+) -> cr.Candidates:
+    """Return lists of gallery rows ``[Q, K]`` with their scores."""
+    listed = [[gallery.ids[k] for k in row] for row in index.tolist()]
+    return cr.Candidates.from_lists(
+        dict(zip(queries.ids, listed, strict=True)),
+        scores=dict(zip(queries.ids, scores.tolist(), strict=True)),
+        query_ids=queries.ids,
+        candidate_ids=gallery.ids,
+    )
 
 
 def image_of(id: str) -> str:
