@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from cora_data import CAPTIONS
-from cora_report import BEFORE, DEPTH, Split
 from crossrank.evaluation import bootstrap_interval, randomisation_test
 from crossrank_adamatch.network import load_network, save_network
 from crossrank_adamatch.patches import Cells, Windows, distinct
+from first_hundred import BEFORE, DEPTH, Split
 from itm_report import fused, reciprocal_rank
 
 WEIGHTS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)

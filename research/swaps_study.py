@@ -84,6 +84,8 @@ def main() -> None:
             network: choose(scorer, made.benchmark, params) for network, params in networks.items()
         }
         (given.output / "chosen.json").write_text(json.dumps(chosen, indent=1), encoding="utf-8")
+    elif not (given.output / "chosen.json").exists():
+        raise SystemExit(f"{given.output} has no chosen.json; run --split val with this -o first")
     chosen = json.loads((given.output / "chosen.json").read_text(encoding="utf-8"))
     systems = {title: scorer.of(stages) for title, stages in roads(chosen, networks, rows).items()}
     results = [result_of(made.benchmark, systems)]

@@ -26,9 +26,9 @@ import torch
 import crossrank as cr
 from adamatch_report import report
 from adamatch_training import Recipe, TrainPairs, fit
-from cora_report import BEFORE
 from crossrank_adamatch.grids import grid_of_boxes
 from crossrank_adamatch.network import AdaMatch, Sizes, save_network
+from first_hundred import BEFORE
 
 KINDS = ("adaptive", "fixed")
 

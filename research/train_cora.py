@@ -1,7 +1,6 @@
-r"""Train the reranker ``cora`` on the Flickr8k train split, and report it.
+r"""Train the reranker ``cora`` on the Flickr8k train split.
 
-    python research/train_cora.py train --features FEATURES -o out/cora --seeds 0 1 2 [--changed]
-    python research/train_cora.py report --features FEATURES -o out/cora --to docs/cora_flickr8k.md
+    python research/train_cora.py --features FEATURES -o out/cora --seeds 0 1 2 [--changed]
 
 FEATURES holds ``train``, ``val`` and ``test``, each with the collections ``images``, ``regions``
 and ``texts`` of ``lite``.  ``--changed`` adds false captions of the same words as negatives, which
@@ -23,7 +22,6 @@ import torch
 
 import crossrank as cr
 from cora_data import TrainingSet
-from cora_report import report
 from cora_training import Recipe, fit
 from crossrank_cora.network import Cora, Sizes, save_network
 from crossrank_cora.packed import Phrases, pack
@@ -53,25 +51,16 @@ logger = logging.getLogger("train_cora")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    steps = parser.add_subparsers(dest="step", required=True)
-    for name in ("train", "report"):
-        step = steps.add_parser(name)
-        step.add_argument("--features", type=Path, required=True)
-        step.add_argument("-o", "--output", type=Path, required=True)
-        step.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-        if name == "train":
-            step.add_argument("--changed", action="store_true")
-            step.add_argument("--epochs", type=int, default=RECIPE.epochs)
-            step.add_argument("--batch", type=int, default=RECIPE.batch)
-            step.add_argument("--captions", type=int, default=RECIPE.captions)
-        else:
-            step.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--features", type=Path, required=True)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--changed", action="store_true")
+    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
+    parser.add_argument("--batch", type=int, default=RECIPE.batch)
+    parser.add_argument("--captions", type=int, default=RECIPE.captions)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     given.output.mkdir(parents=True, exist_ok=True)
-    if given.step == "report":
-        given.to.write_text(report(given.features, given.output, given.seeds), encoding="utf-8")
-        return
     recipe = replace(RECIPE, epochs=given.epochs, batch=given.batch, captions=given.captions)
     data = training_set(given.features, given.output, given.changed)
     for seed in given.seeds:
