@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,46 +18,86 @@ import crossrank as cr
 from crossrank.evaluation import BothDirections
 from crossrank.plugin import Feature
 from crossrank_lite.encoder import LiteEncoder
-from crossrank_reinforce import Store, clip_loss, reinforced_loss
+from crossrank_lite.heads import load_heads
+from crossrank_lite.models import picture_embedding
+from crossrank_reinforce import SEED, Store, clip_loss, reinforced_loss
 
-BATCH, WIDTH, HIDDEN = 256, 256, 512
+BATCH, WIDTH, HIDDEN = 256, 128, 256
 DECAY = 0.1
 METRICS = ("R@1", "R@5", "R@10")
 Floats = NDArray[np.float32]
 
 
-class PooledLite(cr.Encoder):
-    """The teacher ``lite``, and beside its embedding the mean of its frozen features."""
+class CellLite(cr.Encoder):
+    """The teacher ``lite`` over stored cells and words; a view is a rectangle of the cells.
+
+    That is a crop of the frozen features rather than of the pixels: the tower looks at a picture
+    once, however many views are drawn.  Beside its embedding it gives the mean of what it saw, the
+    student's frozen input.
+
+    Parameters
+    ----------
+    features : Path
+        Holds ``regions`` and ``texts``, what ``crossrank encode`` wrote with ``lite``.
+    """
 
     info: ClassVar[cr.EncoderInfo] = cr.EncoderInfo(
-        name="pooled-lite",
-        summary="lite, with the mean of its cells or words",
+        name="cell-lite",
+        summary="lite over rectangles of stored cells",
         features={"image": ("embedding", "pooled"), "text": ("embedding", "pooled")},
         default_features=("embedding", "pooled"),
     )
     batch_size = 64
 
-    def __init__(self) -> None:
+    def __init__(self, features: Path) -> None:
         super().__init__()
         self.lite = LiteEncoder()
+        self.heads = load_heads(Path(self.lite.params.heads)).eval()
+        self.pictures = cr.Collection.open(features / "regions")
+        self.texts = cr.Collection.open(features / "texts")
 
     def fingerprint(self) -> str:
-        """Return a digest of the teacher."""
-        return cr.fingerprint([type(self).__qualname__, self.lite])
+        """Return a digest of the teacher, and of whose features it reads."""
+        known = [self.pictures.encoder, self.pictures.ids, self.texts.encoder, self.texts.ids]
+        return cr.fingerprint([type(self).__qualname__, self.lite, known])
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
     ) -> Mapping[str, Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
-        of = "regions" if modality == "image" else "words"
-        wanted = [of if name == "pooled" else name for name in features]
-        made = dict(self.lite.encode_batch(items, modality, wanted))
-        if "pooled" in features:
-            made["pooled"] = pooled(made.pop(of))
-        return made
+        ids = [str(item.id).rpartition("@")[0].replace(".jpg", "") for item in items]
+        if modality == "text":
+            rows = self.texts.rows(ids)
+            made: dict[str, Any] = {
+                "embedding": np.stack([self.texts["embedding"][row] for row in rows]),
+                "pooled": pooled(self.texts["words"][row] for row in rows),
+            }
+            return {name: made[name] for name in features}
+        seen = []
+        for item, row in zip(items, self.pictures.rows(ids), strict=True):
+            grid = np.asarray(self.pictures["regions"][row], np.float32)
+            side = round(len(grid) ** 0.5)
+            rows_of, columns = rectangle(side, int(item.features[SEED]))
+            cut = grid.reshape(side, side, -1)[rows_of, columns]
+            seen.append(np.ascontiguousarray(cut).reshape(-1, grid.shape[1]))
+        made = {"pooled": pooled(seen)}
+        if "embedding" in features:
+            made["embedding"] = np.stack([picture_embedding(self.heads, each) for each in seen])
+        return {name: made[name] for name in features}
 
 
-def pooled(parts: Any) -> Floats:
+def rectangle(side: int, seed: int) -> tuple[slice, slice]:
+    """Return rows and columns of a part of a square grid, 40 to 100 % of it."""
+    rng = np.random.default_rng(seed)
+    share, stretch = rng.uniform(0.4, 1), np.exp(rng.uniform(-1, 1) * np.log(4 / 3) / 2)
+    high, wide = (
+        min(side, max(1, round(side * share**0.5 * each))) for each in (stretch, 1 / stretch)
+    )
+    top, left = (int(rng.integers(side - each + 1)) for each in (high, wide))
+    return slice(top, top + high), slice(left, left + wide)
+
+
+def pooled(parts: Iterable[Any]) -> Floats:
     """Return the mean of each item's rows."""
     return np.stack([np.asarray(each, np.float32).mean(axis=0) for each in parts])
 

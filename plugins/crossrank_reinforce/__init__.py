@@ -12,9 +12,11 @@ from crossrank_reinforce.augmentation import Crop, seed_of
 from crossrank_reinforce.build import reinforce
 from crossrank_reinforce.pairs import Pairs, read_pairs
 from crossrank_reinforce.store import Store, Targets
+from crossrank_reinforce.teachers import SEED
 from crossrank_reinforce.variants import without_words
 
 __all__ = [
+    "SEED",
     "Crop",
     "Pairs",
     "Store",

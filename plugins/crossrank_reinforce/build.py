@@ -21,6 +21,7 @@ from crossrank_reinforce.variants import Given, Making, variants_of, without_wor
 
 SCALE = 100.0
 DTYPE = "float16"
+OWN = "own"
 Teacher = str | type[cr.Encoder] | cr.Encoder
 
 
@@ -33,7 +34,7 @@ def reinforce(
     variants: int = 1,
     given: Given | None = None,
     make: Making = without_words,
-    augmentation: Augmentation | None = None,
+    augmentation: Augmentation | str | None = None,
     scales: float | Sequence[float] = SCALE,
     also: Sequence[str] = (),
     seed: int = 0,
@@ -62,7 +63,8 @@ def reinforce(
         Makes a wording of a text, by a seed.
     augmentation
         Makes a view of a picture, by a seed; something with a fingerprint, such as a frozen
-        dataclass.  `Crop` by default.
+        dataclass.  `Crop` by default.  ``"own"``: the teachers make views themselves, by the
+        feature ``augmentation_seed`` of each item, for frozen features in place of pictures.
     scales
         κ of the teachers, or of each.
     also
@@ -103,6 +105,8 @@ def reinforce(
     if len(factors) != len(encoders) or not all(np.isfinite(e) and e > 0 for e in factors):
         raise InputError(f"reinforce: scales are {scales!r}; give one above 0, or one per teacher")
     views_of = Crop() if augmentation is None else augmentation
+    if isinstance(views_of, str) and views_of != OWN:
+        raise InputError(f"reinforce: augmentation is {views_of!r}; give a callable, or {OWN!r}")
     folder = Path(out)
     texts = variants_of(
         [(str(e.id), str(e.text)) for e in pairs.texts], variants, given, make, seed
@@ -135,7 +139,7 @@ def reinforce(
     kept = dict.fromkeys(features, DTYPE)
     for number, teacher in enumerate(encoders):
         for name, encoder, items, more in (
-            ("images", AugmentedEncoder(teacher=teacher, augmentation=views_of), shown, SEED),
+            ("images", _seeing(teacher, views_of), shown, SEED),
             ("texts", teacher, said, "image_row"),
         ):
             cr.encode(
@@ -150,6 +154,13 @@ def reinforce(
     with disk_errors(folder):
         partial.rename(folder)
     return Store(folder)
+
+
+def _seeing(teacher: cr.Encoder, augmentation: Augmentation | str) -> cr.Encoder:
+    """Return what encodes views: the teacher itself where it makes them."""
+    if isinstance(augmentation, str):
+        return teacher
+    return AugmentedEncoder(teacher=teacher, augmentation=augmentation)
 
 
 def _view(item: cr.Item, view: int, seed: int) -> cr.Item:

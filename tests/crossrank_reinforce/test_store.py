@@ -96,6 +96,25 @@ def test_other_features_are_kept_besides(pairs: Pairs, tmp_path: Path) -> None:
     assert store.rows("image", [3], [1]).tolist() == [7]
 
 
+class Own(Means):
+    """Makes its views itself, of the seeds alone."""
+
+    def raw(self, item: cr.Item, modality: str) -> np.ndarray:
+        if modality == "text":
+            return super().raw(item, modality)
+        return np.random.default_rng(int(item.features["augmentation_seed"])).random(12) + 0.1
+
+
+def test_teachers_may_make_views_themselves(pairs: Pairs, tmp_path: Path) -> None:
+    store = reinforce(pairs, Own(), tmp_path / "s", views=2, augmentation="own", seed=3)
+    seed: dict[str, Any] = {"augmentation_seed": store.seed(2, 1)}
+    expected = Own().raw(cr.Item("0", **seed), "image")
+    found = store.targets([2], [1], [0], [0])[0].images[0]
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=2**-10)
+    with pytest.raises(InputError, match="augmentation is 'crop'; give a callable, or 'own'"):
+        reinforce(pairs, Own(), tmp_path / "t", augmentation="crop")
+
+
 def test_given_and_made_variants(pairs: Pairs, tmp_path: Path) -> None:
     given_texts = {str(item.id): [f"given {item.id}"] for item in pairs.texts}
     store = reinforce(pairs, Means(), tmp_path / "a", variants=2, given=given_texts)
