@@ -177,7 +177,7 @@ def _weights(weights: Path) -> None:
     for folder in ("mobileclip_s0", "bge-base-en-v1.5"):
         (weights / folder).mkdir()
         (weights / folder / "config.json").write_text("{}", encoding="utf-8")
-    names = ("RN50x16.pt", "ViT-B-32.pt", "Visualized_base_en_v1.5.pth")
+    names = ("RN50x16.safetensors", "ViT-B-32.safetensors", "Visualized_base_en_v1.5.pth")
     for name in (*names, *(f"mobileclip_{size}.pt" for size in ("s1", "s2", "b"))):
         (weights / name).write_bytes(name.encode())
 
