@@ -1,6 +1,6 @@
 """Throughput of ``crossrank serve`` beside a plain handler and beside the library in process.
 
-``python benchmarks/serve.py [--seconds 20] [--clients 64]``
+``python benchmarks/serve.py [--part rates|mix] [--seconds 8] [--clients 64] [--rounds 1]``
 
 Three ways answer the same requests:
 
@@ -13,9 +13,9 @@ And three kinds of requests: ``texts``, a new query and ten short documents out 
 and have been asked for once; ``new texts``, where no document returns; ``pictures``, a new query
 and four new pictures of 224 pixels.
 
-Beside answers per second stand answers per second of the server's own processor time, which other
-programs on the machine disturb less.  At the end ``serve`` gets a mix of all three and SIGTERM
-under load: what was accepted is answered, and the exit code is 0.
+``mix`` asks for a minute (``--mix-seconds``) for two of the first kind, one of the second and one
+of the third in turn, tells what the process holds in memory meanwhile, and sends SIGTERM under
+load: what was accepted is answered, and the exit code is 0.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ import crossrank as cr
 
 POOL = 500
 """Documents that return."""
+
+KINDS = ("texts", "new texts", "pictures")
 
 WORDS = [
     *("a", "the", "two", "brown", "black", "white", "red", "dog", "dogs", "cat", "man", "woman"),
@@ -125,7 +127,6 @@ class Load:
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[Any] = field(default_factory=Counter)
     wall: float = 0.0
-    processor: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -136,51 +137,76 @@ class Load:
         """Return rate and percentiles."""
         times = sorted(self.seconds) or [0.0]
         p50, p99 = times[len(times) // 2], times[min(len(times) - 1, int(0.99 * len(times)))]
-        own = f"{self.statuses[200] / self.processor:7.1f}/s of processor" if self.processor else ""
-        return f"{self.rate:7.1f}/s {own:24}  p50 {1000 * p50:6.0f} ms  p99 {1000 * p99:6.0f} ms"
+        return f"{self.rate:7.1f}/s  p50 {1000 * p50:6.0f} ms  p99 {1000 * p99:6.0f} ms"
+
+
+class Connection:
+    """One connection that is kept: a client that costs next to nothing beside the server."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def post(self, body: bytes) -> tuple[int, dict[bytes, bytes]]:
+        """Return status and headers of the answer to a body."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = self._streams
+        head = (
+            "POST /v1/rerank HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        first, *lines = (await reader.readuntil(b"\r\n\r\n")).rstrip().split(b"\r\n")
+        headers = {name.lower(): value for name, _, value in (x.partition(b": ") for x in lines)}
+        await reader.readexactly(int(headers[b"content-length"]))
+        if headers.get(b"connection") == b"close":
+            writer.close()
+            self._streams = None
+        return int(first.split()[1]), headers
 
 
 async def load(
-    url: str, kind: str, clients: int, seconds: float, at: Callable[[], None] | None = None
+    port: int, kind: str, clients: int, seconds: float, at: Callable[[], None] | None = None
 ) -> Load:
     """Ask by several clients at once, each for its next answer when it has the last."""
     found = Load()
-    began = time.perf_counter()
-    prepared = [list(itertools.islice(requests(kind, seed), 6)) for seed in range(clients)]
-    sources = [requests(kind, 1000 + seed) for seed in range(clients)]
-    began = time.perf_counter()
+    pictures = kind in ("mix", "pictures")
+    source = (json.dumps(each).encode() for each in requests(kind, time.time_ns() % 2**32))
+    prepared = list(itertools.islice(source, min(1500, int(25 * seconds)) if pictures else 200))
+    bodies = itertools.chain(prepared, source)
     ended = False
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(timeout=900, limits=limits, trust_env=False) as client:
+    began = time.perf_counter()
 
-        async def one(number: int) -> None:
-            own = itertools.chain(prepared[number], sources[number])
-            while not ended and time.perf_counter() - began < seconds:
-                asked = time.perf_counter()
-                try:
-                    answer = await client.post(f"{url}/v1/rerank", json=next(own))
-                    found.statuses[answer.status_code] += 1
-                except httpx.TransportError as error:
-                    found.statuses[type(error).__name__] += 1
-                    return
-                found.seconds.append(time.perf_counter() - asked)
-                if answer.status_code == 429:
-                    await asyncio.sleep(float(answer.headers["retry-after"]))
+    async def one() -> None:
+        connection = Connection(port)
+        while not ended and time.perf_counter() - began < seconds:
+            body = next(bodies)
+            asked = time.perf_counter()
+            try:
+                status, headers = await connection.post(body)
+            except (OSError, EOFError) as error:
+                found.statuses[type(error).__name__] += 1
+                return
+            found.statuses[status] += 1
+            found.seconds.append(time.perf_counter() - asked)
+            if status == 429:
+                await asyncio.sleep(float(headers[b"retry-after"]))
 
-        async def stop() -> None:
-            nonlocal ended
-            if at is not None:
-                await asyncio.sleep(seconds / 2)
-                at()
-                ended = True
+    async def stop() -> None:
+        nonlocal ended
+        if at is not None:
+            await asyncio.sleep(seconds / 2)
+            at()
+            ended = True
 
-        await asyncio.gather(stop(), *(one(number) for number in range(clients)))
+    await asyncio.gather(stop(), *(one() for _ in range(clients)))
     found.wall = time.perf_counter() - began
     return found
 
 
 @contextmanager
-def running(which: str, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def running(which: str, port: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """Start one of the servers."""
     command = [sys.executable, "-c", PLAIN, str(port)]
     if which == "serve":
@@ -206,30 +232,25 @@ def running(which: str, port: int) -> Iterator[tuple[str, subprocess.Popen[bytes
             time.sleep(0.2)
         httpx.post(f"{url}/v1/rerank", json=next(requests("texts", 99)), timeout=900)
         httpx.post(f"{url}/v1/rerank", json=next(requests("pictures", 99)), timeout=900)
-        yield url, child
+        yield port, child
     finally:
         child.kill()
         child.wait()
 
 
-def warm(url: str) -> None:
+def warm(port: int) -> None:
     """Ask for every document that returns, once."""
     pool = [sentence(np.random.default_rng([7, n])) for n in range(POOL)]
     for start in range(0, POOL, 50):
         body = {"query": "a dog", "documents": pool[start : start + 50]}
-        httpx.post(f"{url}/v1/rerank", json=body, timeout=900)
-
-
-def processor_seconds(child: subprocess.Popen[bytes]) -> float:
-    """Return the processor time that a process has taken."""
-    fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        httpx.post(f"http://127.0.0.1:{port}/v1/rerank", json=body, timeout=900)
 
 
 def in_process(kind: str, seconds: float) -> Load:
     """Rerank in a loop."""
     found = Load()
     source = requests(kind, 5)
+    cr.rerank("a dog", ["a dog", "a cat"], "filip", cache=False)
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
         body = next(source)
@@ -254,49 +275,57 @@ def memory(child: subprocess.Popen[bytes]) -> float:
     return int(line.split()[1]) / 1024
 
 
+def rates(clients: int, seconds: float, rounds: int) -> None:
+    """Print answers per second of each kind, ours beside the others'."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for number in range(rounds):
+        for which in ("serve", "plain"):
+            with running(which, 8300 + number) as (port, _):
+                if which == "serve":
+                    warm(port)
+                for kind in KINDS:
+                    made = asyncio.run(load(port, kind, clients, seconds))
+                    found.setdefault((kind, which), []).append(made.rate)
+                    others = {key: n for key, n in made.statuses.items() if key != 200}
+                    print(f"{kind:10} {which:8} {made}  {others or ''}", flush=True)
+    for kind in KINDS:
+        print(f"{kind:10} library  {in_process(kind, seconds / 2)}", flush=True)
+        pairs = zip(found[kind, "serve"], found[kind, "plain"], strict=True)
+        ratios = [ours / plain for ours, plain in pairs]
+        least, median = min(ratios), statistics.median(ratios)
+        print(f"{kind:10} serve / plain: {least:.2f} at least, {median:.2f} median", flush=True)
+
+
+def mix(clients: int, seconds: float) -> None:
+    """Print rate and percentiles of all kinds together, memory, and what SIGTERM loses."""
+    with running("serve", 8350) as (port, child):
+        warm(port)
+        sizes, parts = [], max(4, round(seconds / 60))
+        for _ in range(parts):
+            made = asyncio.run(load(port, "mix", clients, seconds / parts))
+            sizes.append(round(memory(child)))
+            statuses = json.dumps({str(key): n for key, n in made.statuses.items()})
+            print(f"mix        serve    {made}  {statuses}  {sizes[-1]} MB", flush=True)
+        print("memory after each part, MB:", sizes)
+        made = asyncio.run(
+            load(port, "mix", clients, 6.0, lambda: child.send_signal(signal.SIGTERM))
+        )
+        print(f"SIGTERM under load: {dict(made.statuses)}, exit code {child.wait(60)}")
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--part", choices=["all", "rates", "mix"], default="all")
+    parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--mix-seconds", type=float, default=60.0)
     asked = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    rates: dict[tuple[str, str], list[float]] = {}
-    for number in range(asked.rounds):
-        for which in ("serve", "plain"):
-            with running(which, 8300 + number) as (url, child):
-                if which == "serve":
-                    warm(url)
-                for kind in ("texts", "new texts", "pictures"):
-                    before = processor_seconds(child)
-                    made = asyncio.run(load(url, kind, asked.clients, asked.seconds))
-                    made.processor = processor_seconds(child) - before
-                    rates.setdefault((kind, which), []).append(made.statuses[200] / made.processor)
-                    others = {key: n for key, n in made.statuses.items() if key != 200}
-                    print(f"{kind:10} {which:8} {made}  {others or ''}", flush=True)
-    for kind in ("texts", "new texts", "pictures"):
-        made = in_process(kind, asked.seconds / 2)
-        print(f"{kind:10} library  {made}", flush=True)
-        ours, plain = rates[kind, "serve"], rates[kind, "plain"]
-        ratios = [left / right for left, right in zip(ours, plain, strict=True)]
-        least, median = min(ratios), statistics.median(ratios)
-        print(
-            f"{kind:10} serve / plain by processor time: {least:.2f} at least, {median:.2f} median"
-        )
-    with running("serve", 8350) as (url, child):
-        sizes = []
-        for _ in range(4):
-            made = asyncio.run(load(url, "mix", asked.clients, asked.mix_seconds / 4))
-            sizes.append(memory(child))
-            statuses = json.dumps({str(key): n for key, n in made.statuses.items()})
-            print(f"mix        serve    {made}  {statuses}", flush=True)
-        print("memory after each quarter, MB:", [round(size) for size in sizes])
-        made = asyncio.run(
-            load(url, "mix", asked.clients, 6.0, lambda: child.send_signal(signal.SIGTERM))
-        )
-        print(f"SIGTERM under load: {dict(made.statuses)}, exit code {child.wait(60)}")
+    if asked.part in ("all", "rates"):
+        rates(asked.clients, asked.seconds, asked.rounds)
+    if asked.part in ("all", "mix"):
+        mix(asked.clients, asked.mix_seconds)
 
 
 if __name__ == "__main__":

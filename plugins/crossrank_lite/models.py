@@ -92,7 +92,8 @@ class Models:
             How many.
         """
         with self._lock:
-            words = self._texts.words(texts)
+            tower = self._texts
+        words = tower.words(texts)
         make: dict[str, Callable[[], Feature]] = {
             "embedding": lambda: np.stack([text_embedding(self.heads, each) for each in words]),
             "tokens": lambda: Ragged.from_list(text_tokens(self.heads, each) for each in words),

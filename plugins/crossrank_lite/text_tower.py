@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,7 @@ class TextTower:
                 dtype=torch.float32,
             )
         self.model.eval().requires_grad_(False)
+        self._lock = Lock()
 
     def words(self, texts: Sequence[str]) -> list[Words]:
         """Return the words of each text.
@@ -103,7 +105,8 @@ class TextTower:
         InputError
             If a text holds nothing that the tokenizer can read.
         """
-        read = [self._read(text) for text in texts]
+        with self._lock:  # tokenizers set their options at each call
+            read = [self._read(text) for text in texts]
         # Texts of one length share a forward pass: without padding none can leak into a result.
         same_length: dict[int, list[int]] = defaultdict(list)
         for row, each in enumerate(read):

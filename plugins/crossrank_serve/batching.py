@@ -21,6 +21,9 @@ PICTURE_COST = 4096
 BATCH_COST = 262_144
 """What is scored at once: 64 new pictures, or a few thousand short texts."""
 
+SHARE_COST = 8192
+"""What is not shared out among workers: two new pictures, or a hundred short texts."""
+
 
 @dataclass(slots=True)
 class Waiting:
@@ -128,15 +131,17 @@ class Batcher:
                 start = end
 
     def _take(self) -> list[Waiting]:
-        """Take what fits one batch, at least one; who no longer waits is left out."""
+        """Take a worker's share of what waits, at least one; who no longer waits is left out."""
         batch: list[Waiting] = []
+        share = sum(each.cost for each in self._queue) // self._workers
+        most = min(BATCH_COST, max(SHARE_COST, share))
         total = 0
         while self._queue:
             first = self._queue[0]
             if first.answer.done():
                 self._queue.popleft()
                 continue
-            if batch and total + first.cost > BATCH_COST:
+            if batch and total + first.cost > most:
                 break
             batch.append(self._queue.popleft())
             total += first.cost

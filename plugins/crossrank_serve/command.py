@@ -34,10 +34,9 @@ CROSSRANK_TOKEN=secret crossrank serve --host 0.0.0.0 --stage filip:weight=0.5""
 )
 @click.option(
     "--workers",
-    default=1,
-    show_default=True,
     type=click.IntRange(1, 256),
-    help="Batches scored at once.",
+    help="Batches scored at once, each with its share of the cores; by default one a core, at "
+    "most 4, or 1 where a stage or OMP_NUM_THREADS takes all cores itself.",
 )
 @click.option(
     "--token-file",
@@ -83,7 +82,7 @@ def serve(
     encoder: str,
     host: str,
     port: int,
-    workers: int,
+    workers: int | None,
     token_file: Path | None,
     names: tuple[str, ...],
     names_of_host: tuple[str, ...],

@@ -22,6 +22,7 @@ from crossrank_serve.pipeline_file import read_pipeline
 from crossrank_serve.searching import Searcher
 from crossrank_serve.server import listen, run
 from crossrank_serve.service import Service, refuse_addresses
+from crossrank_serve.threads import share_cores
 from crossrank_serve.tokens import read_tokens
 
 
@@ -34,7 +35,7 @@ class Settings:
     encoder: str = "lite"
     host: str = "127.0.0.1"
     port: int = 8000
-    workers: int = 1
+    workers: int | None = None
     token_file: Path | None = None
     names: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
@@ -56,12 +57,16 @@ def start(settings: Settings) -> None:
         raise InputError("serve: --demo has a gallery of its own; leave out --gallery")
     tokens = read_tokens(settings.token_file)
     check_hosts(settings.hosts)
-    engine = Engine(read_stages(settings), settings.encoder, settings.limits)
+    stages = read_stages(settings)
+    workers, threads = share_cores(stages, settings.workers)
+    engine = Engine(stages, settings.encoder, settings.limits, threads)
     with TemporaryDirectory(prefix="crossrank-serve-") as scratch:
-        _serve(settings, engine, tokens, Path(scratch))
+        _serve(settings, engine, workers, tokens, Path(scratch))
 
 
-def _serve(settings: Settings, engine: Engine, tokens: tuple[bytes, ...], scratch: Path) -> None:
+def _serve(
+    settings: Settings, engine: Engine, workers: int, tokens: tuple[bytes, ...], scratch: Path
+) -> None:
     suggestions: tuple[str, ...] = ()
     folder = settings.gallery
     if settings.demo:
@@ -73,7 +78,7 @@ def _serve(settings: Settings, engine: Engine, tokens: tuple[bytes, ...], scratc
         searcher = Searcher(engine, gallery)
     fetch = Fetcher(settings.hosts, settings.limits) if settings.hosts else refuse_addresses
     service = Service(
-        engine, settings.limits, fetch, settings.names, settings.workers, searcher, suggestions
+        engine, settings.limits, fetch, settings.names, workers, searcher, suggestions
     )
     bound = listen(settings.host, settings.port)
     host, port = bound.getsockname()[:2]
