@@ -26,7 +26,6 @@ import base64
 import io
 import itertools
 import json
-import os
 import signal
 import statistics
 import subprocess
@@ -206,7 +205,7 @@ async def load(
 
 
 @contextmanager
-def running(which: str, port: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+def running(which: str, port: int, *limits: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """Start one of the servers."""
     command = [sys.executable, "-c", PLAIN, str(port)]
     if which == "serve":
@@ -217,8 +216,7 @@ def running(which: str, port: int) -> Iterator[tuple[int, subprocess.Popen[bytes
             "serve",
             "--port",
             str(port),
-            "--limit",
-            "deadline=900",
+            *(f"--limit={each}" for each in ("deadline=900", *limits)),
         ]
     url = f"http://127.0.0.1:{port}"
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -296,9 +294,9 @@ def rates(clients: int, seconds: float, rounds: int) -> None:
         print(f"{kind:10} serve / plain: {least:.2f} at least, {median:.2f} median", flush=True)
 
 
-def mix(clients: int, seconds: float) -> None:
+def mix(clients: int, seconds: float, limits: list[str]) -> None:
     """Print rate and percentiles of all kinds together, memory, and what SIGTERM loses."""
-    with running("serve", 8350) as (port, child):
+    with running("serve", 8350, *limits) as (port, child):
         warm(port)
         sizes, parts = [], max(4, round(seconds / 60))
         for _ in range(parts):
@@ -321,11 +319,12 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--mix-seconds", type=float, default=60.0)
+    parser.add_argument("--limit", action="append", default=[], help="of crossrank serve")
     asked = parser.parse_args()
     if asked.part in ("all", "rates"):
         rates(asked.clients, asked.seconds, asked.rounds)
     if asked.part in ("all", "mix"):
-        mix(asked.clients, asked.mix_seconds)
+        mix(asked.clients, asked.mix_seconds, asked.limit)
 
 
 if __name__ == "__main__":

@@ -100,21 +100,12 @@ class PieceEncoder:
         Where features are kept.
     limits
         Of pictures.
-    threads
-        With which it computes; None for those of the machine.
     """
 
-    def __init__(
-        self,
-        encoder: cr.Encoder,
-        cache: FeatureCache,
-        limits: Limits,
-        threads: int | None = None,
-    ) -> None:
+    def __init__(self, encoder: cr.Encoder, cache: FeatureCache, limits: Limits) -> None:
         self._encoder = encoder
         self._cache = cache
         self._limits = limits
-        self._threads = threads
 
     def encode(self, wanted: Sequence[Wanted]) -> Encoded:
         """Return the features of pieces, each of another content.
@@ -178,8 +169,7 @@ class PieceEncoder:
         if not opened:
             return
         try:
-            items = [item for _, item in opened]
-            made = cr.encode(self._encoder, items, modality, names, threads=self._threads)
+            made = cr.encode(self._encoder, [item for _, item in opened], modality, names)
         except Exception as error:
             if len(opened) > 1:
                 for piece, _ in opened:

@@ -36,8 +36,6 @@ class Engine:
         A name, class or object.
     limits
         Of pictures, and of the cache.
-    threads
-        With which each batch is encoded and scored; None for those of the machine.
     """
 
     def __init__(
@@ -45,16 +43,14 @@ class Engine:
         stages: Sequence[cr.Stage],
         encoder: str | type[cr.Encoder] | cr.Encoder = "lite",
         limits: Limits | None = None,
-        threads: int | None = None,
     ) -> None:
         self.limits = Limits() if limits is None else limits
-        self._threads = threads
         self.encoder = as_encoder(encoder, {})
         self.scored = cr.Pipeline(list(stages))
         self.unscored = cr.Pipeline([_replacing(self.scored.stages[0]), *self.scored.stages[1:]])
         self._pace = Pace(len(self.scored.stages))
         self.cache = FeatureCache(self.limits.feature_bytes)
-        self._encoder = PieceEncoder(self.encoder, self.cache, self.limits, threads)
+        self._encoder = PieceEncoder(self.encoder, self.cache, self.limits)
 
     @property
     def name(self) -> str:
@@ -152,7 +148,6 @@ class Engine:
             encoder=self.encoder,
             cache=False,  # features come along, and what clients send stays off the disk
             base_scores=[job.base_scores for job in jobs] if scored else None,  # type: ignore[misc]
-            threads=self._threads,
         )
         return [
             self._with_evidence(job, tuple(_placed(hit) for hit in ranking), pipeline, encoded)

@@ -58,8 +58,8 @@ def start(settings: Settings) -> None:
     tokens = read_tokens(settings.token_file)
     check_hosts(settings.hosts)
     stages = read_stages(settings)
-    workers, threads = share_cores(stages, settings.workers)
-    engine = Engine(stages, settings.encoder, settings.limits, threads)
+    workers = share_cores(stages, settings.workers)
+    engine = Engine(stages, settings.encoder, settings.limits)
     with TemporaryDirectory(prefix="crossrank-serve-") as scratch:
         _serve(settings, engine, workers, tokens, Path(scratch))
 

@@ -18,12 +18,12 @@ def share_cores(
     workers: int | None = None,
     cores: int | None = None,
     environment: MutableMapping[str, str] = os.environ,
-) -> tuple[int, int]:
-    """Return how many workers there are and with how many threads each computes.
+) -> int:
+    """Return how many workers there are, and leave in the environment each one's share of threads.
 
     Two batches with a thread each take less time than one after the other with two: small
-    products do not fill two cores.  What imports torch later starts as many threads, since the
-    number is left in the environment: setting it while another worker computes would come too late.
+    products do not fill two cores.  What imports torch later starts as many threads, and so does
+    each run of the library: to set the number while another worker computes would come too late.
 
     Parameters
     ----------
@@ -43,9 +43,8 @@ def share_cores(
         safe = all(stage.scorer.info.thread_safe for stage in stages)
         workers = min(MOST_WORKERS, max(1, own // (threads or 1))) if safe else 1
     if threads is None:
-        threads = max(1, own // workers)
-        environment[NAME] = str(threads)
-    return workers, threads
+        environment[NAME] = str(max(1, own // workers))
+    return workers
 
 
 def _cores() -> int:

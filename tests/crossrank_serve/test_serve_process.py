@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,6 +81,48 @@ def test_it_answers_and_ends_with_zero_on_sigterm() -> None:
         assert child.wait(20) == 0
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{url}/health")
+
+
+def ask_until_it_ends(url: str, answers: list[int], ended: threading.Event) -> None:
+    """Ask again and again; a connection that is refused ends it, one that breaks is a fault."""
+    asked = {"query": "a b", "documents": ["b", "a b"]}
+    with httpx.Client(timeout=30) as client:
+        while not ended.is_set():
+            try:
+                answers.append(client.post(f"{url}/v1/rerank", json=asked).status_code)
+            except httpx.ConnectError:
+                return
+            except httpx.TransportError:
+                answers.append(0)
+                return
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_under_load_nothing_is_lost_on_sigterm_and_a_kill_leaves_nothing(number: int) -> None:
+    with served("--stage", "words") as (child, url):
+        until_ready(url)
+        answers: list[list[int]] = [[] for _ in range(8)]
+        ended = threading.Event()
+        threads = [
+            threading.Thread(target=ask_until_it_ends, args=(url, each, ended)) for each in answers
+        ]
+        for thread in threads:
+            thread.start()
+        while not all(answers):
+            time.sleep(0.01)
+        child.send_signal(number)
+        code = child.wait(20)
+        ended.set()
+        for thread in threads:
+            thread.join(20)
+    seen = {status for each in answers for status in each}
+    port = url.rpartition(":")[2]
+    with served("--stage", "words", "--port", port) as (_, again):
+        until_ready(again)
+    if number == signal.SIGTERM:
+        assert code == 0 and seen == {200}
+    else:
+        assert code == -signal.SIGKILL and seen <= {0, 200}
 
 
 def test_the_token_of_the_environment_is_asked_for() -> None:

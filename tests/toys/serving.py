@@ -103,6 +103,17 @@ class CountingEncoder(ToyEncoder):
         return super().encode_batch(items, modality, features)
 
 
+class TextOnlyEncoder(ToyEncoder):
+    """Knows no pictures."""
+
+    info = cr.EncoderInfo(
+        name="text-only",
+        summary="a toy of texts",
+        features={"text": ToyEncoder.info.features["text"]},
+        default_features=("embedding",),
+    )
+
+
 def engine(
     *stages: cr.Stage, encoder: cr.Encoder | None = None, limits: Limits | None = None
 ) -> Engine:
