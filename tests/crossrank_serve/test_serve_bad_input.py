@@ -96,7 +96,7 @@ def test_pictures_that_are_none(client: TestClient, image: str) -> None:
 
 def test_a_picture_for_a_server_of_texts() -> None:
     with serving(encoder=TextOnlyEncoder()) as client:
-        asked = {"query": {"image": data_uri()}, "documents": ["a"]}
+        asked: dict[str, Any] = {"query": {"image": data_uri()}, "documents": ["a"]}
         response = client.post("/v1/rerank", json=asked)
         assert response.status_code == 422 and "texts" in response.json()["detail"]
         asked = {"query": "a", "documents": [{"image": data_uri()}]}
