@@ -7,6 +7,7 @@ LLaVA with random weights, saved as a CrossEncoder, so that both read one folder
 
 texts        one picture × 40 texts: the query stands first, and with it the picture
 asked last   40 texts × one picture, the document first: each its own query
+one picture  the same with the query first: the prompts begin with nothing in common
 pictures     one text × 40 pictures: the query stands first, and every picture behind it
 seen before  the same, with the vision outputs of an earlier query
 
@@ -38,7 +39,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from toys.cross_encoder import QUERY_LAST, save_cross_encoder
 
 WORDS = ("a", "red", "blue", "dog", "cat", "house", "tree", "boat", "runs", "near", "on", "the")
-CASES = ("texts", "asked last", "pictures", "seen before")
+KNOWN = (*(f" {word}" for word in WORDS), "Judge", "query", "document", "answer")
+"""One token each, as in released vocabularies; all else is read by bytes."""
+CASES = ("texts", "asked last", "one picture", "pictures", "seen before")
 SIZES: dict[str, dict[str, Any]] = {
     "toy": {},
     "large": {
@@ -55,7 +58,7 @@ SIZES: dict[str, dict[str, Any]] = {
             "intermediate_size": 1536,
             "num_hidden_layers": 6,
             "num_attention_heads": 6,
-            "image_size": 160,
+            "image_size": 224,
             "patch_size": 16,
         },
     },
@@ -110,6 +113,7 @@ def compare(
     cases = {
         "texts": (None, images.take([0]), texts, [(paths[0], text) for text in said]),
         "asked last": (QUERY_LAST, texts, images.take([0]), [(text, paths[0]) for text in said]),
+        "one picture": (None, texts, images.take([0]), [(text, paths[0]) for text in said]),
         "pictures": (None, texts.take([0]), images, [(said[0], path) for path in paths]),
     }
     cases["seen before"] = cases["pictures"]
@@ -117,7 +121,7 @@ def compare(
     for case in chosen:
         template, queries, gallery, asked = cases[case]
         saved = folder / f"{size}-{case.replace(' ', '-')}"
-        save_cross_encoder(saved, template, **SIZES[size])
+        save_cross_encoder(saved, template, words=KNOWN, **SIZES[size])
         theirs = CrossEncoder(str(saved), device="cpu", local_files_only=True)
         stage = cr.Stage(
             "vlm",

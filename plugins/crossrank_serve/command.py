@@ -10,6 +10,7 @@ import click
 
 import crossrank as cr
 from crossrank.cli.kit import PATH, command
+from crossrank.errors import InputError
 from crossrank_serve.limits import Limits, read_limits
 from crossrank_serve.packages import required_packages
 
@@ -70,6 +71,20 @@ CROSSRANK_TOKEN=secret crossrank serve --host 0.0.0.0 --stage filip:weight=0.5""
     help="Fetch pictures over https from this host; repeat it for several. From none by default.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="ray: replicas on the machines of a cluster, by Ray Serve.",
+)
+@click.option("--replicas", metavar="N|LEAST-MOST", help="Of the engine ray; 1 by default.")
+@click.option(
+    "--gpus-per-replica",
+    type=click.FloatRange(0),
+    help="Of the engine ray; a part of one, or several.",
+)
+@click.option("--ray-address", help="Of a running cluster; by default one on this machine alone.")
+@click.option(
     "--limit",
     "limits",
     multiple=True,
@@ -89,6 +104,10 @@ def serve(
     gallery: Path | None,
     demo: bool,
     hosts: tuple[str, ...],
+    engine: str,
+    replicas: str | None,
+    gpus_per_replica: float | None,
+    ray_address: str | None,
     limits: tuple[str, ...],
 ) -> None:
     """Serve reranking over HTTP in the dialects of Jina, Cohere, Voyage, TEI and vLLM.
@@ -97,12 +116,21 @@ def serve(
     token, only this machine should be able to reach it.
     """
     required_packages()
+    from crossrank_serve.ray_engine import read_replicas
     from crossrank_serve.starting import Settings, start
 
     logging.getLogger("crossrank_serve.requests").setLevel(logging.INFO)
     bounds = read_limits(limits)
     given = (stages, pipeline, encoder, host, port, workers, token_file, names, hosts)
-    start(Settings(*given, names_of_host, gallery, demo, bounds))
+    many = None
+    if engine == "ray":
+        many = read_replicas(replicas or "1", gpus_per_replica or 0.0, ray_address)
+    elif (replicas, gpus_per_replica, ray_address) != (None, None, None):
+        raise InputError(
+            "serve: --replicas, --gpus-per-replica and --ray-address are for --engine ray; add it, "
+            "or leave them out"
+        )
+    start(Settings(*given, names_of_host, gallery, demo, bounds, many))
 
 
 @cr.hookimpl

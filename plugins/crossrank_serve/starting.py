@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+from starlette.types import ASGIApp
 
 import crossrank as cr
 from crossrank.cli.kit import read_stage
@@ -19,6 +20,7 @@ from crossrank_serve.fetching import Fetcher, check_hosts
 from crossrank_serve.gallery import MANIFEST, Gallery
 from crossrank_serve.limits import Limits
 from crossrank_serve.pipeline_file import read_pipeline
+from crossrank_serve.ray_engine import Replicas, serve_replicas
 from crossrank_serve.searching import Searcher
 from crossrank_serve.server import listen, run
 from crossrank_serve.service import Service, refuse_addresses
@@ -43,6 +45,8 @@ class Settings:
     gallery: Path | None = None
     demo: bool = False
     limits: Limits = field(default_factory=Limits)
+    replicas: Replicas | None = None
+    suggestions: tuple[str, ...] = ()
 
 
 def start(settings: Settings) -> None:
@@ -57,31 +61,55 @@ def start(settings: Settings) -> None:
         raise InputError("serve: --demo has a gallery of its own; leave out --gallery")
     tokens = read_tokens(settings.token_file)
     check_hosts(settings.hosts)
+    with TemporaryDirectory(prefix="crossrank-serve-") as scratch:
+        if settings.demo:
+            suggestions = write_demo(Path(scratch))
+            settings = replace(settings, gallery=Path(scratch), suggestions=suggestions)
+        if settings.replicas is None:
+            _serve_here(settings, tokens)
+        else:
+            _serve_by_ray(settings, settings.replicas, tokens)
+
+
+def _serve_here(settings: Settings, tokens: tuple[bytes, ...]) -> None:
+    service = service_of(settings)
+    bound = listen(settings.host, settings.port)
+    host, port = bound.getsockname()[:2]
+    _tell(service.name, host, port, tokens)
+    app = build_app(service, tokens, _hosts(settings, tokens, host))
+    run(app, bound, settings.limits, service.state)
+
+
+def _serve_by_ray(settings: Settings, replicas: Replicas, tokens: tuple[bytes, ...]) -> None:
+    name = Engine(read_stages(settings), settings.encoder, settings.limits).name
+    names = _hosts(settings, tokens, settings.host)
+    own = replace(settings, workers=settings.workers or 1)
+
+    def build() -> ASGIApp:
+        return build_app(service_of(own), tokens, names)
+
+    def tell(port: int) -> None:
+        _tell(name, settings.host, port, tokens)
+
+    serve_replicas(build, settings.host, settings.port, replicas, settings.limits.waiting, tell)
+
+
+def service_of(settings: Settings) -> Service:
+    """Return what answers: an engine, its queue, and what searches the gallery."""
     stages = read_stages(settings)
     workers = share_cores(stages, settings.workers)
     engine = Engine(stages, settings.encoder, settings.limits)
-    with TemporaryDirectory(prefix="crossrank-serve-") as scratch:
-        _serve(settings, engine, workers, tokens, Path(scratch))
-
-
-def _serve(
-    settings: Settings, engine: Engine, workers: int, tokens: tuple[bytes, ...], scratch: Path
-) -> None:
-    suggestions: tuple[str, ...] = ()
-    folder = settings.gallery
-    if settings.demo:
-        suggestions, folder = write_demo(scratch), scratch
     searcher = None
-    if folder is not None:
-        modality = "text" if _holds_texts(folder) else "image"
-        gallery = Gallery(folder, engine.encoder, engine.reads(modality))
+    if settings.gallery is not None:
+        modality = "text" if _holds_texts(settings.gallery) else "image"
+        gallery = Gallery(settings.gallery, engine.encoder, engine.reads(modality))
         searcher = Searcher(engine, gallery)
     fetch = Fetcher(settings.hosts, settings.limits) if settings.hosts else refuse_addresses
-    service = Service(
-        engine, settings.limits, fetch, settings.names, workers, searcher, suggestions
-    )
-    bound = listen(settings.host, settings.port)
-    host, port = bound.getsockname()[:2]
+    bounds, suggestions = settings.limits, settings.suggestions
+    return Service(engine, bounds, fetch, settings.names, workers, searcher, suggestions)
+
+
+def _tell(name: str, host: str, port: int, tokens: tuple[bytes, ...]) -> None:
     if not tokens and not _is_loopback(host):
         click.echo(
             f"crossrank: {host} can be reached from elsewhere and there is no token; "
@@ -89,13 +117,7 @@ def _serve(
             err=True,
         )
     shown = f"[{host}]" if ":" in host else host
-    click.echo(f"{service.name} on http://{shown}:{port} (Ctrl-C ends it)")
-    run(
-        build_app(service, tokens, _hosts(settings, tokens, host)),
-        bound,
-        settings.limits,
-        service.state,
-    )
+    click.echo(f"{name} on http://{shown}:{port} (Ctrl-C ends it)")
 
 
 def read_stages(settings: Settings) -> list[cr.Stage]:

@@ -330,15 +330,14 @@ def padded(
     Rows are filled up with their last token, at positions that go on.
     """
     lengths = np.array([len(each) for each in ids], np.int64)
-    width = int(lengths.max())
-    filled = np.stack([np.pad(each, (0, width - len(each)), "edge") for each in ids])
-    rows = []
-    for each in positions:
-        missing = width - each.shape[-1]
-        tail = each.max() + 1 + np.arange(missing)
-        shape = (*each.shape[:-1], missing)
-        rows.append(np.concatenate([each, np.broadcast_to(tail, shape)], axis=-1))
-    return filled, np.stack(rows, axis=-2), lengths
+    columns = np.arange(lengths.max())
+    starts = np.cumsum(lengths) - lengths
+    places = starts[:, None] + np.minimum(columns, lengths[:, None] - 1)
+    last = np.array([each.max() for each in positions], np.int64)
+    behind = columns - lengths[:, None]
+    on = np.where(behind < 0, np.concatenate(positions, axis=-1)[..., places], 0)
+    on += np.where(behind < 0, 0, last[:, None] + 1 + behind)
+    return np.concatenate(ids)[places], on, lengths
 
 
 def _members(groups: Sequence[int]) -> list[list[int]]:

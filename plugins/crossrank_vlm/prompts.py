@@ -99,17 +99,24 @@ class Prompter:
 
     def text(self, query: Content, document: Content, instruction: str) -> str:
         """Return the prompt as text, each picture as its placeholder."""
-        asked, answer = (self._parts(each) for each in (query, document))
+        return self._texts([(query, document, instruction)])[0]
+
+    def _texts(self, pairs: Sequence[tuple[Content, Content, str]]) -> list[str]:
         preset = self._preset
-        if preset.template is None and preset.ask is not None:
-            return self._chat(preset.ask(asked, answer, instruction), None, {})
-        variables = {
-            "query": self._said(query),
-            "document": self._said(document),
-            "instruction": instruction,
-        }
-        messages = ask_in_roles(asked, answer, instruction)
-        return self._chat(messages, preset.template, variables)
+        ask = preset.ask if preset.template is None and preset.ask is not None else ask_in_roles
+        talks = [ask(self._parts(q), self._parts(d), instruction) for q, d, instruction in pairs]
+        if preset.template is None:
+            return self._chats(talks)
+        return [
+            self._chats(
+                [talk],
+                preset.template,
+                query=self._said(query),
+                document=self._said(document),
+                instruction=instruction,
+            )[0]
+            for talk, (query, document, instruction) in zip(talks, pairs, strict=True)
+        ]
 
     def prompts(self, pairs: Sequence[Pair]) -> list[Prompt]:
         """Return the tokens of some pairs.
@@ -121,7 +128,7 @@ class Prompter:
         """
         if not pairs:
             return []
-        said = [self.text(each.query, each.document, each.instruction) for each in pairs]
+        said = self._texts([(each.query, each.document, each.instruction) for each in pairs])
         found = self._tokenizer(said, add_special_tokens=False)["input_ids"]
         return [
             self._prompt(pair, np.array(ids, np.int64))
@@ -151,7 +158,7 @@ class Prompter:
         content: list[Part] = []
         for part in parts:
             content += self._parts(part) if isinstance(part, Content) else [part]
-        said = self._chat([{"role": "user", "content": content}], None, {})
+        (said,) = self._chats([[{"role": "user", "content": content}]])
         ids = np.array(self._tokenizer(said, add_special_tokens=False)["input_ids"], np.int64)
         return self._with_pictures(ids, counts)
 
@@ -194,14 +201,17 @@ class Prompter:
             same += 1
         return same + len(self._preset.append)
 
-    def _chat(self, messages: list[Message], template: str | None, variables: Any) -> str:
+    def _chats(
+        self, talks: list[list[Message]], template: str | None = None, **variables: str
+    ) -> list[str]:
+        """Return several talks as texts, which the tokenizer writes together."""
         written = template or self._tokenizer.chat_template
         if isinstance(written, dict):  # several, by name
-            asked = "reranker" if messages[-1]["role"] == "document" else "default"
+            asked = "reranker" if talks[0][-1]["role"] == "document" else "default"
             written = written.get(asked) or written.get("default")
         try:
-            said = self._tokenizer.apply_chat_template(
-                messages,
+            said: list[str] = self._tokenizer.apply_chat_template(
+                talks,
                 chat_template=written or self._family.template,
                 tokenize=False,
                 add_generation_prompt=self._preset.opens,
@@ -212,7 +222,7 @@ class Prompter:
                 f"vlm: the template cannot be filled in: {type(error).__name__}: {error}; correct "
                 "it, or give template= of your own"
             ) from error
-        return str(said)
+        return said
 
     def _parts(self, content: Content) -> list[Part]:
         image = [{"type": "image", "image": str(content.path)}] if content.path else []

@@ -14,6 +14,7 @@ import numpy as np
 import uvicorn
 from PIL import Image
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 import crossrank as cr
 from crossrank_serve.app import build_app
@@ -120,6 +121,11 @@ def engine(
     """Return an engine over toys."""
     own = stages or (cr.Stage(WordsReranker()),)
     return Engine(own, ToyEncoder() if encoder is None else encoder, limits)
+
+
+def toy_application() -> ASGIApp:
+    """Return an application over toys, for whoever runs it elsewhere."""
+    return build_app(Service(engine(), Limits()))
 
 
 @contextmanager

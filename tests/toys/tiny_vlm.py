@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,10 @@ def save_qwen2_vl(folder: Path, **sizes: Any) -> None:
     _save(folder, "Qwen2VL", config, tokenizer)
 
 
-def save_llava(folder: Path, **sizes: Any) -> None:
+def save_llava(folder: Path, words: Sequence[str] = (), **sizes: Any) -> None:
+    """Save a LLaVA whose tokenizer knows some words, and bytes of all others."""
     tokenizer = byte_tokenizer(["<image>"], pad_token="<pad>", bos_token="<s>", eos_token="</s>")
-    tokenizer.add_tokens(list(ANSWERS))
+    tokenizer.add_tokens([*ANSWERS, *words])
     config = {
         "text_config": {
             **TEXT,
