@@ -20,6 +20,9 @@ NAME = "crossrank"
 TARGET = 16
 """Requests under way per replica beyond which another replica starts."""
 
+ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60"}
+"""Tells nobody, and gives a proxy the time to start on a machine that is busy loading models."""
+
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
@@ -99,7 +102,8 @@ def serve_replicas(
     InputError
         If the address is taken, or there is no such cluster.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     ray = required("ray", "serve-ray", "the engine ray of the command serve")
     serve = required("ray.serve", "serve-ray", "the engine ray of the command serve")
     bound = listen(host, port)  # says what is wrong before a cluster starts
@@ -109,9 +113,6 @@ def serve_replicas(
     def built() -> ASGIApp:
         return build()
 
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
     try:
         ray.init(address=replicas.address, include_dashboard=False, log_to_driver=False)
     except (ConnectionError, RuntimeError) as error:
@@ -120,6 +121,9 @@ def serve_replicas(
             "'ray start --head', or leave out --ray-address"
         ) from error
     try:
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):  # behind Ray, which sets its own
+            signal.signal(number, lambda *_: ended.set())
         serve.start(http_options={"host": host, "port": port})
         deployment = serve.deployment(serve.ingress(built)(), **options_of(replicas, waiting))
         serve.run(deployment.bind(), name=NAME, route_prefix="/")
