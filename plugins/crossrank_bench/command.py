@@ -1,4 +1,4 @@
-"""The command ``crossrank bench``."""
+"""Ask a benchmark of compositions which caption belongs to which picture."""
 
 from __future__ import annotations
 

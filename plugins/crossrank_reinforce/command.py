@@ -1,4 +1,4 @@
-"""The command ``crossrank reinforce``."""
+"""Keep what teachers make of a data set, for students to be trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``crossrank reproduce``."""
+"""Run published tables again, with ours beside the published figures."""
 
 from __future__ import annotations
 
