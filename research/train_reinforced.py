@@ -178,8 +178,7 @@ def main() -> None:
         rate=rate, own=own, weight=weight, best=best, shorter=shorter, batch=BATCH,
         alone=1000 * cost_of["alone"], taught=1000 * cost_of["taught"], online=1000 * online,
         times=online / cost_of["taught"] + 1,
-        reached=f"{min(reached)} steps, {best / min(reached):.3g} times fewer"
-        if reached else "none of these numbers of steps",
+        reached=str(min(reached)) if reached else f"more than {max(STEPS)}",
         curve=markdown(["steps", *map(str, STEPS)], steps_rows),
         steps=markdown(columns, same_steps), time=markdown(columns, same_time),
     )  # fmt: skip
@@ -215,10 +214,10 @@ picture, seeds averaged.
 
 {curve}
 
-What the best of CLIP's loss reaches, the store reaches with {reached}. Without a store, asking the
-teacher in every step would take {online:,.0f} ms more: {times:,.0f} times as long as a step with
-it.
-The paper's 10 – 1000 × is of large towers trained from scratch; here the towers are frozen.
+The best that CLIP's loss reaches takes it {best} steps, and {reached} of these numbers of steps
+with the store. Without a store, asking the teacher in every step would take {online:,.0f} ms more,
+{times:,.0f} times as long as a step with it. The paper's 10 – 1000 × is of large towers trained
+from scratch; here the towers are frozen.
 """
 
 
