@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -11,13 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from crossrank import Ragged
 from crossrank.plugin import Feature
 from crossrank_lite.heads import LiteHeads, load_heads
-from crossrank_lite.picture_tower import PictureTower, cell_boxes, to_pixels
-from crossrank_lite.text_tower import TextTower, Words
+from crossrank_lite.picture_tower import PictureTower, cell_boxes, squeezed
+from crossrank_lite.text_tower import TextTower
+
+TOGETHER = 8
+"""Items that go through a head at once: the vectors of so many pictures fit the caches."""
 
 
 class Models:
@@ -31,7 +35,7 @@ class Models:
     Raises
     ------
     MissingPackageError
-        If torch, transformers or a package with a model is not installed.
+        If torch, tokenizers or a package with a model is not installed.
     StoreError
         If the file of heads is missing or damaged.
     """
@@ -62,15 +66,24 @@ class Models:
         """
         with self._lock:
             tower = self._pictures if {"embedding", "tokens", "regions"} & set(features) else None
-        sizes, cells = [], []
-        for picture in pictures:
-            sizes.append(picture.size)
-            if tower is not None:
-                cells.append(tower.grid(to_pixels(picture)[None])[0])
+        sizes: list[tuple[int, int]] = []
+
+        def small() -> Iterator[Image.Image]:
+            for picture in pictures:
+                sizes.append(picture.size)
+                yield squeezed(picture)
+
+        if tower is not None:
+            cells = tower.grids(small())
+        else:
+            cells = []
+            sizes.extend(picture.size for picture in pictures)
         count = len(sizes)
         make: dict[str, Callable[[], Feature]] = {
-            "embedding": lambda: np.stack([picture_embedding(self.heads, each) for each in cells]),
-            "tokens": lambda: Ragged.from_list(picture_tokens(self.heads, each) for each in cells),
+            "embedding": lambda: embeddings(
+                self.heads.picture_embedding, self.heads.cells, cells, self.heads.sizes.embedding
+            ),
+            "tokens": lambda: tokens(self.heads.picture_tokens, self.heads.cells, cells),
             "regions": lambda: Ragged.from_list(cells),
             "token_boxes": lambda: Ragged.from_list([cell_boxes()] * count),
             "boxes": lambda: Ragged.from_list([cell_boxes()] * count),
@@ -94,40 +107,52 @@ class Models:
         with self._lock:
             tower = self._texts
         words = tower.words(texts)
+        joined = [each.joined for each in words]
         make: dict[str, Callable[[], Feature]] = {
-            "embedding": lambda: np.stack([text_embedding(self.heads, each) for each in words]),
-            "tokens": lambda: Ragged.from_list(text_tokens(self.heads, each) for each in words),
+            "embedding": lambda: embeddings(
+                self.heads.text_embedding, self.heads.words, joined, self.heads.sizes.embedding
+            ),
+            "tokens": lambda: tokens(self.heads.text_tokens, self.heads.words, joined),
             "words": lambda: Ragged.from_list(each.contextual for each in words),
             "token_text": lambda: [each.text for each in words],
         }
         return {name: make[name]() for name in features}, sum(each.cut for each in words)
 
 
-# The heads see one item at a time, as the towers do: nothing depends on what shares its batch.
+@torch.inference_mode()
+def embeddings(
+    head: nn.Module, scale: nn.Module, items: Sequence[NDArray[np.float32]], size: int
+) -> NDArray[np.float32]:
+    """Return a unit row per item, ``[N, size]`` float32, of its vectors ``[L_n, D]``.
 
-
-def picture_embedding(heads: LiteHeads, cells: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the unit row ``[D]`` of a picture's raw cells ``[R, 1280]``."""
-    return _apply(heads.picture_embedding, heads.cells, cells)
-
-
-def picture_tokens(heads: LiteHeads, cells: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the unit rows ``[R, D]`` of a picture's raw cells ``[R, 1280]``."""
-    return _apply(heads.picture_tokens, heads.cells, cells)
-
-
-def text_embedding(heads: LiteHeads, words: Words) -> NDArray[np.float32]:
-    """Return the unit row ``[D]`` of a text."""
-    return _apply(heads.text_embedding, heads.words, words.joined)
-
-
-def text_tokens(heads: LiteHeads, words: Words) -> NDArray[np.float32]:
-    """Return the unit rows ``[L, D]`` of a text's words."""
-    return _apply(heads.text_tokens, heads.words, words.joined)
+    Items of one length go through the head together: without padding none can leak into a result.
+    """
+    found = np.empty((len(items), size), np.float32)
+    for rows in batches([len(each) for each in items]):
+        vectors = torch.from_numpy(np.stack([items[row] for row in rows]))
+        found[rows] = head(scale(vectors)).numpy()
+    return found
 
 
 @torch.inference_mode()
-def _apply(head: nn.Module, scale: nn.Module, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    made: Tensor = head(scale(torch.from_numpy(vectors)[None]))
-    found: NDArray[np.float32] = made[0].numpy()
-    return found
+def tokens(head: nn.Module, scale: nn.Module, items: Sequence[NDArray[np.float32]]) -> Ragged:
+    """Return a unit row per vector of every item."""
+    lengths = [len(each) for each in items]
+    found = [
+        np.asarray(head(scale(torch.from_numpy(np.concatenate(part)))).numpy(), np.float32)
+        for start in range(0, len(items), TOGETHER)
+        if (part := items[start : start + TOGETHER])
+    ]
+    return Ragged(np.concatenate(found), lengths)
+
+
+def batches(lengths: Sequence[int]) -> list[list[int]]:
+    """Return rows of equal length side by side, at most `TOGETHER` in a batch."""
+    same: dict[int, list[int]] = defaultdict(list)
+    for row, length in enumerate(lengths):
+        same[length].append(row)
+    return [
+        rows[first : first + TOGETHER]
+        for rows in same.values()
+        for first in range(0, len(rows), TOGETHER)
+    ]

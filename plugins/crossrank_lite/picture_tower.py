@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from crossrank_lite.convolutions import GIVEN, as_onnx, session
 from crossrank_lite.packages import require
 
 SIDE = 288
@@ -27,6 +31,8 @@ MEAN, SCALE = 127.0, 128.0
 class PictureTower:
     """The frozen convolutional net, without its classifier.
 
+    onnxruntime computes it where it is installed, else torch: the grids differ by rounding.
+
     Raises
     ------
     MissingPackageError
@@ -41,6 +47,28 @@ class PictureTower:
     def __init__(self) -> None:
         self.net = _fold_batch_norms(load_classifier())
         self.net.to(memory_format=torch.channels_last)
+        fast = find_spec("onnxruntime") is not None
+        self._session: Any = session(as_onnx(self.net, SIDE)) if fast else None
+
+    def grids(self, pictures: Iterable[Image.Image]) -> list[NDArray[np.float32]]:
+        """Return per picture the raw features of its cells ``[CELLS, CHANNELS]``.
+
+        As many pictures are computed at once as torch has threads, beside the making of the next.
+
+        Parameters
+        ----------
+        pictures
+            See `squeezed`.
+        """
+        threads = 1 if self._session is None else torch.get_num_threads()
+        if threads == 1:
+            return list(map(self._of_one, pictures))
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(self._of_one, pictures))
+
+    def _of_one(self, picture: Image.Image) -> NDArray[np.float32]:
+        cells: NDArray[np.float32] = self.grid(scaled(picture)[None])[0]
+        return cells
 
     @torch.inference_mode()
     def grid(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -60,10 +88,17 @@ class PictureTower:
         # One picture at a time: the convolution kernels round differently for other batch sizes,
         # and a picture's features shall not depend on its neighbours.
         for row, picture in enumerate(pixels):
-            batch = torch.from_numpy(picture).permute(2, 0, 1)[None]
-            found: Tensor = self.net.extract_features(batch)
-            cells[row] = found[0].flatten(1).T.numpy()
+            cells[row] = self._features(picture[None]).reshape(CHANNELS, CELLS).T
         return cells
+
+    def _features(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return ``[1, CHANNELS, GRID, GRID]`` of one picture."""
+        found: NDArray[np.float32]
+        if self._session is None:
+            found = self.net.extract_features(torch.from_numpy(batch).permute(0, 3, 1, 2)).numpy()
+        else:
+            [found] = self._session.run(None, {GIVEN: batch})
+        return found
 
 
 def load_classifier() -> Any:
@@ -84,6 +119,13 @@ def load_classifier() -> Any:
 def to_pixels(
     picture: Image.Image, box: tuple[float, float, float, float] | None = None
 ) -> NDArray[np.float32]:
+    """Return what the net takes, ``[SIDE, SIDE, 3]`` float32; see `squeezed` and `scaled`."""
+    return scaled(squeezed(picture, box))
+
+
+def squeezed(
+    picture: Image.Image, box: tuple[float, float, float, float] | None = None
+) -> Image.Image:
     """Squeeze a whole picture into the square that the net takes.
 
     Nothing is cropped away, so that every part of the picture lies in some cell.
@@ -94,14 +136,16 @@ def to_pixels(
         8-bit RGB.
     box
         The part to take instead, ``left, top, right, bottom`` in pixels.
-
-    Returns
-    -------
-    NDArray
-        ``[SIDE, SIDE, 3]`` float32.
     """
-    squeezed = picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box)
-    return (np.asarray(squeezed, dtype=np.float32) - np.float32(MEAN)) / np.float32(SCALE)
+    return picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box)
+
+
+def scaled(picture: Image.Image) -> NDArray[np.float32]:
+    """Return the pixels of a squeezed picture as the net was trained on them."""
+    pixels = np.asarray(picture, dtype=np.float32)
+    pixels -= np.float32(MEAN)
+    pixels /= np.float32(SCALE)
+    return pixels
 
 
 def cell_boxes() -> NDArray[np.float32]:

