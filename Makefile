@@ -119,6 +119,7 @@ $(CLIENTS)/.ready: Makefile tests/serve_clients/npm_clients.mjs
 
 test-lavis: install $(LAVIS)/.ready
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LAVIS)/bin/python -m lavis_parity.lavis_side out/lavis
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(LAVIS)/bin/python -m lavis_parity.released_side
 	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m lavis_parity.transformers_side out/lavis
 
 # without the constraints: LAVIS needs packages of 2023

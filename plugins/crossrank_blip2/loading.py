@@ -78,13 +78,15 @@ def _model(name: str, dtype: str, where: Mapping[str, Any]) -> Any:
     kind: Any = transformers.Blip2ForImageTextRetrieval
     model, report = kind.from_pretrained(
         name,
-        dtype=getattr(torch, dtype),
+        dtype=torch.float32,
         output_loading_info=True,
         trust_remote_code=False,
         ignore_mismatched_sizes=True,  # they are refused below, with a message that says which
         **where,
     )
     check_weights(report)
+    # the Q-Former is a tenth of the weights, and half precision in it moves the logits
+    model.vision_model.to(getattr(torch, dtype))
     return model
 
 

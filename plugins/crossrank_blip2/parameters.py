@@ -34,7 +34,9 @@ class Blip2Parameters:
         Never ask the hub, even for what the cache lacks.
     device, dtype
         Where torch computes, and ``"float32"``, ``"bfloat16"`` or ``"float16"``; the pipeline's by
-        default.  A model that is given as an object stays where and as it is.
+        default.  Half precision is that of the vision tower, nine tenths of the weights; what looks
+        at its features computes in float32.  A model that is given as an object stays where and as
+        it is.
     batch_size
         The most images, texts or pairs that go through the model at once; fewer where the run's
         memory budget is small, or the device's memory turns out to be.

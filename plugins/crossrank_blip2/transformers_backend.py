@@ -159,7 +159,7 @@ class TransformersBackend:
         self, inputs: Tensor, *, image_embeds: Tensor | None = None, **options: Any
     ) -> Tensor:
         if image_embeds is not None:
-            given = image_embeds.to(self.device)
+            given = image_embeds.to(self.device, next(self._model.qformer.parameters()).dtype)
             options["encoder_hidden_states"] = given
             options["encoder_attention_mask"] = torch.ones(
                 given.shape[:2], dtype=torch.long, device=self.device

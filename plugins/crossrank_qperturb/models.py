@@ -87,7 +87,7 @@ def patch_grid(model: Any, tokens: int, grid: tuple[int, int] | None = None) -> 
     for image, patch in sizes:
         if (image[0] // patch[0], image[1] // patch[1]) == (rows, columns):
             covered = (columns * patch[1] / image[1], rows * patch[0] / image[0])
-            return Grid(rows, columns, covered)
+            return Grid(rows, columns, covered, image)
     return Grid(rows, columns)
 
 

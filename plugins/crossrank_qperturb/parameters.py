@@ -15,7 +15,7 @@ class QPerturbParameters(Blip2Parameters):
 
     Parameters
     ----------
-    alpha, n_pc, weighting, projector, preserve_norm
+    alpha, n_pc, weighting, projector, preserve_norm, coverage
         See `Settings`.
     top_n
         How many boxes of an image are used, the best by ``box_scores``; None for all of them.
@@ -31,12 +31,20 @@ class QPerturbParameters(Blip2Parameters):
     weighting: str = "constant"
     projector: str = "pca"
     preserve_norm: bool = False
+    coverage: str = "exact"
     top_n: int | None = None
 
     def __post_init__(self) -> None:
         # super() without arguments finds no class here: slots make the dataclass anew
         Blip2Parameters.__post_init__(self)
-        Settings(self.alpha, self.n_pc, self.weighting, self.projector, self.preserve_norm)
+        Settings(
+            self.alpha,
+            self.n_pc,
+            self.weighting,
+            self.projector,
+            self.preserve_norm,
+            self.coverage,
+        )
         whole = isinstance(self.top_n, int) and not isinstance(self.top_n, bool)
         if self.top_n is not None and not (whole and self.top_n >= 1):
             raise ParameterError(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from crossrank.errors import InputError, ParameterError
 from crossrank_qperturb.boxes import MOST_BOXES, areas, checked_boxes
-from crossrank_qperturb.coverage import patch_coverage
+from crossrank_qperturb.coverage import Grid, patch_coverage, reference_coverage
 from crossrank_qperturb.cross_attention import CrossAttention
 from crossrank_qperturb.interventions import intervening
 from crossrank_qperturb.matrices import Perturbation
@@ -34,6 +34,7 @@ def perturbation(
     weighting: str = "constant",
     projector: str = "pca",
     preserve_norm: bool = False,
+    coverage: str = "exact",
     grid: tuple[int, int] | None = None,
     most_boxes: int = MOST_BOXES,
 ) -> Perturbation:
@@ -54,7 +55,7 @@ def perturbation(
         Per image ``[n, 4]`` x0, y0, x1, y1 in [0, 1] of the model's input (see
         `boxes_to_input`); empty for an image without boxes.  A box of no area has P = 0, and counts
         as an object.
-    alpha, n_pc, weighting, projector, preserve_norm
+    alpha, n_pc, weighting, projector, preserve_norm, coverage
         See `Settings`.
     grid
         Rows and columns of patches, where they are not as many and the model does not tell.
@@ -73,13 +74,16 @@ def perturbation(
     ParameterError
         For a setting that cannot be used.
     """
-    settings = Settings(alpha, n_pc, weighting, projector, preserve_norm)
+    settings = Settings(alpha, n_pc, weighting, projector, preserve_norm, coverage)
     layers = cross_attentions(model)
     _check_embeds(image_embeds, layers)
     _check_components(n_pc, layers)
     patches = patch_grid(model, image_embeds.shape[1], grid)
     objects = [
-        _Objects(patch_coverage(each, patches), settings.object_weights(areas(each)))
+        _Objects(
+            _coverage(each, patches, image_embeds.shape[1], settings),
+            settings.object_weights(areas(each)),
+        )
         for each in checked_boxes(boxes, len(image_embeds), most_boxes)
     ]
     return Perturbation(
@@ -129,10 +133,17 @@ def perturbed(model: Any, perturbation: Perturbation) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Objects:
-    """The n objects of an image: how far each covers ``[n, patches]``, and weights ``[n]``."""
+    """The n objects of an image: how far each covers the last keys ``[n, K]``, weights ``[n]``."""
 
     coverage: NDArray[np.float64]
     weights: NDArray[np.float64]
+
+
+def _coverage(boxes: ArrayLike, grid: Grid, keys: int, settings: Settings) -> NDArray[np.float64]:
+    if settings.coverage == "exact":
+        return patch_coverage(boxes, grid)
+    found = reference_coverage(boxes, grid)
+    return np.pad(found, ((0, 0), (keys - found.shape[1], 0)))
 
 
 def _of_layer(
@@ -149,7 +160,11 @@ def _of_layer(
         keys = layer.keys(image_embeds[row : row + 1])[0].to(wide)
         patches = objects.coverage.shape[1]
         spans = projectors(
-            keys[:, -patches:], _like(keys, objects.coverage), settings.n_pc, settings.projector
+            keys[:, -patches:],
+            _like(keys, objects.coverage),
+            settings.n_pc,
+            settings.projector,
+            every_key=settings.coverage == "reference",
         )
         matrices[row] = (_like(keys, objects.weights)[:, None, None, None] * spans).mean(dim=0)
     return matrices

@@ -145,6 +145,7 @@ class QPerturbReranker(Blip2Reranker):
             weighting=params.weighting,
             projector=params.projector,
             preserve_norm=params.preserve_norm,
+            coverage=params.coverage,
             most_boxes=max(len(each) for each in boxes),
         )
 

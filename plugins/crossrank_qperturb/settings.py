@@ -20,6 +20,7 @@ WEIGHTINGS = {
 """An object weighs α · (slope · area + offset): these are slope and offset."""
 
 PROJECTORS = ("pca", "reference_rows")
+COVERAGES = ("exact", "reference")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class Settings:
         code computes, which keeps *rows* of the matrix of eigenvectors; only to reproduce it.
     preserve_norm
         Whether a perturbed query is scaled back to its norm.
+    coverage
+        How far an object covers a patch: ``"exact"``, by area; ``"reference"``, as the released
+        code draws it (see `reference_coverage`), with all keys in the Gram matrix, those of weight
+        0 too: what `projector` ``"reference_rows"`` needs to give the released matrices, since the
+        rows of vectors without energy are among them, which rounding turns.
 
     Raises
     ------
@@ -52,6 +58,7 @@ class Settings:
     weighting: str = "constant"
     projector: str = "pca"
     preserve_norm: bool = False
+    coverage: str = "exact"
 
     def __post_init__(self) -> None:
         if not _is_number(self.alpha) or not math.isfinite(self.alpha):
@@ -64,6 +71,7 @@ class Settings:
         for name, value, choices in (
             ("weighting", self.weighting, tuple(WEIGHTINGS)),
             ("projector", self.projector, PROJECTORS),
+            ("coverage", self.coverage, COVERAGES),
         ):
             if value not in choices:
                 raise ParameterError(f"qperturb: {name} is {value!r}{nearest(str(value), choices)}")

@@ -6,7 +6,14 @@ import torch
 from torch import Tensor
 
 
-def projectors(keys: Tensor, coverage: Tensor, n_pc: float | int, projector: str = "pca") -> Tensor:
+def projectors(
+    keys: Tensor,
+    coverage: Tensor,
+    n_pc: float | int,
+    projector: str = "pca",
+    *,
+    every_key: bool = False,
+) -> Tensor:
     """Return a projector per object and head.
 
     With ``A = (diag(w) K)ᵀ (diag(w) K) = U diag(e) Uᵀ``, e falling, ``P = U_r U_rᵀ``.
@@ -23,6 +30,9 @@ def projectors(keys: Tensor, coverage: Tensor, n_pc: float | int, projector: str
         ``"pca"``, or ``"reference_rows"``: Vᵀ V of the first r *rows* V of U, as in the released
         code.  That is a projector of the same rank, but unrelated to the object, and it changes
         with the signs that the eigensolver happens to give its vectors.
+    every_key
+        Whether keys of weight 0 are multiplied too.  That changes nothing but rounding, and with it
+        the vectors without energy.
 
     Returns
     -------
@@ -31,8 +41,8 @@ def projectors(keys: Tensor, coverage: Tensor, n_pc: float | int, projector: str
     """
     grams = []
     for weights in coverage:
-        patches = weights.nonzero()[:, 0]
-        weighted = keys[:, patches] * weights[patches, None]
+        some = slice(None) if every_key else weights.nonzero()[:, 0]
+        weighted = keys[:, some] * weights[some, None]
         grams.append(weighted.mT @ weighted)
     if not grams:
         return keys.new_zeros(0, keys.shape[0], keys.shape[2], keys.shape[2])

@@ -215,6 +215,29 @@ def test_the_float_type_of_the_run_or_of_the_parameter(
         assert backend.dtype == getattr(torch, dtype)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_leaves_the_qformer_in_float32(dtype: str, checkpoint: Path) -> None:
+    full, half = (backend_of(checkpoint, dtype=each) for each in ("float32", dtype))
+    narrow = {
+        name.partition(".")[0]
+        for name, weight in half.model.named_parameters()
+        if weight.dtype != torch.float32
+    }
+    assert narrow == {"vision_model"}
+    for name, weight in full.model.named_parameters():
+        if not name.startswith("vision_model."):
+            assert torch.equal(weight, half.model.get_parameter(name)), name
+    tokens = full.tokenise(["a black dog", "two cats on the grass"])
+    embeds = half.image_embeds(torch.randn(2, 3, half.image_size, half.image_size))
+    assert embeds.dtype == getattr(torch, dtype)
+    expected = full.itm_logits(embeds.float(), tokens)
+    torch.testing.assert_close(half.itm_logits(embeds, tokens), expected)
+    for row in range(2):  # a batch of one is another product, and rounds in float32 alone
+        alone = half.itm_logits(embeds[row : row + 1], tokens.take(np.array([row])))
+        torch.testing.assert_close(alone[0], expected[row], atol=1e-5, rtol=1e-5)
+
+
 def test_a_checkpoint_is_recognised_by_its_files(folder: Path) -> None:
     before = Blip2Reranker(model=folder).fingerprint()
     assert Blip2Reranker(model=str(folder)).fingerprint() == before
