@@ -96,7 +96,7 @@ def _shrunk(
     before = np.floor(centres).astype(np.int64)
     after = np.minimum(before + 1, size - 1)
     share = centres - before
-    return mask[:, before] * (1 - share) + mask[:, after] * share
+    return np.asarray(mask[:, before] * (1 - share) + mask[:, after] * share)
 
 
 def _overlaps(

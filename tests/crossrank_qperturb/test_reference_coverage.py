@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from crossrank.errors import InputError, ParameterError
@@ -19,12 +20,13 @@ SIDE, PATCHES = 364, 26
 GRID = Grid(PATCHES, PATCHES, input_size=(SIDE, SIDE))
 
 
-def drawn(box: list[int], side: int, patches: int) -> np.ndarray:
+def drawn(box: list[int], side: int, patches: int) -> NDArray[np.float64]:
     mask = torch.zeros(1, 1, side, side)
     left, top, right, bottom = box
     mask[:, :, top:bottom, left:right] = 1
     small = functional.interpolate(mask, (patches, patches), mode="bilinear", align_corners=False)
-    return small.flatten().double().numpy()
+    found: NDArray[np.float64] = small.flatten().double().numpy()
+    return found
 
 
 corner = st.integers(0, SIDE)

@@ -99,7 +99,7 @@ def main() -> None:
     boxes = [torch.tensor(each).float().div(SIDE).numpy() for each in PIXELS]
     plain = passed(model, queries, embeds)
     for n_pc in (0.99, 0.9):
-        settings = {"alpha": ALPHA, "n_pc": n_pc, "projector": "reference_rows"}
+        settings: dict[str, Any] = {"alpha": ALPHA, "n_pc": n_pc, "projector": "reference_rows"}
         made = perturbation(model, embeds, boxes, coverage="reference", **settings)
         exact = perturbation(model, embeds, boxes, **settings)
         for number, matrices in made.matrices.items():
