@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
 from crossrank_hubness.matrices import (
     Floats,
@@ -180,5 +179,7 @@ def _share(
 ) -> Floats:
     asked, bank = with_bank(who, s, s_bank, what)
     factor = positive(who, parameter, beta)
+    from scipy.special import logsumexp  # a fifth of a second, too long for a mere look
+
     shared: Floats = factor * asked - logsumexp(factor * bank, axis=0)
     return shared

@@ -16,11 +16,19 @@ from crossrank.plugin.files import parse_json
 
 Boxes = NDArray[np.float32]
 
+CHAIN = re.compile(r"\[/EN#(\d+)/")
+"""A thing that a caption of Flickr30k Entities mentions, by the number of its chain."""
 SLACK = 1.5
 """By how many pixels a box may leave its image: annotations round, and count from 0 or 1."""
 
 
-def flickr30k_entities(folder: str | Path, ids: Iterable[str] | None = None) -> dict[str, Boxes]:
+def flickr30k_entities(
+    folder: str | Path,
+    ids: Iterable[str] | None = None,
+    *,
+    sentences: str | Path | None = None,
+    last_pixel: bool = True,
+) -> dict[str, Boxes]:
     """Read the boxes of Flickr30k Entities.
 
     Parameters
@@ -29,6 +37,12 @@ def flickr30k_entities(folder: str | Path, ids: Iterable[str] | None = None) -> 
         ``Annotations``, with an XML file per image.
     ids
         The images, by the names of their files with or without a suffix; all by default.
+    sentences
+        ``Sentences``, with a text file of captions per image: then only boxes are read whose chain
+        a caption mentions, as the authors of Q-Perturbation do.  All by default.
+    last_pixel
+        Whether a box reaches to the end of its last pixel; those authors stop before it, a pixel
+        earlier at the right and at the bottom.
 
     Returns
     -------
@@ -45,6 +59,8 @@ def flickr30k_entities(folder: str | Path, ids: Iterable[str] | None = None) -> 
 
     Notes
     -----
+    A chain is a thing by its number, ``[/EN#283585/people Two men]`` in a caption.
+
     The files count pixels from 1, and their last pixel belongs to the box, as in PASCAL VOC.  See
     Plummer et al., "Flickr30k Entities", IJCV 2017.
     """
@@ -55,7 +71,13 @@ def flickr30k_entities(folder: str | Path, ids: Iterable[str] | None = None) -> 
         )
     if ids is None:
         ids = sorted(path.stem for path in root.glob("*.xml"))
-    return {id: _of_xml(root / f"{Path(id).stem}.xml", id) for id in ids}
+    end = 0 if last_pixel else 1
+    found = {}
+    for id in ids:
+        name = Path(id).stem
+        chains = None if sentences is None else _mentioned(Path(sentences) / f"{name}.txt", id)
+        found[id] = _of_xml(root / f"{name}.xml", id, chains, end)
+    return found
 
 
 def coco_entities(path: str | Path, sizes: Mapping[str, tuple[int, int]]) -> dict[str, Boxes]:
@@ -102,7 +124,18 @@ def coco_entities(path: str | Path, sizes: Mapping[str, tuple[int, int]]) -> dic
     }
 
 
-def _of_xml(path: Path, id: str) -> Boxes:
+def _mentioned(path: Path, id: str) -> set[str]:
+    """Return the chains that the captions of an image mention."""
+    try:
+        said = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path}: image {id!r} has no captions: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path}: image {id!r} has captions that are not UTF-8") from error
+    return set(CHAIN.findall(said))
+
+
+def _of_xml(path: Path, id: str, chains: set[str] | None, end: int) -> Boxes:
     what = f"{path}: image {id!r}"
     try:
         root = ElementTree.parse(path).getroot()
@@ -113,9 +146,11 @@ def _of_xml(path: Path, id: str) -> Boxes:
     size = (_number(root, "size/width", what), _number(root, "size/height", what))
     corners = [
         [_number(box, side, what) for side in ("xmin", "ymin", "xmax", "ymax")]
-        for box in root.findall("object/bndbox")
+        for thing in root.findall("object")
+        if chains is None or chains.intersection(name.text or "" for name in thing.iter("name"))
+        for box in thing.findall("bndbox")
     ]
-    return _relative(np.array(corners).reshape(-1, 4) - [1, 1, 0, 0], size, what)
+    return _relative(np.array(corners).reshape(-1, 4) - [1, 1, end, end], size, what)
 
 
 def _number(element: ElementTree.Element, path: str, what: str) -> float:

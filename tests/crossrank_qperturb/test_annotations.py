@@ -53,6 +53,33 @@ def test_flickr30k_ids_are_names_of_files(tmp_path: Path) -> None:
     assert len(found["1"]) == 1, "one box of two phrases is one object"
 
 
+def test_flickr30k_boxes_as_the_authors_read_them(tmp_path: Path) -> None:
+    annotations, sentences = tmp_path / "Annotations", tmp_path / "Sentences"
+    annotations.mkdir()
+    sentences.mkdir()
+    things = (
+        box(51, 26, 100, 75, names=("28", "3")),
+        box(1, 1, 20, 10, names=("2",)),
+        box(1, 1, 1, 1, names=("31",)),
+        SCENE,
+    )
+    annotate(annotations, "5", *things)
+    said = "[/EN#28/people A man] on [/EN#0/notvisual it] .\n[/EN#31/other Dots] and #2 /2/ .\n"
+    (sentences / "5.txt").write_text(said, encoding="utf-8")
+    found = flickr30k_entities(annotations, sentences=sentences, last_pixel=False)["5"]
+    np.testing.assert_allclose(found, [[0.25, 0.25, 0.495, 0.74], [0.0, 0.0, 0.0, 0.0]])
+    whole = flickr30k_entities(annotations, sentences=sentences)["5"]
+    np.testing.assert_allclose(whole, [[0.25, 0.25, 0.5, 0.75], [0.0, 0.0, 0.005, 0.01]])
+    assert len(flickr30k_entities(annotations)["5"]) == 3
+
+    (sentences / "5.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(FormatError, match=r"5\.txt: image '5' has captions that are not UTF-8"):
+        flickr30k_entities(annotations, sentences=sentences)
+    (sentences / "5.txt").unlink()
+    with pytest.raises(StoreError, match=r"5\.txt: image '5' has no captions"):
+        flickr30k_entities(annotations, sentences=sentences)
+
+
 @pytest.mark.parametrize(
     ("objects", "size", "message"),
     [

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
+from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from pathlib import Path
 from typing import Any
 
 from crossrank.errors import CrossrankError, PluginError
@@ -14,6 +17,20 @@ log = logging.getLogger(__name__)
 
 def points(group: str) -> list[EntryPoint]:
     """Return the entry points of a group, of all distributions that can be read."""
+    return list(_points(group, tuple(map(_changed, sys.path))))
+
+
+def _changed(folder: str) -> tuple[str, int]:
+    """Return a folder of distributions, and when one was last added or taken away."""
+    try:
+        return folder, Path(folder).stat().st_mtime_ns
+    except OSError:
+        return folder, 0
+
+
+@lru_cache(maxsize=16)
+def _points(group: str, folders: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """Read them; to do so for each plugin anew would take longer than to import them all."""
     try:
         found = list(entry_points(group=group))
     except Exception:  # a single file that cannot be read must not hide all the others
@@ -51,10 +68,13 @@ def guarded(where: str, call: Callable[[], Any]) -> Any:
 
 def origin(point: EntryPoint) -> str:
     """Return who brings an entry point, with its version."""
-    distribution: Distribution | None = point.dist
-    if distribution is None or not distribution.name:
-        return "(unknown distribution)"
-    return f"{distribution.name} {distribution.version}"
+    return "(unknown distribution)" if point.dist is None else _called(point.dist)
+
+
+@lru_cache(maxsize=256)
+def _called(distribution: Distribution) -> str:
+    said = distribution.metadata  # parsed at each look
+    return f"{said['Name']} {said['Version']}" if said["Name"] else "(unknown distribution)"
 
 
 def _readable(distribution: Distribution) -> list[EntryPoint]:

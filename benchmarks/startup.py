@@ -1,0 +1,83 @@
+"""How long one waits before anything happens: each command in a process of its own, interleaved.
+
+    python benchmarks/startup.py [--rounds 5] [--json]
+
+The first rerank is that of two words with ten drawn pictures by ``cr.rerank``: lite's models are
+loaded, everything is encoded, nothing comes from a cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+PICTURES = 10
+FIRST = """
+import numpy as np
+from PIL import Image
+import crossrank as cr
+noise = np.random.default_rng(0).integers(0, 256, ({pictures}, 240, 320, 3), np.uint8)
+rankings = cr.rerank("two dogs", [Image.fromarray(each) for each in noise])
+"""
+CASES: dict[str, tuple[list[str], str]] = {
+    "python": (["-c", "pass"], ""),
+    "import numpy": (["-c", "import numpy"], ""),
+    "import crossrank": (["-c", "import crossrank"], "import numpy"),
+    "import torch": (["-c", "import torch"], ""),
+    "crossrank --help": (["-m", "crossrank", "--help"], "import crossrank"),
+    "crossrank plugins": (["-m", "crossrank", "plugins"], "import crossrank"),
+    "the first cr.rerank with lite": (
+        ["-c", FIRST.format(pictures=PICTURES)],
+        "import torch",
+    ),
+}
+"""Per case what Python is given, and what it is held against."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    found: dict[str, list[float]] = {name: [] for name in CASES}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(given.rounds + 1):
+            for name, (arguments, _) in CASES.items():
+                seconds = taken(arguments, folder)
+                if number:  # the first round fills the caches of the disk
+                    found[name].append(seconds)
+    if given.json:
+        print(json.dumps(found))
+        return
+    print(f"{'seconds':32}{'min':>7}{'median':>9}   ratio of minima, of medians")
+    for name, (_, against) in CASES.items():
+        measures = min(found[name]), statistics.median(found[name])
+        line = f"{name:32}{measures[0]:7.2f}{measures[1]:9.2f}"
+        if against:
+            rival = min(found[against]), statistics.median(found[against])
+            ratios = [mine / its for mine, its in zip(measures, rival, strict=True)]
+            line += f"   {ratios[0]:.2f}, {ratios[1]:.2f} × {against}"
+        print(line)
+
+
+def taken(arguments: list[str], folder: str) -> float:
+    """Return the seconds of a process; its caches are empty, as those of a new user are."""
+    start = time.perf_counter()
+    subprocess.run(
+        [sys.executable, *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "XDG_CACHE_HOME": folder},
+    )
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
