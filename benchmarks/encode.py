@@ -66,9 +66,11 @@ def with_lite(paths: Sequence[Path], texts: Sequence[str]) -> tuple[Encode, Enco
 
 def with_openclip(name: str) -> Callable[[Sequence[Path], Sequence[str]], tuple[Encode, Encode]]:
     def made(paths: Sequence[Path], texts: Sequence[str]) -> tuple[Encode, Encode]:
-        import open_clip
         import torch
 
+        from crossrank_openclip import open_clip as imported
+
+        open_clip = imported()
         model, _, prepare = open_clip.create_model_and_transforms(name, pretrained_text=False)
         model.eval()
         tokenize = open_clip.get_tokenizer(name)
