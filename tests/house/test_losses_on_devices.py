@@ -24,6 +24,11 @@ from crossrank_cprd.loss import CprdLoss, cprd_loss  # noqa: E402
 from crossrank_filip.loss import FilipLoss  # noqa: E402
 from crossrank_hosa.loss import HosaLoss, hardest_hinge  # noqa: E402
 from crossrank_knowledge.cycle import cycle_loss, own_row_loss  # noqa: E402
+from crossrank_reinforce.losses import (  # noqa: E402
+    clip_loss,
+    distillation_loss,
+    reinforced_loss,
+)
 
 ROOT = Path(__file__).parents[2]
 MAKERS = {
@@ -63,6 +68,8 @@ def cases() -> dict[str, Callable[[], Any]]:
     valid = teacher >= 0
     ids = torch.tensor([0, 0, 1, 2])
     words, regions, weight = unit(3, 8), unit(5, 8), unit(8, 8)
+    rows, columns = unit(4, 8), unit(4, 8)
+    teachers = [(unit(4, 6).detach(), unit(4, 6).detach(), 20.0)]
     filip, thinned = FilipLoss(), FilipLoss(keep=0.5)
     return {
         "FilipLoss": lambda: (
@@ -82,6 +89,9 @@ def cases() -> dict[str, Callable[[], Any]]:
         "adamatch_loss": lambda: adamatch_loss(scores, teacher, match, 0.07),
         "adamatch_loss_over_texts": lambda: adamatch_loss_over_texts(scores, teacher, match, 0.07),
         "cycle_loss": lambda: sum(cycle_loss(words, regions, weight)),
+        "clip_loss": lambda: clip_loss(rows, columns, 20.0),
+        "distillation_loss": lambda: distillation_loss(teachers, rows, columns, 20.0),
+        "reinforced_loss": lambda: reinforced_loss(teachers, rows, columns, 20.0, 0.5),
         "own_row_loss": lambda: own_row_loss(scores, "mean"),
     }
 
