@@ -19,7 +19,7 @@ from crossrank.evaluation import BothDirections
 from crossrank.plugin import Feature
 from crossrank_lite.encoder import LiteEncoder
 from crossrank_lite.heads import load_heads
-from crossrank_lite.models import picture_embedding
+from crossrank_lite.models import embeddings
 from crossrank_reinforce import SEED, Store, clip_loss, reinforced_loss
 
 BATCH, WIDTH, HIDDEN = 256, 128, 256
@@ -82,7 +82,9 @@ class CellLite(cr.Encoder):
             seen.append(np.ascontiguousarray(cut).reshape(-1, grid.shape[1]))
         made = {"pooled": pooled(seen)}
         if "embedding" in features:
-            made["embedding"] = np.stack([picture_embedding(self.heads, each) for each in seen])
+            made["embedding"] = embeddings(
+                self.heads.picture_embedding, self.heads.cells, seen, self.heads.sizes.embedding
+            )
         return {name: made[name] for name in features}
 
 

@@ -56,7 +56,7 @@ def maxima(
         takes more than a quarter of the budget.
     """
     shape = (len(rows), len(concepts))
-    settings = [params.best("t2i"), params.centered, params.adjective, params.prototypes]
+    settings = [params.best("t2i"), params.centered, params.adjective, params.prototypes, "pairs"]
     if device is not None:  # other roundings
         settings.append(device)
     key = cr.fingerprint([bank, images.fingerprint(), rows, concepts, settings])

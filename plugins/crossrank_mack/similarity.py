@@ -47,6 +47,8 @@ def concept_vectors(
 ) -> ConceptVectors:
     """Return ``u / ‖u‖`` with ``u = p_noun + adjective · p_adj``, summed before normalising.
 
+    Where words have several prototypes, each of the noun's with each of the adjective's.
+
     Parameters
     ----------
     bank
@@ -65,8 +67,9 @@ def concept_vectors(
         else:
             vectors = np.asarray(bank.prototypes_of(noun), np.float32) - mean
             if adj >= 0:
-                added: Floats = bank.prototypes[adj] - mean
-                vectors = vectors + np.float32(adjective) * added
+                added = np.asarray(bank.prototypes_of(adj), np.float32) - mean
+                both = vectors[:, None] + np.float32(adjective) * added
+                vectors = both.reshape(-1, bank.size)
         rows.append(vectors)
     lengths = np.array([len(each) for each in rows], np.int64)
     flat = np.concatenate(rows) if rows else np.zeros((0, bank.size), np.float32)

@@ -99,9 +99,11 @@ def naive(
         row = []
         for prototype in bank.prototypes_of(bank.row(noun)):
             u = prototype.astype(np.float64) - mean
-            if adjective is not None and adjective in bank:
-                u = u + bank.lookup(adjective).astype(np.float64) - mean
-            row.append([_cosine(u, region.astype(np.float64) - mean) for region in regions])
+            known = adjective is not None and adjective in bank
+            added = bank.prototypes_of(bank.row(str(adjective))) if known else [mean]
+            for each in added:
+                both = u + each.astype(np.float64) - mean
+                row.append([_cosine(both, region.astype(np.float64) - mean) for region in regions])
         pooled = np.max(row, axis=0) if prototypes == "max" else np.mean(row, axis=0)
         rows.append(pooled)
     if not rows or len(regions) == 0:

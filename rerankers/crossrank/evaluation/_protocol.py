@@ -64,7 +64,9 @@ def evaluate(
         ``"MeanR"`` and ``"MRR"`` of the first relevant item; and every name of ir-measures as that
         defines it, such as ``"nDCG@10"``, with ``ir:`` in front where names clash (``"ir:R@5"`` is
         recall).  MedR and MeanR look as deep as the longest list of the shortest system; a relevant
-        item beyond that counts as the next rank, which makes them lower bounds.
+        item beyond that counts as the next rank, which makes them lower bounds.  The median of an
+        even number of ranks is the mean of the middle two, 1.5 of 1 and 2: open_clip and VSE++
+        round it down to 1.
     direction
         For the title of the table; read from rankings and candidates where these know it.
     baseline
