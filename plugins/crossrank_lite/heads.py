@@ -66,8 +66,10 @@ class AttentionPool(nn.Module):
     ) -> None:
         super().__init__()
         self.attend = nn.Parameter(torch.zeros(in_features, heads))
-        values = torch.randn(heads, in_features, out_features // heads)
-        self.values = nn.Parameter(values / in_features**0.5)
+        self.values = nn.Parameter(torch.empty(heads, in_features, out_features // heads))
+        # where only shapes are asked for, drawing numbers would import half of torch's compiler
+        if not self.values.is_meta:
+            nn.init.normal_(self.values, std=in_features**-0.5)
         self.drop = nn.Dropout(dropout)
         self.perceptron = nn.Sequential(
             nn.LayerNorm(out_features),

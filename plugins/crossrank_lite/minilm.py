@@ -15,7 +15,7 @@ from torch.nn import functional
 ATTENTION_HEADS = 12
 EPSILON = 1e-12
 MOST_PIECES = 512
-"""In one pass: a layer's widest vectors of so many still fit the caches."""
+"""In one pass and thread: a layer's widest vectors of so many still fit the caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,10 @@ class MiniLM:
             first and above the last layer.
         """
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        first = 0
+        most, first = MOST_PIECES * torch.get_num_threads(), 0
         while first < len(order):
             last, pieces = first + 1, len(texts[order[first]])
-            while last < len(order) and pieces + len(texts[order[last]]) <= MOST_PIECES:
+            while last < len(order) and pieces + len(texts[order[last]]) <= most:
                 pieces += len(texts[order[last]])
                 last += 1
             rows = order[first:last]
