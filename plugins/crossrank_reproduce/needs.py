@@ -140,17 +140,16 @@ def read_record(data: Path) -> Known:
     return record
 
 
-def keep(found: Iterable[Found], data: Path) -> str:
-    """Keep size and digest of files that are seen for the first time, and say so; "" if none is."""
+def keep(found: Iterable[Found], data: Path) -> dict[str, str]:
+    """Keep size and digest of files seen for the first time; return by name what to say."""
     new = {each.need.name: dict(each.seen) for each in found if each.state == "new"}
     if not new:
-        return ""
-    names = ", ".join(new)
+        return {}
     record = {**read_record(data), **new}
+    content = json.dumps(record, indent=1, sort_keys=True).encode("utf-8") + b"\n"
+    where = f"kept in {data / RECORD}"
     try:
-        atomic_bytes(
-            data / RECORD, json.dumps(record, indent=1, sort_keys=True).encode("utf-8") + b"\n"
-        )
+        atomic_bytes(data / RECORD, content)
     except StoreError as error:  # data that one may only read
-        return f"size and digest of {names} are not published and could not be kept: {error}"
-    return f"size and digest of {names} are not published; kept in {data / RECORD}"
+        where = f"could not be kept: {error}"
+    return {name: f"size and digest of {name} are not published; {where}" for name in new}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from crossrank.errors import InputError
-from crossrank.plugin.files import atomic_bytes
+from crossrank.plugin.files import atomic_bytes, disk_errors
 from crossrank_reproduce import hybrid, retrieval
 from crossrank_reproduce.encoding import Encoding
 from crossrank_reproduce.needs import Found, check, keep, look, read_record
@@ -74,7 +75,6 @@ def reproduce(
     left_out: dict[str, str] = {}
     notes: dict[str, tuple[str, ...]] = {}
     known = read_record(folder)
-    digests: dict[str, Found] = {}
     advice = ""
     ready: list[Row] = []
     for row in chosen.rows:
@@ -93,22 +93,24 @@ def reproduce(
             f"reproduce: {advice}; all that is needed: crossrank reproduce {table} "
             f"--data {folder} --dry-run"
         )
+    found = {
+        need.name: look(need, places, known, content=True) for row in ready for need in row.needs
+    }
+    said = _checked(found, folder, check)
+    if kept is not None:
+        with disk_errors(kept):
+            kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         places = replace(places, made=(kept or Path(temporary)) / "made")
         for row in ready:
-            for need in row.needs:
-                if need.name not in digests:
-                    digests[need.name] = look(need, places, known, content=True)
-            found = [digests[need.name] for need in row.needs]
-            said = _checked(found, folder, check)
             encoding = Encoding(_converted(row, places), kept, device, progress)
             ours, more = KINDS[row.kind](row, encoding)
             figures += figures_of(row.name, row.system, ours, row.published)
-            notes[row.name] = (*said, *more)
+            own = (said[need.name] for need in row.needs if need.name in said)
+            notes[row.name] = (*own, *more)
     outcome = Outcome(chosen.name, tuple(figures), left_out, notes)
     if kept is not None:
         text = json.dumps(outcome.to_dict(), indent=1, ensure_ascii=False)
-        kept.mkdir(parents=True, exist_ok=True)
         atomic_bytes(kept / RESULT, text.encode("utf-8") + b"\n")
     return outcome
 
@@ -126,12 +128,16 @@ def _folder(data: str | Path) -> Path:
     return folder
 
 
-def _checked(found: list[Found], data: Path, strict: bool) -> list[str]:
+def _checked(found: Mapping[str, Found], data: Path, strict: bool) -> dict[str, str]:
+    """Return what a reader has to know of the files, by name, before anything is run."""
     if strict:
-        check(found)
-    said = [f"{each.path} has {each.said}" for each in found if each.state == "wrong"]
-    new = keep(found, data)
-    return [*said, new] if new else said
+        check(found.values())
+    said = {
+        name: f"{each.path} has {each.said}"
+        for name, each in found.items()
+        if each.state == "wrong"
+    }
+    return said | keep(found.values(), data)
 
 
 def _converted(row: Row, places: Places) -> Places:

@@ -252,6 +252,9 @@ def test_an_unknown_table_or_row_gets_the_nearest_names(data: Path) -> None:
     assert "or --list" in refused()
     assert "give --data DIR" in refused("filip")
     assert "is not a folder" in refused("filip", "--data", data / "none")
+    assert "no table '../tables/vista'" in refused("../tables/vista", "--dry-run")
+    taken = data / "flickr30k" / "dataset_flickr30k.json"
+    assert "could not be written" in refused("filip", "--data", data, "-o", taken)
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -300,6 +303,16 @@ def test_a_file_of_another_size_or_digest_is_refused(
     said = refused("mobileclip/coco-s1", "--data", data)
     assert f"instead of {'0' * 64}, published" in said
     assert "download it from https://" in said
+
+
+@pytest.mark.usefixtures("tiny")
+def test_files_are_compared_before_any_row_is_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(running.KINDS, "pairs", lambda row, encoding: pytest.fail("it was run"))
+    with pytest.raises(StoreError, match="has size 27 bytes"):
+        reproduce("vista", data, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.usefixtures("tiny")
