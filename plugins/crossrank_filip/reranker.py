@@ -10,6 +10,7 @@ import numpy as np
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, ParameterError
 from crossrank.plugin.torch_device import device_of
+from crossrank.plugin.unit_rows import check_unit_rows
 from crossrank_filip.explaining import Parts, links
 from crossrank_filip.interaction import MeanOver, late_interaction
 from crossrank_filip.kernel import Floats
@@ -74,6 +75,9 @@ class FilipReranker(cr.Reranker):
                 f"filip: the queries' tokens have size {sizes[0]}, the gallery's {sizes[1]}; "
                 "encode both with the same encoder"
             )
+        for collection, rows in (asked, listed):
+            if len(rows):
+                check_unit_rows("filip", collection, "tokens", rows)
         return device
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,14 +25,15 @@ from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.base_lists import check_positive
 from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.candidates import Candidates
-from crossrank._lists.evidence import Evidence
 from crossrank._lists.fusion import SHORT, check_finite
 from crossrank._lists.ordering import arrange, order_rows, ranks
 from crossrank._lists.rankings import Rankings
+from crossrank._lists.showing import Shown
 from crossrank._lists.stage_scores import StageScores
 from crossrank._stage import Stage
 from crossrank.errors import InputError, ParameterError
 from crossrank.plugin.contract import Context
+from crossrank.report._explanation import Explanation
 
 logger = logging.getLogger(__name__)
 
@@ -307,7 +308,10 @@ class Pipeline:
             current_ranks = ranks(order)
             traces.append(scores)
         self._tell_short_rows(traces)
-        return _cut(aligned, current, current_ranks, base_ranks, traces, context.direction, cuts)
+        rankings = _cut(
+            aligned, current, current_ranks, base_ranks, traces, context.direction, cuts
+        )
+        return replace(rankings, shown=_shown(context.queries, query_rows, context.gallery))
 
     def _cuts(
         self, top_k: int | None, score_threshold: float | None, min_probability: float | None
@@ -398,8 +402,11 @@ class Pipeline:
         *,
         options: RunOptions | None = None,
         **changes: Unpack[RunChanges],
-    ) -> Mapping[str, Sequence[Evidence]]:
+    ) -> Explanation:
         """Return per stage what speaks for each candidate of one query.
+
+        A mapping from the stage's name to its `Evidence`, a pair each, whose ``plot()`` draws the
+        pictures with a heat map for every word.
 
         Parameters
         ----------
@@ -417,7 +424,8 @@ class Pipeline:
         aligned, query_rows, direction = align(chosen, queries, gallery)
         context = _context(aligned, queries, gallery, direction, resources)
         check_features(self.stages, context)
-        return {stage.name: explain_pairs(stage, context, query_rows) for stage in self.stages}
+        found = {stage.name: explain_pairs(stage, context, query_rows) for stage in self.stages}
+        return Explanation(found, queries, gallery)
 
     def __repr__(self) -> str:
         return f"Pipeline({' → '.join(stage.name for stage in self.stages)})"
@@ -442,6 +450,17 @@ def _context(
         threads=resources.threads,
         progress=resources.progress,
     )
+
+
+def _shown(queries: Collection, rows: NDArray[np.int64], gallery: Collection) -> Shown:
+    """Return what ids of rankings stand for, as far as the collections tell."""
+
+    def known(collection: Collection, *names: str) -> Any:
+        return next((collection[name] for name in names if name in collection), None)
+
+    asked = known(queries, "text", "path")
+    said = None if asked is None else [asked[row] for row in rows.tolist()]
+    return Shown(known(gallery, "path"), known(gallery, "text"), said)
 
 
 def _with_distinct_names(stages: list[Stage]) -> tuple[Stage, ...]:

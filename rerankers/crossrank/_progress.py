@@ -20,7 +20,7 @@ def as_progress(wish: Progress | bool | None) -> Progress:
 
 
 class Bars:
-    """One tqdm bar after another on standard error, one for each kind of work."""
+    """One tqdm bar after another, one for each kind of work: in a notebook a widget, else text."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -28,7 +28,7 @@ class Bars:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show that `done` of `total` steps of some work are behind us."""
-        from tqdm import tqdm
+        from tqdm.auto import tqdm
 
         if self._bar is None or what != self._what or done < self._bar.n:
             self._close()

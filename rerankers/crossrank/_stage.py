@@ -1,19 +1,28 @@
-"""A stage: one reranker, how deep it looks, and how its scores are fused."""
+"""A stage: one reranker, how deep it looks, and how its scores are fused; also from a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from crossrank._files.parsing import check_regular, parse_toml
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.auto_depth import AutoDepth
 from crossrank._lists.base_lists import check_positive
-from crossrank._lists.fusion import Fusion, WeightedSum
-from crossrank.errors import ParameterError
+from crossrank._lists.fusion import RRF, Fusion, Replace, WeightedSum
+from crossrank.errors import CrossrankError, FormatError, ParameterError, nearest
 from crossrank.plugin.contract import Reranker
 from crossrank.plugin.registry import load_reranker
+
+FUSIONS: dict[str, tuple[type[Fusion], tuple[str, ...]]] = {
+    "weighted": (WeightedSum, ("weight", "normalise", "statistics")),
+    "replace": (Replace, ()),
+    "rrf": (RRF, ("k",)),
+}
+"""Per fusion its class and the keys that belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,38 @@ class Stage:
             object.__setattr__(self, "name", self.scorer.info.name)
         object.__setattr__(self, "fusion", self.fusion.of_stage(self.name))
 
+    @classmethod
+    def from_file(cls, path: str | Path, **changes: Any) -> Stage:
+        """Return the stage that a TOML file describes, such as those of ``examples/settings``.
+
+        ``reranker`` names it, and ``name`` what traces call it; ``depth``, ``fusion``, ``weight``,
+        ``normalise``, ``statistics`` and ``k`` are those of `Stage` and its fusion, as in
+        ``crossrank rerank --stage``.  Any other key is a parameter of the reranker; a path in it
+        counts from the present folder.
+
+        Parameters
+        ----------
+        path
+            The file.
+        **changes
+            Keys in place of the file's.
+
+        Raises
+        ------
+        FormatError
+            If the file is missing, is no TOML, or names no reranker.
+        ParameterError, UnknownPluginError, PluginError
+            As for `Stage`.
+
+        Examples
+        --------
+        >>> import crossrank as cr
+        >>> stage = cr.Stage.from_file("examples/settings/filip.toml", depth=50)
+        ... # doctest: +SKIP
+        """
+        reranker, name, values = read_values(Path(path))
+        return stage_of(reranker, {**values, **changes}, str(path), name)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Take the built scorer along to another process; it has its parameters."""
         return type(self), (self.scorer, self.depth, self.fusion, {}, self.name)
@@ -106,3 +147,78 @@ class Stage:
         raise ParameterError(
             f"Stage: {self.reranker!r} is neither a reranker's name nor a Reranker class or object"
         )
+
+
+def stage_of(
+    reranker: str | type[Reranker] | Reranker,
+    values: Mapping[str, Any],
+    where: str,
+    name: str = "",
+) -> Stage:
+    """Return the stage that keys and values describe, as a command line or a file writes them.
+
+    Parameters
+    ----------
+    reranker, name
+        See `Stage`.
+    values
+        ``depth``, ``fusion`` (or a ready `Fusion`) and its keys; the others are parameters.
+    where
+        What the error starts with.
+
+    Raises
+    ------
+    ParameterError, UnknownPluginError, PluginError
+        As for `Stage`.
+    """
+    rest = dict(values)
+    depth = rest.pop("depth", None)
+    fusion = _fusion(rest, where)
+    try:
+        return Stage(reranker, depth=depth, fusion=fusion, params=rest, name=name)
+    except ParameterError as error:
+        raise ParameterError(f"{where}: {error}") from error
+
+
+def read_values(path: Path) -> tuple[str, str, dict[str, Any]]:
+    """Return a file's reranker, the stage's name (empty for the reranker's), and the other keys.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, is no TOML, or names no reranker.
+    """
+    try:
+        check_regular(path)
+        values = parse_toml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise FormatError(f"{path} is no TOML: {error}") from error
+    found = {key: values.pop(key, "") for key in ("reranker", "name")}
+    for key, value in found.items():
+        if not isinstance(value, str) or (key == "reranker" and not value):
+            raise FormatError(
+                f'{path}: {key} is {value!r}; give a name, such as reranker = "filip"'
+            )
+    return found["reranker"], found["name"], values
+
+
+def _fusion(values: dict[str, Any], where: str) -> Fusion:
+    """Take the keys of the fusion out of the values and build it."""
+    name = values.pop("fusion", "weighted")
+    if isinstance(name, Fusion):
+        return name
+    if not isinstance(name, str) or name not in FUSIONS:
+        raise ParameterError(f"{where}: no fusion is called {name!r}{nearest(str(name), FUSIONS)}")
+    kind, keys = FUSIONS[name]
+    for key in FUSIONS["weighted"][1]:
+        if key in values and key not in keys:
+            raise ParameterError(
+                f"{where}: {key} belongs to fusion=weighted and does nothing with fusion={name}; "
+                "leave one of them out"
+            )
+    try:
+        return kind(**{key: values.pop(key) for key in keys if key in values})
+    except (CrossrankError, TypeError) as error:
+        raise ParameterError(f"{where}: {error}") from error

@@ -137,6 +137,11 @@ class AblationResult:
 
         return to_text(self)
 
+    def _repr_html_(self) -> str:
+        from crossrank_ablation.tables import to_html
+
+        return to_html(self)
+
     def to_markdown(self) -> str:
         """Return the tables as Markdown."""
         from crossrank_ablation.tables import to_markdown

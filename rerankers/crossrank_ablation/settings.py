@@ -9,8 +9,7 @@ from typing import Any
 
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.fusion import RRF, Replace, WeightedSum
-from crossrank._stage import Stage
-from crossrank.cli._stage_grammar import stage_of
+from crossrank._stage import Stage, stage_of
 from crossrank.plugin.contract import Reranker
 
 FUSION_KEYS = {

@@ -15,6 +15,7 @@ from crossrank._progress import as_progress
 from crossrank.errors import InputError
 from crossrank.evaluation._measures import parse_measures
 from crossrank.plugin.contract import Context, Progress
+from crossrank.report import check_jinja
 from crossrank_ablation import provenance
 from crossrank_ablation.assembling import result_of
 from crossrank_ablation.cache import ScoreCache
@@ -24,6 +25,7 @@ from crossrank_ablation.folder import open_folder, resumed
 from crossrank_ablation.grid import spread
 from crossrank_ablation.limits import check_room, check_size
 from crossrank_ablation.plan import Study
+from crossrank_ablation.plots import check_matplotlib
 from crossrank_ablation.result import AblationResult
 from crossrank_ablation.run import Run, chosen_on, measured_on
 from crossrank_ablation.scorings import Scorings, Spent
@@ -96,6 +98,9 @@ def ablate(
     """
     start, began = time.perf_counter(), provenance.now()
     check_networkx()
+    if output is not None or resume is not None:  # before hours of scoring
+        check_matplotlib()
+        check_jinja("ablate", "an ablation's report")
     if resume is not None:
         plan, kept = resumed(Path(resume))
         output, root = resume, kept.get("root")

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from crossrank._items.showing import escaped, table
 from crossrank.evaluation._table import Cells, markdown_table, text_table, value_text
 from crossrank_ablation.cell_result import CellResult
 from crossrank_ablation.measuring import LOWER_IS_BETTER
@@ -65,6 +66,24 @@ def to_markdown(result: AblationResult) -> str:
             parts.append("\n".join(markdown_table(chosen)))
         parts.append("\n".join(f"- {_escaped(note)}" for note in _notes(result, direction)))
     return "\n\n".join(parts) + "\n"
+
+
+def to_html(result: AblationResult) -> str:
+    """Return a table in HTML per direction, with notes, as notebooks show it."""
+    parts = []
+    for direction in result.directions:
+        named = {
+            f"{result.name}: {_title(result, direction)}": _main(result, direction),
+            "what each stage adds to the whole": _losses(result, direction),
+            "chosen on the other split": _chosen(result, direction),
+        }
+        parts += [table(title, *_head(cells)) for title, cells in named.items() if cells]
+        parts += [f"<p>{escaped(note)}</p>" for note in _notes(result, direction)]
+    return "".join(parts)
+
+
+def _head(cells: Cells) -> tuple[list[str], Cells]:
+    return cells[0], cells[1:]
 
 
 def to_latex(result: AblationResult) -> str:

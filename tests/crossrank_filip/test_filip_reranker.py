@@ -18,7 +18,7 @@ WORDS = cr.Collection(
 PATCHES = cr.Collection(
     ["i0", "i1"],
     "image",
-    tokens=cr.Ragged(np.eye(4, dtype=np.float32)[[1, 3, 2, 0, 1]] * 0.5, [3, 2]),
+    tokens=cr.Ragged(np.eye(4, dtype=np.float32)[[1, 3, 2, 0, 1]], [3, 2]),
     token_boxes=cr.Ragged(np.linspace(0, 1, 20).reshape(5, 4), [3, 2]),
 )
 
@@ -32,8 +32,8 @@ def scores(mode: str, queries: cr.Collection, gallery: cr.Collection) -> list[li
     return [[float(value) for value in row] for row in matrix]
 
 
-FROM_TEXT = np.array([[0.25, 0.5], [0.5, 0.0]])  # [text, image]: mean over words of best patch
-FROM_IMAGE = np.array([[0.5 / 3, 0.5], [0.5 / 3, 0.0]])  # mean over patches of best word
+FROM_TEXT = np.array([[0.5, 1.0], [1.0, 0.0]])  # [text, image]: mean over words of best patch
+FROM_IMAGE = np.array([[1 / 3, 1.0], [1 / 3, 0.0]])  # mean over patches of best word
 
 
 def test_the_mode_follows_the_query_or_is_fixed() -> None:
@@ -59,9 +59,9 @@ def test_evidence_names_each_word_s_best_patch_with_box_and_similarity() -> None
     (evidence,) = pipeline.explain(WORDS, PATCHES, "t0", ["i0"])["filip"]
     assert [link.query for link in evidence.links] == ["red", "dog"]
     red, dog = evidence.links
-    assert (red.weight, dog.weight) == pytest.approx((0.0, 0.5))
+    assert (red.weight, dog.weight) == pytest.approx((0.0, 1.0))
     assert dog.candidate_box == pytest.approx(tuple(np.linspace(0, 1, 20).reshape(5, 4)[0]))
-    assert evidence.score == pytest.approx(0.25)
+    assert evidence.score == pytest.approx(0.5)
     json.dumps(evidence.to_dict(), allow_nan=False)
 
 
@@ -101,9 +101,10 @@ def test_the_scores_do_not_depend_on_how_many_portions_are_scored_at_once(
 ) -> None:
     rng = np.random.default_rng(2)
     words = cr.Ragged(rng.normal(size=(40 * 5, 16)).astype(np.float32), [5] * 40)
-    queries = cr.Collection([f"t{n}" for n in range(40)], "text", tokens=words)
+    queries = cr.Collection([f"t{n}" for n in range(40)], "text", tokens=words, normalise=True)
     lengths = rng.integers(1, 30, 300)
-    rows = rng.normal(size=(int(lengths.sum()), 16)).astype(np.float16)
+    rows = rng.normal(size=(int(lengths.sum()), 16))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
     cr.Collection([f"i{n}" for n in range(300)], "image", tokens=cr.Ragged(rows, lengths)).save(
         tmp_path / "gallery"
     )

@@ -14,7 +14,10 @@ ROOTS = tuple(ROOT / name for name in ("rerankers", "plugins", "knowledge"))
 KNOWLEDGE = {"crossrank_graphs", "crossrank_knowledge"}
 """What every plugin may build on."""
 
-LATE = {"crossrank.evaluation._irmeasures": "ir_measures brings pandas"}
+LATE = {
+    "crossrank.evaluation._irmeasures": "ir_measures brings pandas",
+    "crossrank.report._figure": "matplotlib",
+}
 """Modules that are imported in functions, since they bring something heavy, and what."""
 
 LEVELS = (

@@ -33,8 +33,17 @@ from numpy.typing import ArrayLike
 
 from crossrank._files.npy_rows import is_stored
 from crossrank._items.collection_folder import open_collection, save_collection
+from crossrank._items.collection_html import collection_html
 from crossrank._items.compact import Compact
-from crossrank._items.feature import Feature, as_feature, read_only, same_feature, take_items
+from crossrank._items.feature import (
+    UNIT,
+    Feature,
+    as_feature,
+    read_only,
+    same_feature,
+    take_items,
+    unit_rows,
+)
 from crossrank._items.fingerprint import fingerprint
 from crossrank._items.joining import check_joinable, joined, write_joined
 from crossrank._items.ragged import Ragged
@@ -59,6 +68,9 @@ class Collection:
         ``"image"``, ``"text"`` or ``"image+text"``.
     encoder
         What made the features (name and fingerprint), where known.
+    normalise
+        Whether to scale the rows of ``embedding`` and ``tokens``, which are promised to have unit
+        length, to it.
     **features
         Each one an array ``[N, ...]``, a `Ragged` of N items, or a sequence of N values that JSON
         can hold.
@@ -85,6 +97,7 @@ class Collection:
         modality: str,
         *,
         encoder: str | None = None,
+        normalise: bool = False,
         **features: Feature | ArrayLike,
     ) -> None:
         self.ids = tuple(str(id) for id in ids)
@@ -94,6 +107,8 @@ class Collection:
         self._features: Mapping[str, Feature] = {
             name: as_feature(name, value, len(self.ids)) for name, value in features.items()
         }
+        if normalise:
+            self._features = {name: _unit(name, each) for name, each in self._features.items()}
         self._digest: str | None = None
         self._folder: Path | None = None
         if modality not in ("image", "text", "image+text"):
@@ -279,10 +294,22 @@ class Collection:
         part._rows, part._features, part._digest, part._folder = None, features, None, None
         return part
 
-    def with_features(self, **features: Feature | ArrayLike) -> Collection:
-        """Return a collection of the same items with more features, or others in their place."""
+    def with_features(
+        self, *, normalise: bool = False, **features: Feature | ArrayLike
+    ) -> Collection:
+        """Return a collection of the same items with more features, or others in their place.
+
+        Parameters
+        ----------
+        normalise
+            Whether to scale rows that are promised to have unit length to it, see `Collection`.
+        **features
+            See `Collection`.
+        """
         merged = {**self._features, **features}
-        return Collection(self.ids, self.modality, encoder=self.encoder, **merged)
+        return Collection(
+            self.ids, self.modality, encoder=self.encoder, normalise=normalise, **merged
+        )
 
     def fingerprint(self) -> str:
         """Return a digest of ids and features; read from the manifest where it is on disk."""
@@ -340,8 +367,16 @@ class Collection:
 
     __hash__ = None  # type: ignore[assignment]  # equal by content, like any container of arrays
 
+    def _repr_html_(self) -> str:
+        return collection_html(self)
+
     def __repr__(self) -> str:
         return f"Collection({len(self)} {self.modality}s: {', '.join(self.features) or 'ids only'})"
+
+
+def _unit(name: str, feature: Feature) -> Feature:
+    """Return a feature whose rows have unit length, if it is one that promises so."""
+    return unit_rows(feature) if name in UNIT else feature
 
 
 def _check_like(first: Collection, other: Collection, who: str) -> None:

@@ -21,6 +21,9 @@ Feature: TypeAlias = NDArray[Any] | Ragged | Sequence[Any]
 ROWS = frozenset({"tokens", "token_boxes", "regions", "boxes", "words"})
 """Features of which an item has several rows."""
 
+UNIT = frozenset({"embedding", "tokens"})
+"""Features whose rows are promised to have unit length."""
+
 
 def as_feature(name: str, value: Any, count: int) -> Feature:
     """Return what was given for some ids as a feature of them.
@@ -91,6 +94,16 @@ def read_only(feature: Feature) -> Feature:
         view.flags.writeable = False
         return view
     return feature
+
+
+def unit_rows(feature: Feature) -> Feature:
+    """Return a copy in float32 whose rows have unit length; those of zeros stay."""
+    if isinstance(feature, Ragged):
+        whole = feature.take(np.arange(len(feature)))
+        return Ragged(unit_rows(whole.flat), whole.lengths)
+    rows = np.asarray(feature, np.float32)
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
 
 
 def same_feature(left: Feature, right: Feature) -> bool:

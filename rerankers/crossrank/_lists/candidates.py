@@ -17,6 +17,7 @@ from crossrank._lists.base_lists import (
     run_columns,
     similarity_columns,
 )
+from crossrank._lists.candidates_html import candidates_html
 from crossrank._lists.neighbour_columns import hnswlib_columns, usearch_columns
 from crossrank._lists.ordering import order_rows
 from crossrank.errors import (
@@ -115,6 +116,17 @@ class Candidates:
                 f"Candidates: query {self.query_ids[row]!r} lists candidate "
                 f"{self.candidate_ids[rows[np.argmax(counts)]]!r} twice"
             )
+
+    def _repr_html_(self) -> str:
+        return candidates_html(self)
+
+    def __repr__(self) -> str:
+        scored = "" if self.scores is not None else ", without scores"
+        direction = "" if self.direction is None else f"{self.direction}: "
+        return (
+            f"Candidates({direction}{len(self)} queries, {int(self.mask.sum())} candidates of "
+            f"{len(self.candidate_ids)}{scored})"
+        )
 
     def __len__(self) -> int:
         return len(self.query_ids)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -12,10 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._files.trec import write_run
+from crossrank._items.showing import escaped, left_out
+from crossrank._lists.base_lists import check_positive
 from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.hits import Hit, Trace
 from crossrank._lists.rankings_file import open_rankings, save_rankings, write_parquet
-from crossrank._lists.showing import LISTS, frame, records, table_of
+from crossrank._lists.showing import (
+    LISTS,
+    SHOWN,
+    Shown,
+    display,
+    frame,
+    records,
+    table_of,
+    text_of,
+)
 from crossrank._lists.stage_scores import StageScores
 from crossrank.errors import UnknownIdError, nearest
 
@@ -80,8 +90,31 @@ class Ranking(Sequence[Hit]):
         """Return a pandas DataFrame, a row per hit; needs pandas."""
         return frame(records({self.query_id: self}), "Ranking.to_frame")
 
+    def show(self, count: int = SHOWN) -> None:
+        """Show the first hits with base and new rank: pictures in a notebook, else lines of text.
+
+        Parameters
+        ----------
+        count
+            How many at most.
+        """
+        check_positive("Ranking.show", "count", count)
+        display(self._html(count), self._text(count))
+
+    def _html(self, count: int) -> str:
+        rankings, row = self._rankings, self._row
+        shown = Shown() if rankings.shown is None else rankings.shown
+        rows = rankings.index[row, : min(count, len(self))].tolist()
+        contents = (shown.cell(each, rankings.candidate_ids[each]) for each in rows)
+        title = shown.title(row, self.query_id)
+        return table_of(self[:count], contents, len(self), title)
+
+    def _text(self, count: int) -> str:
+        shown = Shown() if self._rankings.shown is None else self._rankings.shown
+        return text_of(self[:count], len(self), shown.title(self._row, self.query_id))
+
     def _repr_html_(self) -> str:
-        return table_of(self, len(self), f"query {self.query_id}")
+        return self._html(SHOWN)
 
     def __repr__(self) -> str:
         best = ", ".join(f"{hit.id} {hit.score:.4g}" for hit in self[:3])
@@ -121,6 +154,8 @@ class Rankings(Mapping[str, Ranking]):
         calibration.
     confidences
         ``[Q]`` float64 in each ranking; None likewise.
+    shown
+        What the ids stand for, by which notebooks show pictures; None where that is not known.
     """
 
     query_ids: tuple[str, ...]
@@ -136,6 +171,7 @@ class Rankings(Mapping[str, Ranking]):
     unscored: tuple[tuple[str, ...], ...] = ()
     probabilities: NDArray[np.float64] | None = None
     confidences: NDArray[np.float64] | None = None
+    shown: Shown | None = field(default=None, repr=False)
     _rows: dict[str, int] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -223,6 +259,7 @@ class Rankings(Mapping[str, Ranking]):
             unscored=tuple(self.unscored[row] for row in chosen) if self.unscored else (),
             probabilities=None if self.probabilities is None else self.probabilities[chosen],
             confidences=None if self.confidences is None else self.confidences[chosen],
+            shown=None if self.shown is None else self.shown.take(chosen.tolist()),
         )
 
     def calibrated(self, calibration: Calibration | str | Path) -> Rankings:
@@ -338,11 +375,27 @@ class Rankings(Mapping[str, Ranking]):
         """
         return frame(records(self), "Rankings.to_frame")
 
+    def show(self, count: int = SHOWN, lists: int = LISTS) -> None:
+        """Show the first rankings, see `Ranking.show`.
+
+        Parameters
+        ----------
+        count, lists
+            How many hits of how many queries at most.
+        """
+        check_positive("Rankings.show", "count", count)
+        check_positive("Rankings.show", "lists", lists)
+        texts = [ranking._text(count) for ranking in self.values()[:lists]]
+        more = left_out(lists, len(self), "queries")
+        display(self._html(count, lists), "\n\n".join([*texts, *([more] if more else [])]))
+
+    def _html(self, count: int, lists: int) -> str:
+        more = left_out(lists, len(self), "queries")
+        ends = [f"<p>{escaped(each)}</p>" if each else "" for each in (repr(self), more)]
+        return "".join([ends[0], *(each._html(count) for each in self.values()[:lists]), ends[1]])
+
     def _repr_html_(self) -> str:
-        parts = [f"<p>{html.escape(repr(self))}</p>"]
-        parts += [ranking._repr_html_() for ranking in list(self.values())[:LISTS]]
-        more = f"<p>… {len(self) - LISTS} more queries</p>" if len(self) > LISTS else ""
-        return "".join(parts) + more
+        return self._html(SHOWN, LISTS)
 
     def to_similarity(self) -> NDArray[np.float64]:
         """Return ``[queries, gallery]`` the final scores, −inf for what was not ranked."""
@@ -355,7 +408,9 @@ class Rankings(Mapping[str, Ranking]):
         if not isinstance(other, Rankings):
             return NotImplemented
         return all(
-            _equal(getattr(self, each.name), getattr(other, each.name)) for each in fields(self)
+            _equal(getattr(self, each.name), getattr(other, each.name))
+            for each in fields(self)
+            if each.name != "shown"
         )
 
     __hash__ = None  # type: ignore[assignment]  # equal by content

@@ -1,11 +1,15 @@
-"""Rankings as tables: of plain records, of pandas, and of HTML for notebooks."""
+"""Rankings as tables: of plain records, of pandas, of HTML for notebooks, and as plain text."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossrank._items.item import IMAGE_SUFFIXES
+from crossrank._items.showing import left_out, table, thumbnail
 from crossrank.errors import missing_package
 
 if TYPE_CHECKING:
@@ -16,7 +20,51 @@ SHOWN = 10
 LISTS = 5
 """Lists of a run that it shows."""
 
-STYLE = "text-align:left;padding:2px 8px;vertical-align:top"
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What the ids of rankings stand for; it goes along neither to files nor to other processes.
+
+    Parameters
+    ----------
+    pictures, texts
+        By row of the gallery: paths of pictures, and texts; None where they are not known.
+    queries
+        By row of the rankings: texts, or paths of pictures.
+    """
+
+    pictures: Sequence[Any] | None = None
+    texts: Sequence[Any] | None = None
+    queries: Sequence[Any] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Shown, ()
+
+    def cell(self, row: int, id: str) -> object:
+        """Return the picture or the text of a candidate; nothing where neither is known."""
+        for values, made in ((self.pictures, thumbnail), (self.texts, str)):
+            if values is not None and row < len(values):
+                return made(values[row])
+        return thumbnail(Path(id)) if is_picture(id) else ""
+
+    def title(self, row: int, id: str) -> str:
+        """Return what a query is called, and says."""
+        said = id if self.queries is None else str(self.queries[row])
+        return f"query {id}" if said == id else f"query {id}: {said}"
+
+    def take(self, rows: Sequence[int]) -> Shown:
+        """Return the same of some queries."""
+        asked = None if self.queries is None else [self.queries[row] for row in rows]
+        return Shown(self.pictures, self.texts, asked)
+
+
+def is_picture(id: str) -> bool:
+    """Tell whether an id is the path of a picture that is there."""
+    path = Path(id)
+    try:
+        return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def records(rankings: Mapping[str, Iterable[Hit]]) -> list[dict[str, Any]]:
@@ -51,29 +99,58 @@ def frame(rows: list[dict[str, Any]], who: str) -> Any:
     return pandas.DataFrame(rows)
 
 
-def table_of(hits: Iterable[Hit], count: int, title: str) -> str:
-    """Return the first hits of a list as an HTML table; whatever an id holds is text."""
-    rows = []
-    for number, hit in enumerate(hits):
-        if number == SHOWN:
-            break
-        moved = hit.base_rank - hit.rank
-        arrow = f"↑{moved}" if moved > 0 else f"↓{-moved}" if moved < 0 else "="
-        stages = ", ".join(
-            f"{trace.stage} {trace.score:.3g}" if trace.score is not None else f"{trace.stage} –"
-            for trace in hit.trace
+def table_of(hits: Sequence[Hit], contents: Iterable[object], count: int, title: str) -> str:
+    """Return the first hits of a list as an HTML table, each with its picture or text."""
+    head = ("rank", "", "id", "score", "base rank", "base score", "raw scores")
+    rows = (
+        (
+            *(hit.rank, content, hit.id, f"{hit.score:.4g}", f"{hit.base_rank} {moved(hit)}"),
+            *("" if hit.base_score is None else f"{hit.base_score:.4g}", _raw(hit)),
         )
-        base = "" if hit.base_score is None else f"{hit.base_score:.4g}"
-        cells = (hit.rank, hit.id, f"{hit.score:.4g}", f"{hit.base_rank} {arrow}", base, stages)
-        rows.append(_row("td", cells))
-    head = _row("th", ("rank", "id", "score", "base rank", "base score", "raw scores"))
-    more = f"<p>… {count - SHOWN} more</p>" if count > SHOWN else ""
-    caption = f'<caption style="{STYLE}">{html.escape(title)}</caption>'
-    return f"<table>{caption}{head}{''.join(rows)}</table>{more}"
-
-
-def _row(cell: str, values: Iterable[object]) -> str:
-    cells = "".join(
-        f'<{cell} style="{STYLE}">{html.escape(str(value))}</{cell}>' for value in values
+        for hit, content in zip(hits, contents, strict=True)
     )
-    return f"<tr>{cells}</tr>"
+    return table(title, head, rows, left_out(len(hits), count, "hits"))
+
+
+def text_of(hits: Sequence[Hit], count: int, title: str) -> str:
+    """Return the first hits of a list as lines of text."""
+    cells = [("rank", "base", "", "score", "id")]
+    cells += [
+        (str(hit.rank), str(hit.base_rank), moved(hit), f"{hit.score:.4g}", hit.id) for hit in hits
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+    more = left_out(len(hits), count, "hits")
+    return "\n".join([title, *lines, *([more] if more else [])])
+
+
+def moved(hit: Hit) -> str:
+    """Return an arrow with the places that a hit won or lost."""
+    places = hit.base_rank - hit.rank
+    return f"↑{places}" if places > 0 else f"↓{-places}" if places < 0 else "="
+
+
+def display(html: str, text: str) -> None:
+    """Show HTML in a notebook, text anywhere else."""
+    if _in_notebook():
+        from IPython.display import HTML
+        from IPython.display import display as show
+
+        show(HTML(html))
+    else:
+        sys.stdout.write(f"{text}\n")
+
+
+def _in_notebook() -> bool:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return hasattr(get_ipython(), "kernel")
+
+
+def _raw(hit: Hit) -> str:
+    return ", ".join(
+        f"{trace.stage} {trace.score:.3g}" if trace.score is not None else f"{trace.stage} –"
+        for trace in hit.trace
+    )

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from crossrank.cli._advice import at_terminal
 from crossrank.errors import CrossrankError
 
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -63,7 +64,7 @@ def exit_code(program: Callable[[], Any], settings: Settings) -> int:
 def outcome(error: Exception) -> tuple[int, str]:
     """Return the exit code and the line for an exception."""
     if isinstance(error, CrossrankError):
-        return BAD_INPUT, f"crossrank: {error}"
+        return BAD_INPUT, f"crossrank: {at_terminal(str(error))}"
     if isinstance(error, click.UsageError):
         where = "crossrank" if error.ctx is None else error.ctx.command_path
         return BAD_INPUT, f"{where}: {error.format_message()} (see '{where} --help')"

@@ -8,26 +8,19 @@
 anything else          a parameter of the reranker
 ====================== =========================================================================
 
-Values are typed as in TOML; a word without quotes is a string and ends at the next comma.
+A name that ends in ``.toml`` is a file of such keys (`crossrank.Stage.from_file`); keys beside it
+win.  Values are typed as in TOML; a word without quotes is a string and ends at the next comma.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from crossrank._lists.fusion import RRF, Fusion, Replace, WeightedSum
-from crossrank._stage import Stage
+from crossrank._stage import Stage, read_values, stage_of
 from crossrank.cli._values import OPENING, add, read_value, split_key, toml_value
-from crossrank.errors import CrossrankError, ParameterError, nearest
-from crossrank.plugin.contract import Reranker
-
-FUSIONS: dict[str, tuple[type[Fusion], tuple[str, ...]]] = {
-    "weighted": (WeightedSum, ("weight", "normalise", "statistics")),
-    "replace": (Replace, ()),
-    "rrf": (RRF, ("k",)),
-}
-"""Per fusion its class and the keys that belong to it."""
+from crossrank.errors import ParameterError
 
 
 def read_stage(text: str) -> Stage:
@@ -42,38 +35,11 @@ def read_stage(text: str) -> Stage:
         If the reranker cannot be loaded.
     """
     name, values = split_stage(text)
-    return stage_of(name, values, f"--stage {text!r}")
-
-
-def stage_of(
-    reranker: str | type[Reranker] | Reranker,
-    values: Mapping[str, Any],
-    where: str,
-    name: str = "",
-) -> Stage:
-    """Return the stage that keys and values of the grammar describe.
-
-    Parameters
-    ----------
-    reranker, name
-        See `Stage`.
-    values
-        The keys of the table above; ``fusion`` may be a ready `Fusion`.
-    where
-        What the error starts with.
-
-    Raises
-    ------
-    ParameterError, UnknownPluginError, PluginError
-        As `read_stage`.
-    """
-    rest = dict(values)
-    depth = rest.pop("depth", None)
-    fusion = _fusion(rest, where)
-    try:
-        return Stage(reranker, depth=depth, fusion=fusion, params=rest, name=name)
-    except ParameterError as error:
-        raise ParameterError(f"{where}: {error}") from error
+    where, called = f"--stage {text!r}", ""
+    if name.lower().endswith(".toml"):
+        name, called, known = read_values(Path(name))
+        values = {**known, **values}
+    return stage_of(name, values, where, called)
 
 
 def split_stage(text: str) -> tuple[str, dict[str, Any]]:
@@ -116,23 +82,3 @@ def _end_of_value(text: str) -> int:
         # the shortest piece that closes what it opens
         return next((end for end in ends if toml_value(text[:end])[0]), len(text))
     return ends[0]
-
-
-def _fusion(values: dict[str, Any], where: str) -> Fusion:
-    """Take the keys of the fusion out of the values and build it."""
-    name = values.pop("fusion", "weighted")
-    if isinstance(name, Fusion):
-        return name
-    if not isinstance(name, str) or name not in FUSIONS:
-        raise ParameterError(f"{where}: no fusion is called {name!r}{nearest(str(name), FUSIONS)}")
-    kind, keys = FUSIONS[name]
-    for key in FUSIONS["weighted"][1]:
-        if key in values and key not in keys:
-            raise ParameterError(
-                f"{where}: {key} belongs to fusion=weighted and does nothing with fusion={name}; "
-                "leave one of them out"
-            )
-    try:
-        return kind(**{key: values.pop(key) for key in keys if key in values})
-    except (CrossrankError, TypeError) as error:
-        raise ParameterError(f"{where}: {error}") from error

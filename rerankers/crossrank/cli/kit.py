@@ -14,6 +14,7 @@ Whatever it raises of `crossrank.errors` becomes one line on standard error and 
 """
 
 from crossrank._items.read_items import read_items
+from crossrank._stage import stage_of
 from crossrank.cli._files import check_output, folder_for_output
 from crossrank.cli._options import (
     PATH,
@@ -28,7 +29,7 @@ from crossrank.cli._options import (
 from crossrank.cli._options import crossrank_command as command
 from crossrank.cli._outcome import FAILURE
 from crossrank.cli._printing import plain, table, write_json
-from crossrank.cli._stage_grammar import read_stage, stage_of
+from crossrank.cli._stage_grammar import read_stage
 from crossrank.cli._values import read_parameters
 
 __all__ = [

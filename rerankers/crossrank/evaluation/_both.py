@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from crossrank._items.showing import table
 from crossrank.errors import InputError
 from crossrank.evaluation._result import Evaluation
 from crossrank.evaluation._table import Cells, markdown_table, text_table
@@ -54,6 +55,11 @@ class BothDirections:
         """Return both tables and the sums."""
         sums = ["", *text_table(self._cells())] if self.rsum else []
         return "\n".join([str(self.t2i), "", str(self.i2t), *sums])
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._cells() if self.rsum else [[]]
+        sums = table("both directions", head, rows) if rows else ""
+        return self.t2i._repr_html_() + self.i2t._repr_html_() + sums
 
     def to_markdown(self) -> str:
         """Return the same as Markdown tables."""

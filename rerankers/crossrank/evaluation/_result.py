@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._items.showing import escaped, table
 from crossrank.errors import UnknownIdError, nearest
 from crossrank.evaluation._significance import Significance
 from crossrank.evaluation._table import Cells, markdown_table, text_table, value_text
@@ -112,6 +113,11 @@ class Evaluation:
         notes = "".join(f"\n* {note}" for note in self._footnotes())
         table = "\n".join(markdown_table(self._cells()))
         return f"**{self._title()}**\n\n{table}\n{notes}".rstrip() + "\n"
+
+    def _repr_html_(self) -> str:
+        head, *rows = self._cells()
+        notes = "".join(f"<p>{escaped(note)}</p>" for note in self._footnotes())
+        return table(self._title(), head, rows) + notes
 
     def to_dict(self, per_query: bool = False) -> dict[str, Any]:
         """Return everything as JSON can hold it.

@@ -9,6 +9,7 @@ What ``crossrank demo``, ``ablate`` and ``knowledge show`` are made with, and an
 """
 
 from crossrank.report._boxes import draw_boxes
+from crossrank.report._explanation import Explanation
 from crossrank.report._heat import Box, WordMaps, colours, gradient, to_png, word_maps
 from crossrank.report._page import check_jinja, page_template
 from crossrank.report._pictures import Picture, data_uri, embed
@@ -18,6 +19,7 @@ from crossrank.report._stories import Card, Said, Story, Word, nested, overlays,
 __all__ = [
     "Box",
     "Card",
+    "Explanation",
     "Hint",
     "Hints",
     "Picture",
