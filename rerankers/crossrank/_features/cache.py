@@ -70,6 +70,23 @@ class FeatureCache:
         self._keep(key, stored)
         return stored
 
+    def known(self, keys: Iterable[str], names: Iterable[str], on_disk: bool) -> dict[str, Entry]:
+        """Return by key the entries, see `get`, of those that have some features."""
+        wanted, found, rest = set(names), {}, []
+        with self._lock:
+            for key in keys:
+                entry = self._entries.get(key)
+                if entry is not None and entry.kinds.keys() >= wanted:
+                    self._entries.move_to_end(key)
+                    found[key] = entry
+                else:
+                    rest.append(key)
+        for key in rest:
+            entry = self.get(key, wanted, on_disk)
+            if entry is not None:
+                found[key] = entry
+        return found
+
     def put(self, key: str, entry: Entry, about: Mapping[str, str], on_disk: bool) -> None:
         """Keep an entry, with what is known already of the same item."""
         whole = self._keep(key, entry)
@@ -138,7 +155,13 @@ def feature_cache(wish: bool | str | Path) -> FeatureCache | None:
         raise InputError(f"rerank: cache is {wish!r}; give True, False or a folder")
     folder: Path | None
     try:
-        folder = user_cache("features") if wish is True else Path(wish)
+        folder = (
+            user_cache("features")
+            if wish is True
+            else wish
+            if isinstance(wish, Path)
+            else Path(wish)
+        )
     except RuntimeError:  # a user without a home
         folder = None
     with _lock:

@@ -55,7 +55,7 @@ def _key_of_file(maker: str, path: Path, text: str | None) -> str:
     if not name.startswith(os.sep):
         name = str(path.absolute())
     place = maker, name if text is None else f"{name}\0{text}"
-    stamp = _stamp(path)
+    stamp = _stamp(name)
     known = _known.get(place)
     if known is not None and known[0] == stamp:
         return known[1]
@@ -63,7 +63,7 @@ def _key_of_file(maker: str, path: Path, text: str | None) -> str:
     with path.open("rb") as file:
         content = hashlib.file_digest(file, _new).hexdigest()
     found = _key(maker, f"file {name}\0{content}", text)
-    if settled and _stamp(path) == stamp:
+    if settled and _stamp(name) == stamp:
         with _lock:
             _known[place] = stamp, found
             while len(_known) > MOST_FILES:
@@ -71,8 +71,8 @@ def _key_of_file(maker: str, path: Path, text: str | None) -> str:
     return found
 
 
-def _stamp(path: Path) -> Stamp:
-    stat = path.stat()
+def _stamp(path: str) -> Stamp:
+    stat = os.stat(path)  # noqa: PTH116
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 

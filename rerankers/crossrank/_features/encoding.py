@@ -68,15 +68,9 @@ class KeptEncoder:
         if keys is None or self.cache is None:
             return self._encode(items, modality, features, progress)
         on_disk = "image" in modality
-        known: dict[str, Entry] = {}
-        missing: dict[str, int] = {}
-        for row, key in enumerate(keys):
-            if key is not None and key not in known and key not in missing:
-                entry = self.cache.get(key, names, on_disk)
-                if entry is None:
-                    missing[key] = row
-                else:
-                    known[key] = entry
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if key is not None}
+        known = self.cache.known(first, names, on_disk)
+        missing = {key: row for key, row in first.items() if key not in known}
         # what has no key is a picture that cannot be read: encode says why
         rows = sorted([*missing.values(), *(row for row, key in enumerate(keys) if key is None)])
         own: dict[int, Entry] = {}

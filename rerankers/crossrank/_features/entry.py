@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,15 @@ class Entry:
 
     kinds: Mapping[str, str]
     values: Mapping[str, Any]
+    size: int = field(init=False, compare=False)
+    """Bytes that it takes, by and large."""
+
+    def __post_init__(self) -> None:
+        size = sum(
+            OVERHEAD + (value.nbytes if isinstance(value, np.ndarray) else 2 * len(repr(value)))
+            for value in self.values.values()
+        )
+        object.__setattr__(self, "size", size)
 
     @classmethod
     def of(cls, collection: Collection, row: int, names: Sequence[str]) -> Entry:
@@ -54,14 +63,6 @@ class Entry:
     def merged(self, other: Entry) -> Entry:
         """Return both entries' features; of what both have, the other's."""
         return Entry({**self.kinds, **other.kinds}, {**self.values, **other.values})
-
-    @property
-    def size(self) -> int:
-        """Bytes that it takes, by and large."""
-        return sum(
-            OVERHEAD + (value.nbytes if isinstance(value, np.ndarray) else 2 * len(repr(value)))
-            for value in self.values.values()
-        )
 
     def to_bytes(self, key: str, about: Mapping[str, str]) -> bytes:
         """Return a file's content: a digest of the rest, then safetensors."""

@@ -26,6 +26,9 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
+NO_FEATURES: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class Item:
     """One query or candidate.
@@ -63,14 +66,25 @@ class Item:
         object.__setattr__(self, "image", None if image is None else as_picture(image))
         object.__setattr__(self, "features", MappingProxyType(dict(features)))
 
+    @classmethod
+    def of_file(cls, path: Path) -> Item:
+        """Return a picture that is called by its path."""
+        made = object.__new__(cls)
+        object.__setattr__(made, "id", str(path))
+        object.__setattr__(made, "text", None)
+        object.__setattr__(made, "image", path)
+        object.__setattr__(made, "features", NO_FEATURES)
+        return made
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.id, self.text, self.image, dict(self.features))
 
     @property
     def modality(self) -> str:
         """``"text"``, ``"image"``, ``"image+text"``, or ``""`` where only features are known."""
-        named = (("image", self.image), ("text", self.text))
-        return "+".join(name for name, part in named if part is not None)
+        if self.image is None:
+            return "" if self.text is None else "text"
+        return "image" if self.text is None else "image+text"
 
 
 def _rebuild(id: str | None, text: str | None, image: Any, features: dict[str, Any]) -> Item:
@@ -105,7 +119,7 @@ def as_item(value: Any, modality: str | None = None) -> Item:
     if isinstance(value, str):
         return _from_str(value, modality)
     if isinstance(value, Path):
-        return Item(id=str(value), image=value)
+        return Item.of_file(value)
     picture = as_plain_picture(value)
     if picture is None:
         raise InputError(

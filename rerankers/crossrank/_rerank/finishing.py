@@ -37,10 +37,12 @@ def nothing(candidates: Candidates, pipeline: Pipeline) -> Rankings:
 
 def with_places(rankings: Rankings, candidates: Candidates, lists: Lists) -> Rankings:
     """Return rankings whose hits know their places in the lists that the caller gave."""
-    given = np.zeros(candidates.index.shape, np.int64)
-    for number, own in enumerate(lists.places):
-        given[number, : len(own)] = own
-    by_rank = np.take_along_axis(given, candidates.base_order(), axis=1)
+    by_rank = candidates.base_order()
+    if any(lists.left_out):
+        given = np.zeros(candidates.index.shape, np.int64)
+        for number, own in enumerate(lists.places):
+            given[number, : len(own)] = own
+        by_rank = np.take_along_axis(given, by_rank, axis=1)
     places = np.take_along_axis(by_rank, np.maximum(rankings.base_ranks - 1, 0), axis=1)
     return replace(rankings, places=np.where(rankings.mask, places, 0))
 

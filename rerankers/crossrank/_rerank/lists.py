@@ -110,7 +110,6 @@ def loose_lists(
     several = len(query_ids) > 1
     items: dict[str, Item] = {}
     position: dict[str, int] = {}
-    files: dict[Path, int] = {}  # reading one again would take most of the time
     rows: list[list[int]] = []
     places: list[list[int]] = []
     left_out: list[list[LeftOut]] = []
@@ -119,8 +118,9 @@ def loose_lists(
         places.append([])
         left_out.append([])
         for place, value in enumerate(listed("rerank", "candidates", values)):
-            row = files.get(value) if isinstance(value, Path) else None
-            if row is None:
+            if isinstance(value, Path):
+                item, id = None, str(value)
+            else:
                 name = f"{query}/{place}" if several else str(place)
                 try:
                     item = _named(as_item(value, modality), name)
@@ -130,12 +130,12 @@ def loose_lists(
                     left_out[-1].append(LeftOut(place, name, str(error)))
                     continue
                 id = str(item.id)
-                other = items.setdefault(id, item)
-                if (other.text, other.image) != (item.text, item.image):
-                    raise DuplicateIdError(f"rerank: two different candidates have the id {id!r}")
-                row = position.setdefault(id, len(position))
-                if isinstance(value, Path):
-                    files[value] = row
+            row = position.get(id)
+            if row is None:
+                row = position[id] = len(position)
+                items[id] = Item.of_file(value) if item is None else item
+            elif not _is(items[id], value if item is None else item):
+                raise DuplicateIdError(f"rerank: two different candidates have the id {id!r}")
             rows[-1].append(row)
             places[-1].append(place)
     made = Lists(rows, places, left_out, list(items), list(items.values()))
@@ -260,6 +260,12 @@ def check_count(queries: int, lists: Sequence[Any] | None, what: str) -> None:
     """
     if lists is not None and len(lists) != queries:
         raise InputError(f"rerank: {queries} queries, but {len(lists)} {what}")
+
+
+def _is(item: Item, value: Item | Path) -> bool:
+    """Tell whether a candidate is what another of the same id is."""
+    text, image = (None, value) if isinstance(value, Path) else (value.text, value.image)
+    return item.text == text and (item.image is image or item.image == image)
 
 
 def _named(item: Item, name: str) -> Item:

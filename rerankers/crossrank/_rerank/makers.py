@@ -81,6 +81,8 @@ def check_maker(gallery: Collection, encoder: Encoder) -> None:
 
 def _settings(name: str, device: str, dtype: str) -> dict[str, Any]:
     """Return the run's device and float type, where an encoder has such parameters."""
+    if (device, dtype) == ("cpu", "float32"):
+        return {}
     known = {each.name for each in dataclasses.fields(load_encoder(name).Parameters)}
     wishes = {"device": (device, "cpu"), "dtype": (dtype, "float32")}
     return {key: value for key, (value, usual) in wishes.items() if key in known and value != usual}

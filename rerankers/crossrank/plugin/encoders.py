@@ -56,7 +56,7 @@ def shared_encoder(name: str, params: Mapping[str, Any] | None = None) -> Encode
     kind = load_encoder(name)
     given = {} if params is None else dict(params)
     try:
-        key = kind, fingerprint(given)
+        key = kind, fingerprint(given) if given else ""
     except ParameterError:
         return kind(**given)
     with _lock:
