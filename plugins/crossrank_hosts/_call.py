@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from PIL import Image
 
 import crossrank as cr
 from crossrank.errors import CrossrankError, InputError, UnknownIdError
-from crossrank_hosts._contents import opened
+from crossrank_hosts._contents import as_path, opened
 
 SIDES = ("image", "text", "both")
 
@@ -165,6 +165,8 @@ class SecondLook:
             image, text = (image, None) if self.show == "image" else (None, text)
         if image is None and text is None:
             return ""
+        if text is None and (path := as_path(image)) is not None:
+            return path
         try:
             return cr.Item(name, text, opened(image))
         except CrossrankError:
@@ -259,4 +261,8 @@ def _told(hit: cr.Hit, found: Sequence[Found], scores: Sequence[float | None]) -
     id, score = found[hit.index].id, scores[hit.index]
     if (id is None or id == hit.id) and score == hit.base_score:
         return hit
-    return replace(hit, id=hit.id if id is None else id, base_score=score)
+    # replace() of dataclasses takes a tenth of a call's time
+    return cr.Hit(
+        *(hit.id if id is None else id, hit.score, hit.rank, hit.index),
+        *(score, hit.base_rank, hit.trace, hit.probability),
+    )

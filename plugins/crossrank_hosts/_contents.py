@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -65,7 +66,8 @@ def names_picture(text: str) -> bool:
     """Tell whether a string is the path or the address of a picture, by its end."""
     if len(text) > 4096 or "\n" in text:
         return False
-    return PurePath(text.partition("?")[0]).suffix.lower() in IMAGE_SUFFIXES
+    name, _, ending = text.partition("?")[0].rpartition(".")
+    return f".{ending.lower()}" in IMAGE_SUFFIXES and name[-1:] not in ("", "/", "\\")
 
 
 def is_encoded_picture(text: str) -> bool:
@@ -100,6 +102,20 @@ def of_text(text: str) -> Any:
     if is_encoded_picture(text):
         return text
     return Path(text) if names_picture(text) else None
+
+
+def as_path(image: Any) -> Path | None:
+    """Return where a picture lies that is a path, or plainly the text of one; None for others."""
+    if isinstance(image, Path):
+        return image
+    if isinstance(image, str) and "://" not in image and names_picture(image):
+        return _path(image)
+    return None
+
+
+@lru_cache(maxsize=1 << 14)
+def _path(text: str) -> Path:
+    return Path(text)
 
 
 def opened(image: Any) -> Any:

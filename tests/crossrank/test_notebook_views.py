@@ -136,7 +136,8 @@ def test_an_explanation_is_a_mapping_and_a_figure(
     assert [len(axis.images) for axis in figure.axes] == [1, 2, 2] * 2  # picture, heat maps
     assert titles[1].startswith("two 1.00")
     figure.savefig(tmp_path / "figure.png")
-    assert figure._repr_png_().startswith(b"\x89PNG")
+    shown: Any = figure
+    assert shown._repr_png_().startswith(b"\x89PNG")
     assert len(found.plot(words=1).axes) == 4
     with pytest.raises(InputError, match="'dot' says of no pair"):
         found.plot("dot")

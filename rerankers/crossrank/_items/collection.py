@@ -69,7 +69,7 @@ class Collection:
     encoder
         What made the features (name and fingerprint), where known.
     normalise
-        Whether to scale the rows of ``embedding`` and ``tokens``, which are promised to have unit
+        True to scale the rows of ``embedding`` and ``tokens``, which are promised to have unit
         length, to it.
     **features
         Each one an array ``[N, ...]``, a `Ragged` of N items, or a sequence of N values that JSON
@@ -97,7 +97,7 @@ class Collection:
         modality: str,
         *,
         encoder: str | None = None,
-        normalise: bool = False,
+        normalise: Any = False,
         **features: Feature | ArrayLike,
     ) -> None:
         self.ids = tuple(str(id) for id in ids)
@@ -107,7 +107,7 @@ class Collection:
         self._features: Mapping[str, Feature] = {
             name: as_feature(name, value, len(self.ids)) for name, value in features.items()
         }
-        if normalise:
+        if normalise is True:
             self._features = {name: _unit(name, each) for name, each in self._features.items()}
         self._digest: str | None = None
         self._folder: Path | None = None
@@ -295,7 +295,7 @@ class Collection:
         return part
 
     def with_features(
-        self, *, normalise: bool = False, **features: Feature | ArrayLike
+        self, *, normalise: Any = False, **features: Feature | ArrayLike
     ) -> Collection:
         """Return a collection of the same items with more features, or others in their place.
 

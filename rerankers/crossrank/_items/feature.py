@@ -100,10 +100,16 @@ def unit_rows(feature: Feature) -> Feature:
     """Return a copy in float32 whose rows have unit length; those of zeros stay."""
     if isinstance(feature, Ragged):
         whole = feature.take(np.arange(len(feature)))
-        return Ragged(unit_rows(whole.flat), whole.lengths)
-    rows = np.asarray(feature, np.float32)
+        return Ragged(_scaled(whole.flat), whole.lengths)
+    return _scaled(feature)
+
+
+def _scaled(values: Any) -> NDArray[np.float32]:
+    rows: NDArray[np.float32] = np.asarray(values, np.float32)
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    scaled = np.zeros_like(rows)
+    np.divide(rows, lengths, out=scaled, where=lengths > 0)
+    return scaled
 
 
 def same_feature(left: Feature, right: Feature) -> bool:

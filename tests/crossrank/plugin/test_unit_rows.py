@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError
@@ -16,8 +18,9 @@ UNIT = ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True)
 LENGTHS = [3, 4, 5]
 
 
-def pictures(flat: np.ndarray, **options: bool) -> cr.Collection:
-    return cr.Collection(["a", "b", "c"], "image", tokens=cr.Ragged(flat, LENGTHS), **options)
+def pictures(flat: NDArray[Any], normalise: bool = False) -> cr.Collection:
+    tokens = cr.Ragged(flat, LENGTHS)
+    return cr.Collection(["a", "b", "c"], "image", normalise=normalise, tokens=tokens)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8"])
