@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from crossrank._encode import encode
+from crossrank._encode.call import encode
 from crossrank._engine.options import RunOptions
 from crossrank._items.captions import Captions, read_captions
 from crossrank._items.collection import Collection

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 
-from crossrank._encode import CARRIED, carried_features, encode
+from crossrank._encode.brought import CARRIED, carried_features
+from crossrank._encode.call import encode
 from crossrank._engine.identity import source_digest
 from crossrank._features.cache import FeatureCache
 from crossrank._features.contents import content_key

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from crossrank._encode import gathered
+from crossrank._encode.brought import gathered
 from crossrank._features.encoding import KeptEncoder
 from crossrank._items.collection import Collection
 from crossrank._items.compose import compose

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from crossrank._encode import encode
+from crossrank._encode.call import encode
 from crossrank._items.item import Item
 from crossrank.errors import CrossrankError, PluginError
 from crossrank.testing._check import require

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from crossrank._encode import encode
+from crossrank._encode.call import encode
 from crossrank.testing._differences import require_same_features
 from crossrank.testing._encoder_case import EncoderCase
 
