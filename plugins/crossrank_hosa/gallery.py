@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import InputError
 from crossrank.plugin.cached_array import cached_array
+from crossrank.plugin.pairs import runs
 from crossrank_hosa.bases import factorise
 from crossrank_hosa.folding import Floats, to_fourier
 from crossrank_hosa.parameters import HosaParameters
@@ -82,7 +83,7 @@ def _fill(
 ) -> None:
     row_bytes = 8 * 8 * table.shape[2]
     at = 0
-    for part in _runs(lengths, context.memory_budget // SHARE_OF_BUDGET // row_bytes):
+    for part in runs(lengths, context.memory_budget // SHARE_OF_BUDGET // row_bytes):
         vectors = source.vectors(context.gallery, items[part])
         rows = to_fourier(vectors.flat, params.n3)
         table[at : at + len(rows), 0] = rows
@@ -112,13 +113,3 @@ def _filters(
         except InputError as error:
             raise InputError(f"hosa: candidate {ids[item]!r}: {error}") from error
     return filters
-
-
-def _runs(lengths: Integers, most: int) -> Iterator[slice]:
-    """Cut items into runs of at most so many rows, or a single item."""
-    start = 0
-    while start < len(lengths):
-        total = np.cumsum(lengths[start:])
-        stop = start + max(1, int(np.searchsorted(total, most, side="right")))
-        yield slice(start, stop)
-        start = stop

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, StoreError, missing_package
 from crossrank.plugin.torch_device import device_of, exact_products
@@ -90,14 +88,9 @@ class LiteItmReranker(cr.Reranker):
         from crossrank_lite_itm.scoring import ItmState
 
         device = device_of("lite_itm", context.device, "lite-itm")
-        network, lists = self.network_on(device), context.lists
-        asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
-        query_side = (context.queries, np.unique(asked[lists.mask.any(axis=1)]))
-        gallery_side = (context.gallery, np.unique(lists.index[lists.mask]))
-        text_side, picture_side = (
-            (query_side, gallery_side) if context.direction == "t2i" else (gallery_side, query_side)
-        )
-        (texts, text_rows), (pictures, picture_rows) = text_side, picture_side
+        network = self.network_on(device)
+        (texts, text_rows) = context.texts.collection, context.texts.rows
+        (pictures, picture_rows) = context.images.collection, context.images.rows
         self._check(texts, ("words", "tokens"), (network.sizes.word, network.sizes.token))
         self._check(pictures, ("regions",), (network.sizes.region,))
         words, tokens, regions = texts["words"], texts["tokens"], pictures["regions"]
@@ -120,35 +113,29 @@ class LiteItmReranker(cr.Reranker):
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return the mean score of the network's members."""
-        from crossrank_lite_itm.scoring import pairs_of, score_pairs
+        from crossrank_lite_itm.scoring import score_pairs
 
-        pairs = pairs_of(block, state)
-        known = pairs.known
-        values = np.zeros(block.mask.shape, np.float32)
+        pairs = block.pairs()
+        known = state.known(pairs)
+        pictures, texts = pairs.image_rows[known], pairs.text_rows[known]
         with exact_products():
-            values[pairs.rows[known], pairs.columns[known]] = score_pairs(
-                self.network_on(state.device), state, pairs.pictures[known], pairs.texts[known]
-            )
-        if known.all():
-            return cr.Scores(values)
-        abstained = np.zeros(block.mask.shape, np.bool_)
-        abstained[pairs.rows[~known], pairs.columns[~known]] = True
-        return cr.Scores(values, abstained, REASON)
+            values = score_pairs(self.network_on(state.device), state, pictures, texts)
+        return cr.Scores.of_pairs(pairs, values, known, REASON)
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
         """Return for each pair a link from every word to the cell it looks at most."""
         from crossrank_lite_itm.explaining import Names, links, word_attention
-        from crossrank_lite_itm.scoring import pairs_of
 
-        pairs, values = pairs_of(block, state), self.score(block, state).values
+        pairs, values = block.pairs(), self.score(block, state).values
+        known = state.known(pairs)
         words_asked = block.direction == "t2i"
         evidence = []
-        for pair, (row, column) in enumerate(zip(pairs.rows, pairs.columns, strict=True)):
+        for pair, (row, column) in enumerate(zip(pairs.queries, pairs.columns, strict=True)):
             candidate = int(block.index[row, column])
             found: tuple[cr.Link, ...] = ()
-            if pairs.known[pair]:
+            if known[pair]:
                 attention, gates = word_attention(
-                    self.network, state, int(pairs.pictures[pair]), int(pairs.texts[pair])
+                    self.network, state, int(pairs.image_rows[pair]), int(pairs.text_rows[pair])
                 )
                 sides = (block.queries, int(row)), (block.candidates, candidate)
                 text_side, picture_side = sides if words_asked else sides[::-1]

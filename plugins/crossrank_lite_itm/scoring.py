@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import crossrank as cr
+from crossrank.plugin import Pairs
 from crossrank_lite_itm.network import LiteItm
 from crossrank_lite_itm.projection import Floats, Integers, Projected
 
@@ -33,36 +33,10 @@ class ItmState:
     texts: Projected
     device: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """The pairs of a block, in row-major order of its mask.
-
-    Parameters
-    ----------
-    rows, columns
-        ``[P]`` where in the block.
-    pictures, texts
-        ``[P]`` rows of the run's collections.
-    known
-        ``[P]`` whether both have anything to compare.
-    """
-
-    rows: Integers
-    columns: Integers
-    pictures: Integers
-    texts: Integers
-    known: NDArray[np.bool_]
-
-
-def pairs_of(block: cr.Block, state: ItmState) -> Pairs:
-    """Look up the pairs of a block."""
-    rows, columns = np.nonzero(block.mask)
-    queries = block.query_rows[rows]
-    candidates = block.candidate_rows[block.index[rows, columns]]
-    texts, pictures = (queries, candidates) if block.direction == "t2i" else (candidates, queries)
-    known = state.texts.has_vectors(texts) & state.pictures.has_vectors(pictures)
-    return Pairs(rows, columns, pictures, texts, known)
+    def known(self, pairs: Pairs) -> NDArray[np.bool_]:
+        """Return ``[P]`` whether both items of a pair have anything to compare."""
+        texts, pictures = pairs.text_rows, pairs.image_rows
+        return self.texts.has_vectors(texts) & self.pictures.has_vectors(pictures)
 
 
 @torch.inference_mode()

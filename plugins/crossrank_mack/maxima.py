@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.plugin.cached_array import cached_array
+from crossrank.plugin.pairs import runs
 from crossrank_knowledge import KnowledgeBank
 from crossrank_knowledge.vectors import region_vectors
 from crossrank_mack.parameters import MackParameters
-from crossrank_mack.pooling import runs
 from crossrank_mack.similarity import (
     ConceptVectors,
     best_of_groups,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.pairs import runs
 from crossrank_mack.similarity import ConceptVectors, best_of_groups, similarities
 
 Floats = NDArray[np.float32]
@@ -63,14 +62,3 @@ def mean_over_regions(
         best = best_of_groups(by_concept[words.flat], words.lengths, k_max)
         scores[part] = best.mean(axis=1)
     return scores
-
-
-def runs(lengths: Integers, most: int) -> Iterator[slice]:
-    """Cut items into runs whose lengths add up to `most` at the utmost, or of one item."""
-    ends = np.cumsum(lengths)
-    start = 0
-    while start < len(lengths):
-        before = int(ends[start - 1]) if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
-        yield slice(start, stop)
-        start = stop

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin import Pairs
 from crossrank.plugin.torch_device import device_of
 from crossrank_knowledge import KnowledgeBank
 from crossrank_knowledge.checks import same_space
@@ -25,7 +26,7 @@ from crossrank_mack.similarity import (
     concept_vectors,
     similarities,
 )
-from crossrank_mack.state import MackState, Pairs, pairs_of, places
+from crossrank_mack.state import MackState
 from crossrank_mack.texts import known_concepts, phrases_of
 
 REASON = "no noun of the text is in the knowledge bank, or the image has no regions"
@@ -70,58 +71,54 @@ class MackReranker(cr.Reranker):
     def prepare(self, context: cr.Context) -> MackState:
         """Find the concepts of all texts and, for the pooling of ``t2i``, the table of maxima."""
         device = device_of("mack", context.device, "knowledge")
-        candidates = context.lists
-        query_rows = np.array([context.queries.row(id) for id in candidates.query_ids], np.int64)
-        gallery_rows = np.unique(candidates.index[candidates.mask])
-        sides = ((context.queries, query_rows), (context.gallery, gallery_rows))
-        text_side, image_side = sides if context.direction == "t2i" else sides[::-1]
-        (texts, text_rows), (images, image_rows) = text_side, image_side
-        same_space("mack", self.bank, images)
-        phrases = phrases_of(texts, text_rows, self.params.parser, context.cache_folder)
+        texts, images = context.texts, context.images
+        same_space("mack", self.bank, images.collection)
+        parser, folder = self.params.parser, context.cache_folder
+        phrases = phrases_of(texts.collection, texts.rows, parser, folder)
         found = known_concepts(phrases, self.bank, self.params.no_noun)
         table = None
         if self._pooling(context.direction) == "t2i":
             table = maxima(
-                self.bank, found.concepts, context, images, image_rows, self.params, device
+                self.bank,
+                found.concepts,
+                context,
+                images.collection,
+                images.rows,
+                self.params,
+                device,
             )
         return MackState(
             texts=found,
-            text_place=places(text_rows, len(texts)),
-            image_place=places(image_rows, len(images)),
-            has_regions=images["regions"].lengths[image_rows] > 0,
+            text_place=texts.places,
+            image_place=images.places,
+            has_regions=images.collection["regions"].lengths[images.rows] > 0,
             maxima=table,
             device=device,
         )
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return the mean over words of the best region, or over regions of the best word."""
-        pairs = pairs_of(block, state)
-        known = pairs.known
-        values = np.zeros(block.mask.shape, np.float32)
-        if state.maxima is not None:
-            values[pairs.rows[known], pairs.columns[known]] = mean_over_words(
-                state.maxima, state.texts.of_text, pairs.texts[known], pairs.images[known]
-            )
+        pairs = block.pairs()
+        known = state.known(pairs)
+        if state.maxima is None:
+            values = self._over_regions(block, state, pairs, known)
         else:
-            self._score_regions(block, state, pairs, values)
-        if known.all():
-            return cr.Scores(values)
-        abstained = np.zeros(block.mask.shape, np.bool_)
-        abstained[pairs.rows[~known], pairs.columns[~known]] = True
-        return cr.Scores(values, abstained, REASON)
+            texts, images = state.places(pairs)
+            values = mean_over_words(state.maxima, state.texts.of_text, texts[known], images[known])
+        return cr.Scores.of_pairs(pairs, values, known, REASON)
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
         """Return a link per word to its best region, or per region to its best word."""
-        pairs = pairs_of(block, state)
-        values = self.score(block, state).values
-        images = block.candidates if block.direction == "t2i" else block.queries
+        pairs, values = block.pairs(), self.score(block, state).values
+        known, images = state.known(pairs), block.images
+        texts, _ = state.places(pairs)
         pooling = self._pooling(block.direction)
         evidence = []
-        for pair, (row, column) in enumerate(zip(pairs.rows, pairs.columns, strict=True)):
+        for pair, (row, column) in enumerate(zip(pairs.queries, pairs.columns, strict=True)):
             found: tuple[cr.Link, ...] = ()
-            if pairs.known[pair]:
-                image = int(pairs.image_rows[pair])
-                concepts = state.texts.concepts[state.texts.of_text[int(pairs.texts[pair])]]
+            if known[pair]:
+                image = int(pairs.images[pair])
+                concepts = state.texts.concepts[state.texts.of_text[int(texts[pair])]]
                 regions = region_vectors(self.bank, images["regions"][image], self.params.centered)
                 cosines = similarities(regions, self._vectors(concepts))
                 words = [concept_text(self.bank, noun, adj) for noun, adj in concepts.tolist()]
@@ -135,25 +132,21 @@ class MackReranker(cr.Reranker):
             evidence.append(cr.Evidence(query, candidate, float(values[row, column]), found))
         return evidence
 
-    def _score_regions(
-        self, block: cr.Block, state: MackState, pairs: Pairs, values: NDArray[np.float32]
-    ) -> None:
+    def _over_regions(
+        self, block: cr.Block, state: MackState, pairs: Pairs, known: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
         """Pool image by image: one product with all concepts of the block, then gathers."""
-        known = np.flatnonzero(pairs.known)
-        if not len(known):
-            return
-        images = block.candidates if block.direction == "t2i" else block.queries
-        words = state.texts.of_text.take(pairs.texts[known])
+        values = np.zeros(int(known.sum()), np.float32)
+        texts, _ = state.places(pairs)
+        words = state.texts.of_text.take(texts[known])
         used, local = np.unique(words.flat, return_inverse=True)
-        of_pair = cr.Ragged(local, words.lengths)
         vectors = self._vectors(state.texts.concepts[used])
-        pool = self._pool_regions(vectors, of_pair, state.device)
-        order = np.argsort(pairs.image_rows[known], kind="stable")
-        starts = np.flatnonzero(np.diff(pairs.image_rows[known][order], prepend=-1))
-        for group in np.split(order, starts[1:]):
-            image = int(pairs.image_rows[known[group[0]]])
-            regions = region_vectors(self.bank, images["regions"][image], self.params.centered)
-            values[pairs.rows[known[group]], pairs.columns[known[group]]] = pool(regions, group)
+        pool = self._pool_regions(vectors, cr.Ragged(local, words.lengths), state.device)
+        of = pairs.images[known]
+        for group in pairs.groups(of):
+            regions = block.images["regions"][int(of[group[0]])]
+            values[group] = pool(region_vectors(self.bank, regions, self.params.centered), group)
+        return values
 
     def _pool_regions(
         self, concepts: ConceptVectors, of_text: cr.Ragged, device: str | None

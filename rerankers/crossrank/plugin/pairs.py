@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,4 +149,23 @@ def text_asks(direction: str) -> bool:
     return asked == "t"
 
 
-__all__ = ["Pairs", "Side", "text_asks"]
+def runs(lengths: Rows, most: int) -> Iterator[slice]:
+    """Cut ragged items into runs of neighbours, to be computed with at a time.
+
+    Parameters
+    ----------
+    lengths
+        ``[N]`` rows of each item.
+    most
+        How many rows a run has at the utmost, unless it is a single item.
+    """
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(lengths):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, side="right")))
+        yield slice(start, stop)
+        start = stop
+
+
+__all__ = ["Pairs", "Side", "runs", "text_asks"]

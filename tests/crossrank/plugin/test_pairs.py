@@ -1,5 +1,7 @@
 """What `Context` and `Block` say of rows, sides and pairs, against loops over the lists."""
 
+from itertools import zip_longest
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import OrientationError
+from crossrank.plugin.pairs import runs
 
 DIRECTIONS = ("t2i", "i2t")
 
@@ -138,3 +141,14 @@ def test_other_directions_have_no_side_of_texts(direction: str) -> None:
     assert context.asked.ids == ("text0",) and context.listed.ids == ("image0",)
     with pytest.raises(OrientationError, match=f"direction '{direction}'.*info.directions"):
         _ = context.texts
+
+
+@given(st.lists(st.integers(0, 9), max_size=30), st.integers(1, 20))
+def test_runs_hold_neighbours_up_to_a_sum(lengths: list[int], most: int) -> None:
+    found = list(runs(np.array(lengths, np.int64), most))
+    assert [row for part in found for row in range(part.start, part.stop)] == [*range(len(lengths))]
+    for part, after in zip_longest(found, found[1:]):
+        total = sum(lengths[part])
+        assert total <= most or part.stop - part.start == 1
+        if after is not None:  # nothing more would have gone in
+            assert total + lengths[after.start] > most
