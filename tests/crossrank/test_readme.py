@@ -81,3 +81,20 @@ def test_every_plugin_of_ours_is_listed() -> None:
         ours = [n for n in registry.names(kind) if "crossrank " in registry.origin(kind, n)]
         for name in ours:
             assert f"| `{name}` | {kind} |" in TEXT
+
+
+HOME: str = tomllib.loads((README.parent / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]["urls"]["Homepage"]
+LINKS: list[str] = re.findall(r"\]\(([^)\s]+)\)", TEXT)
+
+
+def test_links_work_on_the_package_index_too() -> None:
+    raw = HOME.replace("https://github.com", "https://raw.githubusercontent.com") + "/main/"
+    for link in LINKS:
+        assert link.startswith("https://"), f"{link} leads nowhere from a package index"
+        for start in (f"{HOME}/blob/main/", f"{HOME}/tree/main/", raw):
+            if link.startswith(start):
+                path = README.parent / link.removeprefix(start).partition("#")[0]
+                assert path.exists(), f"README names {path}, which is not there"
+                assert path.is_dir() == ("/tree/" in start), link
