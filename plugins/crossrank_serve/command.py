@@ -12,6 +12,7 @@ import crossrank as cr
 from crossrank.cli.kit import PATH, command
 from crossrank.errors import InputError
 from crossrank_serve.limits import Limits, read_limits
+from crossrank_serve.log_lines import REQUESTS, say_seldom
 from crossrank_serve.packages import required_packages
 
 EXAMPLE = """crossrank serve --encoder lite --stage filip --port 8000
@@ -119,7 +120,8 @@ def serve(
     from crossrank_serve.ray_engine import read_replicas
     from crossrank_serve.starting import Settings, start
 
-    logging.getLogger("crossrank_serve.requests").setLevel(logging.INFO)
+    logging.getLogger(REQUESTS).setLevel(logging.INFO)
+    say_seldom()
     bounds = read_limits(limits)
     given = (stages, pipeline, encoder, host, port, workers, token_file, names, hosts)
     many = None

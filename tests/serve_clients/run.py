@@ -115,7 +115,7 @@ def ask_all(
                 print(f"{'FAILED' if found else 'ok':8}{name:32}{said}", flush=True)
                 wrong += found
         server.send_signal(signal.SIGTERM)
-        assert server.wait(60) == 0
+        assert server.wait(300) == 0
     finally:
         server.kill()
     return wrong
