@@ -56,7 +56,13 @@ class Lists:
     relevant: NDArray[np.bool_]
 
 
-CHAINS = (("base", ()), ("base", ("filip",)), ("nnn", ()), ("nnn", ("filip",)), ("full", ()))
+CHAINS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "base": ("base", ()),
+    "base+filip": ("base", ("filip",)),
+    "nnn": ("nnn", ()),
+    "nnn+filip": ("nnn", ("filip",)),
+    "full": ("full", ()),
+}
 """What the reranker is added to."""
 FULL = {"t2i": (0.75, 0.5, 2.0), "i2t": (1.0, 1.0, 2.0)}
 """Weights of filip, mack and lite_itm together, the last of which sees the first 32: chosen on val
@@ -71,13 +77,14 @@ def main() -> None:
     arguments.add_argument("--work", type=Path, required=True)
     arguments.add_argument("--weights", type=Path, nargs="+", help="of the reranker, one per seed")
     arguments.add_argument("--params", type=json.loads, default={}, help="of the reranker, as JSON")
+    arguments.add_argument("--over", choices=list(CHAINS), nargs="+", default=list(CHAINS))
     given = arguments.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     networks = [{}] if given.weights is None else [{"weights": str(w)} for w in given.weights]
     added = [cr.Stage(given.reranker, params=given.params | network) for network in networks]
     print(HEAD, flush=True)
     for direction in ("t2i", "i2t"):
-        for base, chain in CHAINS:
+        for base, chain in (CHAINS[name] for name in given.over):
             for line in report(given.features, given.work, direction, base, chain, added):
                 print(line, flush=True)
 
