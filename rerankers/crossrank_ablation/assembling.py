@@ -55,7 +55,7 @@ def result_of(
         raise InputError(
             f"[report] cell: no cell is called {plan.featured!r}{nearest(plan.featured, names)}"
         )
-    done = [outcome for outcome in outcomes[0] if outcome.stages]
+    done = [each for each in outcomes[0] if each.stages and each.learned is None]
     tree = grow([each.stages for each in done], [each.cell.name for each in done])
     result = AblationResult(
         name=plan.name,
@@ -146,7 +146,7 @@ def _direction(
                     error="" if each.failure is None else each.failure.reason,
                     metrics={} if each.measured is None else summed_up(measures, values[id(each)]),
                     comparisons=comparisons.get(id(each), {}),
-                    tuned=picked(each.stages, plan),
+                    tuned=picked(each.stages, plan) if each.learned is None else each.learned,
                     scorer_calls=each.spent.calls,
                     pairs_scored=each.spent.scored,
                     pairs_from_cache=each.spent.from_cache,
@@ -156,9 +156,15 @@ def _direction(
                     run=each.run,
                     first_ranks=None if each.measured is None else each.measured.first_ranks,
                     foreign={} if each.measured is None else each.measured.foreign,
+                    learned=each.learned is not None,
+                    transductive=each.transductive,
+                    ceiling=each.ceiling,
                 )
             )
     notes = list(dict.fromkeys(note for run in runs for note in run.task.notes))
+    looking = [names[id(each)] for each in everything if each.transductive]
+    if looking:
+        notes.append(f"looks at the other queries: {', '.join(looking)}")
     needed = enough_resamples(int(len(pairs) * tested.sum()), plan.significance, plan.alpha)
     if needed:
         notes.append(
@@ -173,7 +179,7 @@ def _pairs(outcomes: Sequence[Sequence[Outcome]]) -> list[tuple[Outcome, Outcome
     """Return what is held against what: every cell against its base, losses against the whole."""
     pairs = []
     for base, *members in outcomes:
-        by_key = {each.cell.key: each for each in members}
+        by_key = {each.cell.key: each for each in members if each.learned is None}
         for each in members:
             if each.measured is None:
                 continue

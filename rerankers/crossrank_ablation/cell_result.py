@@ -48,6 +48,13 @@ class CellResult:
         ``[N]`` the rank of each query's first relevant item, infinite for a miss.
     foreign
         ``[N]`` of each measure that is ir-measures'.
+    learned
+        Whether its fusion was learned on the other split; `tuned` has the weights then.
+    transductive
+        Whether its scores depend on the other queries.
+    ceiling
+        The share of queries, in per cent, with a relevant candidate among those that its last
+        stage saw: what a perfect one would put first; None without a stage.
     """
 
     name: str
@@ -70,6 +77,9 @@ class CellResult:
     run: str = ""
     first_ranks: NDArray[np.float64] | None = field(default=None, repr=False)
     foreign: Mapping[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
+    learned: bool = False
+    transductive: bool = False
+    ceiling: float | None = None
 
     @property
     def is_base(self) -> bool:
@@ -99,6 +109,9 @@ class CellResult:
                 for other, row in self.comparisons.items()
             },
             "run": self.run,
+            "learned": self.learned,
+            "looks_at_other_queries": self.transductive,
+            "ceiling": self.ceiling,
             "scorer_calls": self.scorer_calls,
             "pairs_scored": self.pairs_scored,
             "pairs_from_cache": self.pairs_from_cache,
@@ -136,4 +149,7 @@ class CellResult:
             if ranks is None
             else np.array([np.inf if r is None else r for r in ranks], np.float64),
             foreign={k: np.array(v) for k, v in record.get("per_query", {}).items()},
+            learned=bool(record.get("learned", False)),
+            transductive=bool(record.get("looks_at_other_queries", False)),
+            ceiling=record.get("ceiling"),
         )

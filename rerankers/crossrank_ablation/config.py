@@ -8,7 +8,7 @@ from typing import Any
 
 from crossrank._items.collection import Collection
 from crossrank._lists.candidates import Candidates
-from crossrank.errors import InputError, StoreError
+from crossrank.errors import InputError, StoreError, nearest
 from crossrank.evaluation._measures import parse_measures
 from crossrank.evaluation._significance import Significance
 from crossrank.plugin.files import parse_toml
@@ -16,6 +16,7 @@ from crossrank_ablation.cache import DEFAULT_LIMIT
 from crossrank_ablation.config_grid import read_grids, read_tune
 from crossrank_ablation.config_stages import read_stages
 from crossrank_ablation.config_tables import Tables
+from crossrank_ablation.learned import METHODS
 from crossrank_ablation.plan import Study
 from crossrank_ablation.settings import shown
 
@@ -23,7 +24,7 @@ DEFAULT_METRICS = ("R@1", "R@5", "R@10", "MRR")
 TABLES: dict[str, tuple[str, ...]] = {
     "": (
         *("name", "directions", "metrics", "data", "stages", "grid", "tune"),
-        *("statistics", "slices", "report", "run", "cache"),
+        *("statistics", "slices", "report", "run", "cache", "fuse"),
     ),
     "data": ("root", "pictures", "report", "tune"),
     "data.report": ("queries", "gallery", "qrels", "run", "depth"),
@@ -33,6 +34,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "report": ("cell", "queries", "shown"),
     "run": ("memory_budget", "threads", "device", "dtype", "plugin_cache"),
     "cache": ("folder", "limit"),
+    "fuse": ("methods",),
 }
 
 
@@ -93,6 +95,7 @@ def _study(tables: Tables) -> Study:
         run=tables.table("run"),
         cache_folder=None if cache.get("folder") is None else tables.root / str(cache["folder"]),
         cache_limit=cache.get("limit", DEFAULT_LIMIT),
+        learned=_learned(tables),
         raw=_described(tables.values),
         text=tables.text,
     )
@@ -104,6 +107,19 @@ def _metrics(tables: Tables) -> tuple[str, ...]:
         parse_measures(names)
     except InputError as error:
         tables.fail(("metrics",), str(error))
+    return tuple(dict.fromkeys(names))
+
+
+def _learned(tables: Tables) -> tuple[str, ...]:
+    table = tables.table("fuse")
+    if not table:
+        return ()
+    names = tables.texts(("fuse", "methods"), table.get("methods", ("weights",)))
+    for name in names:
+        if name not in METHODS:
+            tables.fail(("fuse", "methods"), f"no method {name!r}{nearest(name, METHODS)}")
+    if not tables.table("data", "tune"):
+        tables.fail(("fuse",), "[fuse] learns on [data.tune], which is not there")
     return tuple(dict.fromkeys(names))
 
 

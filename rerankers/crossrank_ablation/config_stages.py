@@ -13,7 +13,7 @@ from crossrank_ablation.config_tables import Tables
 from crossrank_ablation.placeholders import filled_in
 from crossrank_ablation.settings import StageSettings
 
-STAGE_KEYS = ("depth", "fusion", "weight", "normalise", "k")
+STAGE_KEYS = ("depth", "fusion", "weight", "normalise", "statistics", "k")
 
 
 def read_stages(tables: Tables) -> dict[str, StageSettings]:

@@ -129,6 +129,13 @@ class Task:
         best = np.min(np.where(found, places_ranks, np.inf), axis=1, initial=np.inf)
         return np.where(self.places >= 0, np.append(best, np.inf)[self.places], np.inf)
 
+    def ceiling(self, seen: NDArray[np.bool_]) -> float:
+        """Return the share of queries, in per cent, with a relevant candidate among the seen."""
+        found = (self.relevant & self.candidates.mask & seen).any(axis=1)
+        return 100 * float(
+            np.where(self.places >= 0, np.append(found, False)[self.places], 0).mean()
+        )
+
     def lists(
         self, places_ranks: NDArray[np.int64], top_k: int | None = None
     ) -> dict[str, list[str]]:

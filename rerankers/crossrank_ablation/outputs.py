@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 COST_FIELDS = (
     *("direction", "cell", "encoder", "status", "queries", "pairs", "seconds", "prepare_seconds"),
     *("pairs_per_second", "milliseconds_per_query", "scorer_calls", "pairs_scored"),
-    *("pairs_from_cache", "pairs_shared"),
+    *("pairs_from_cache", "pairs_shared", "ceiling"),
 )
 
 

@@ -46,6 +46,8 @@ class Study:
         Memory, threads, device, dtype and the plugins' own cache.
     cache_folder, cache_limit
         Of raw scores.
+    learned
+        How fusions of the whole pipeline are learned on the other split.
     raw
         The configuration as JSON can hold it.
     text
@@ -70,6 +72,7 @@ class Study:
     run: Mapping[str, Any]
     cache_folder: Path | None
     cache_limit: int | str
+    learned: tuple[str, ...]
     raw: Mapping[str, Any] = field(repr=False)
     text: str | None = field(default=None, repr=False)
 

@@ -19,6 +19,8 @@ MOST_LINES = 8
 MOST_LABELS = 16
 
 Curve = tuple[str, list[tuple[float, float]]]
+Step = tuple[float, float, float]
+"""Pairs a query, recall ceiling, metric."""
 
 
 def check_matplotlib() -> None:
@@ -39,6 +41,7 @@ def plots(result: AblationResult) -> dict[str, str]:
     drawn = {
         "weight": _curves(result, "weight"),
         "depth": _curves(result, "depth"),
+        "ceiling": _ceilings(result),
         "cost": _cost(result),
         "slices": _slices(result),
     }
@@ -97,6 +100,46 @@ def _curves(result: AblationResult, key: str) -> str:
             axis.set_title(direction)
         axis.set_xlabel(key)
         axis.set_ylabel(result.metrics[0])
+    _legend(figure, axes)
+    return _svg(figure)
+
+
+def ceilings(result: AblationResult, direction: str) -> list[tuple[str, list[Step]]]:
+    """Return per pipeline what each depth of its last stage costs, could reach and reaches.
+
+    A pipeline with two depths or more; of equal depths the best by the first metric.
+    """
+    metric = result.metrics[0]
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    found: dict[str, dict[float, Step]] = {}
+    for cell in result.of(direction):
+        if cell.status != "done" or cell.ceiling is None or cell.learned:
+            continue
+        depth, queries = cell.stages[-1].get("depth"), cell.cost.queries
+        if isinstance(depth, int) and not isinstance(depth, bool) and queries:
+            pipeline = " → ".join(str(stage["name"]) for stage in cell.stages)
+            own = found.setdefault(_label(pipeline, pipeline, cell.encoder), {})
+            here = (cell.cost.pairs / queries, cell.ceiling, cell.metrics[metric])
+            known = own.get(depth, here)
+            own[depth] = max(known, here, key=lambda each: sign * each[2])
+    return [(label, sorted(own.values())) for label, own in found.items() if len(own) > 1]
+
+
+def _ceilings(result: AblationResult) -> str:
+    """Draw the first metric and the recall ceiling over the pairs that a query costs."""
+    per = {direction: ceilings(result, direction) for direction in result.directions}
+    if not any(per.values()):
+        return ""
+    figure, axes = _figure(len(per))
+    for axis, (direction, lines) in zip(axes, per.items(), strict=True):
+        for number, (label, steps) in enumerate(lines[:MOST_LINES]):
+            cost, ceiling, reached = zip(*steps, strict=True)
+            style = _style(number)
+            axis.plot(cost, reached, **style, label=label)
+            axis.plot(cost, ceiling, **{**style, "linestyle": "--"}, label=f"{label}: ceiling")
+        axis.set_title(direction)
+        axis.set_xlabel("pairs a query")
+        axis.set_ylabel(f"{result.metrics[0]}, recall ceiling (dashed)")
     _legend(figure, axes)
     return _svg(figure)
 

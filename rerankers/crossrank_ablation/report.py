@@ -56,6 +56,7 @@ def render(result: AblationResult, drawn: Mapping[str, str]) -> str:
 CAPTIONS = {
     "weight": "The first metric over the weight of a stage; the best over all other settings.",
     "depth": "The first metric over the depth of a stage; the best over all other settings.",
+    "ceiling": "What each depth of the last stage costs, reaches, and could reach (dashed).",
     "cost": "The gain over the base against how many candidate pairs a second the pipeline does.",
     "slices": "For which queries the best pipeline helps: the gain with its interval per group.",
 }

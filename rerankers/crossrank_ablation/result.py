@@ -120,11 +120,15 @@ class AblationResult:
         raise UnknownIdError(f"no cell is called {name!r} ({wanted}){nearest(name, names)}")
 
     def best(self, direction: str) -> CellResult | None:
-        """Return the pipeline that is best by the first metric."""
+        """Return the pipeline that is best by the first metric, learned fusions left out."""
         from crossrank_ablation.measuring import LOWER_IS_BETTER
 
         sign = -1 if self.metrics[0] in LOWER_IS_BETTER else 1
-        done = [cell for cell in self.of(direction) if cell.status == "done" and cell.stages]
+        done = [
+            cell
+            for cell in self.of(direction)
+            if cell.status == "done" and cell.stages and not cell.learned
+        ]
         return max(done, key=lambda cell: sign * cell.metrics[self.metrics[0]], default=None)
 
     def tree(self) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,13 @@ class Outcome:
         What it took.
     run
         Where its run file lies.
+    learned
+        What a learned fusion weighs by name; None where fusions are those of the stages.
+    transductive
+        Whether its scores depend on the other queries.
+    ceiling
+        The share of queries, in per cent, with a relevant candidate among those that its last
+        stage saw; None without a stage.
     """
 
     cell: Cell
@@ -73,6 +80,9 @@ class Outcome:
     spent: Spent = field(default_factory=Spent)
     cost: Cost = field(default_factory=Cost)
     run: str = ""
+    learned: Mapping[str, float] | None = None
+    transductive: bool = False
+    ceiling: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -197,6 +207,12 @@ def measured_on(
                 continue
             outcome.measured = measure(task, position.ranks, measures, outcome.cell.top_k)
             outcome.cost = _cost(position, run.scorings)
+            outcome.transductive = any(
+                stage.scorer.info.transductive or stage.fusion.transductive
+                for stage in position.stages
+            )
+            if position.traces:
+                outcome.ceiling = task.ceiling(position.traces[-1].seen)
             if runs_folder is not None:
                 cut = outcome.cell.top_k
                 outcome.run = _keep(runs_folder, 1 + going[number], task, position, cut)

@@ -23,6 +23,7 @@ from crossrank_ablation.config import read_study
 from crossrank_ablation.data import Split, Task, check_apart, make_task
 from crossrank_ablation.folder import open_folder, resumed
 from crossrank_ablation.grid import spread
+from crossrank_ablation.learned import learned
 from crossrank_ablation.limits import check_room, check_size
 from crossrank_ablation.plan import Study
 from crossrank_ablation.plots import check_matplotlib
@@ -126,7 +127,7 @@ def ablate(
     choosing = Spent()
     for run in work:
         place = run.task.direction, run.task.encoder
-        if run.tune is not None:
+        if run.tune is not None and plan.tune_axes:
             found = chosen_on(run.tune, run.cells, plan, measures, show)
             chosen[place], failures[place] = found.stages, found.failures
             tried += found.tried
@@ -146,6 +147,8 @@ def ablate(
         )
         for run in work
     ]
+    for run, members in zip(work, outcomes, strict=True):
+        members += learned(run, members, plan.learned, measures)
     measured = time.perf_counter()
     record = {
         "began": began,

@@ -43,6 +43,9 @@ def to_text(result: AblationResult) -> str:
         losses = _losses(result, direction)
         if losses:
             lines += ["", "what each stage adds to the whole", "", *text_table(losses)]
+        gained = _learned(result, direction)
+        if gained:
+            lines += ["", "what a learned fusion adds", "", *text_table(gained)]
         chosen = _chosen(result, direction)
         if chosen:
             lines += ["", "chosen on the other split", "", *text_table(chosen)]
@@ -60,6 +63,10 @@ def to_markdown(result: AblationResult) -> str:
         if losses:
             parts.append("What each stage adds to the whole:")
             parts.append("\n".join(markdown_table(_starless(losses))))
+        gained = _learned(result, direction)
+        if gained:
+            parts.append("What a learned fusion adds:")
+            parts.append("\n".join(markdown_table(_starless(gained))))
         chosen = _chosen(result, direction)
         if chosen:
             parts.append("Chosen on the other split:")
@@ -169,6 +176,8 @@ def _losses(result: AblationResult, direction: str) -> Cells:
     metric = result.metrics[0]
     rows: Cells = []
     for cell in result.of(direction):
+        if cell.learned:
+            continue
         for other, found in list(cell.comparisons.items())[1:]:
             each = found[metric]
             added = Comparison(
@@ -186,6 +195,17 @@ def _losses(result: AblationResult, direction: str) -> Cells:
             stage = cell.note.removeprefix("without ")
             name = f"{stage} (in {other})"
             rows.append([name, *_tested(metric, added, mark(each, result.alpha))])
+    return [["", *columns(result)[len(result.metrics) :]], *rows] if rows else []
+
+
+def _learned(result: AblationResult, direction: str) -> Cells:
+    """Return what learned fusions gain over the sum they were learned from."""
+    rows: Cells = [
+        [f"{cell.name} (over {other})", *_tested(result.metrics[0], found[result.metrics[0]])]
+        for cell in result.of(direction)
+        if cell.learned
+        for other, found in list(cell.comparisons.items())[1:]
+    ]
     return [["", *columns(result)[len(result.metrics) :]], *rows] if rows else []
 
 

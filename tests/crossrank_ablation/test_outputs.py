@@ -61,7 +61,7 @@ def test_every_file_is_there(study: tuple[AblationResult, Path]) -> None:
     result, folder = study
     assert {path.name for path in folder.iterdir()} == {*NAMES, "plots", "study.json"}
     assert {path.stem for path in (folder / "plots").iterdir()} == {
-        *("weight", "depth", "cost", "slices")
+        *("weight", "depth", "ceiling", "cost", "slices")
     }
     assert (folder / "table.txt").read_text() == str(result)
 
