@@ -22,9 +22,9 @@ from hubness_study import METRICS, table
 from stage_scores import BANKED, BASES, DEPTH, SEEN, SHARES, Side, best, known, means, standardised
 
 Floats = NDArray[np.float64]
-WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
-CORRECTIONS = [(None, 0.0), *((k, alpha) for k in (8, 16, 32, 64) for alpha in (0.5, 1.0))]
-OVER_ALL = [(k, alpha) for k in (16, 32) for alpha in (0.5, 1.0)]
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0)
+CORRECTIONS = [(None, 0.0), *((k, alpha) for k in (8, 32) for alpha in (0.5, 1.0))]
+OVER_ALL = [(16, 0.5), (16, 1.0)]
 SECOND = 32
 """How many candidates lite_itm sees."""
 PASSES = 2
@@ -272,9 +272,10 @@ class Study:
                 for split, side in self.sides.items()
             }
             settings = tuned(lists["val"], PLAIN)
-            self.keep(name, [], lists["test"], "")
+            shown = f"{name} of the first {DEPTH}"
+            self.keep(shown, [], lists["test"], "")
             self.keep(
-                f"{name} + filip + mack + lite_itm",
+                f"{shown} + filip + mack + lite_itm",
                 stages(self.sides["test"], settings),
                 lists["test"],
                 ", ".join(map(str, settings)),
