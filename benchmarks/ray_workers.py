@@ -95,7 +95,8 @@ def stored(folder: Path) -> Path:
     if path.is_dir():
         return path
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(IMAGES * TOKENS, SIZE)).astype(np.float16) / np.float16(SIZE**0.5)
+    rows = rng.normal(size=(IMAGES * TOKENS, SIZE)).astype(np.float32)
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
     tokens = cr.Ragged(rows, [TOKENS] * IMAGES)
     cr.Collection([f"i{n}" for n in range(IMAGES)], "image", tokens=tokens).save(path)
     return path
@@ -104,7 +105,8 @@ def stored(folder: Path) -> Path:
 def measured(folder: Path, count: int, workers: int, result: Path) -> dict[str, float]:
     gallery = cr.Collection.open(stored(folder))
     rng = np.random.default_rng(1)
-    rows = rng.normal(size=(count * WORDS, SIZE)).astype(np.float32) / SIZE**0.5
+    rows = rng.normal(size=(count * WORDS, SIZE)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     queries = cr.Collection(
         [f"q{n}" for n in range(count)], "text", tokens=cr.Ragged(rows, [WORDS] * count)
     )

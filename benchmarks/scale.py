@@ -93,7 +93,8 @@ def stored(folder: Path, items: int) -> Path:
             shift = chunk % SIZE  # the same numbers, but no row is another one
             if shift == 0:
                 integers = rng.integers(-999, 1000, CHUNK * TOKENS * SIZE + SIZE, np.int16)
-                numbers = integers * np.float16(1 / 6500)
+                numbers = integers.astype(np.float32)
+                numbers /= np.linalg.norm(numbers, axis=-1, keepdims=True)
             part[:] = numbers[shift:][: part.size].reshape(part.shape)
         flat.flush()
         del flat
@@ -105,7 +106,8 @@ def stored(folder: Path, items: int) -> Path:
 def measured(folder: Path, items: int, budget: str, rounds: int) -> dict[str, object]:
     gallery = cr.Collection.open(stored(folder, items))
     rng = np.random.default_rng(1)
-    rows = rng.normal(size=(QUERIES * WORDS, SIZE)).astype(np.float32) / SIZE**0.5
+    rows = rng.normal(size=(QUERIES * WORDS, SIZE)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     tokens = cr.Ragged(rows, [WORDS] * QUERIES)
     queries = cr.Collection([f"q{n}" for n in range(QUERIES)], "text", tokens=tokens)
     index = np.stack([rng.choice(items, DEPTH, replace=False) for _ in range(QUERIES)])

@@ -110,7 +110,9 @@ def test_the_same_bits_as_here(tmp_path: Path) -> None:
     rng, sides = np.random.default_rng(5), {}
     for side, lengths in ((QUERIES, 2), (GALLERY, 3)):
         flat = rng.normal(size=(len(side) * lengths, 8)).astype(np.float32)
-        sides[side.modality] = side.with_features(tokens=cr.Ragged(flat, [lengths] * len(side)))
+        sides[side.modality] = side.with_features(
+            tokens=cr.Ragged(flat, [lengths] * len(side)), normalise=True
+        )
     sides["image"].save(tmp_path / "gallery")
     gallery = cr.Collection.open(tmp_path / "gallery")
     here, there = (

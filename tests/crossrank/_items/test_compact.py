@@ -166,12 +166,13 @@ def test_a_run_over_codes_equals_one_over_what_they_stand_for(
     lengths = rng.integers(1, 5, 12)
     tokens = cr.Ragged(rng.normal(size=(int(lengths.sum()), 6)).astype(np.float32), lengths)
     folder = tmp_path_factory.mktemp("compact") / "c"
-    cr.Collection(map(str, range(12)), "image", tokens=tokens).save(folder, {"tokens": "int8"})
+    made = cr.Collection(map(str, range(12)), "image", tokens=tokens, normalise=True)
+    made.save(folder, {"tokens": "int8"})
     stored = cr.Collection.open(folder)
     assert isinstance(stored["tokens"].flat, Compact)
     assert stored.is_stored(["tokens"])
     words = cr.Ragged(rng.normal(size=(9, 6)).astype(np.float32), [3] * 3)
-    queries = cr.Collection(["x", "y", "z"], "text", tokens=words)
+    queries = cr.Collection(["x", "y", "z"], "text", tokens=words, normalise=True)
     candidates = cr.Candidates.from_similarity(
         rng.normal(size=(12, 3)), "t2i", 5, image_ids=stored.ids, text_ids=queries.ids
     )
