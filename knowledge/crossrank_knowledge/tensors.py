@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from crossrank.errors import StoreError
-from crossrank.plugin.files import atomic_bytes, parse_json
+from crossrank.plugin.files import atomic_bytes, map_part, parse_json
 
 DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 
@@ -67,4 +67,4 @@ def _entry(name: str, value: Mapping[str, Any]) -> tuple[np.dtype[Any], tuple[in
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> NDArray[Any]:
     if 0 in shape:
         return np.zeros(shape, dtype)
-    return np.memmap(path, dtype=dtype, mode="r", shape=shape, offset=offset)
+    return map_part(path, dtype, shape, offset)

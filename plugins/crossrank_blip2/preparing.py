@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError
+from crossrank.plugin.cached_array import scratch_array
 from crossrank_blip2.backend import Backend
 from crossrank_blip2.contents import content_digest
 from crossrank_blip2.state import Images, Integers, Room, Texts
@@ -108,10 +108,7 @@ def _written(collection: cr.Collection, feature: str, rows: Integers) -> tuple[s
 
 def gathered(parts: Sequence[NDArray[np.float32]], most_bytes: int) -> NDArray[np.float32]:
     """Join arrays, in memory or, where they take too much of it, in a file without a name."""
-    if sum(part.nbytes for part in parts) <= most_bytes:
-        return np.concatenate(parts)
     shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-    with tempfile.TemporaryFile() as file:  # goes with the last reference to the array
-        joined = np.memmap(file, dtype=np.float32, mode="w+", shape=shape)
+    joined = scratch_array(shape, most_bytes)
     np.concatenate(parts, out=joined)
     return joined

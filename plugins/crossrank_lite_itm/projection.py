@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
+from crossrank.plugin.cached_array import scratch_array
 from crossrank.plugin.torch_device import exact_products
 
 Floats = NDArray[np.float32]
@@ -91,7 +91,8 @@ def project(
     lengths = features[0].lengths[rows]
     place = np.zeros(len(features[0]), np.int64)
     place[rows] = np.arange(len(rows))
-    flat = _scratch((int(lengths.sum()), *shape), context.memory_budget // SHARE_OF_BUDGET)
+    size = (int(lengths.sum()), *shape)
+    flat = scratch_array(size, context.memory_budget // SHARE_OF_BUDGET)
     sources = features[0].rows_of(rows)
     for start in range(0, len(sources), ROWS):
         part = sources[start : start + ROWS]
@@ -100,11 +101,3 @@ def project(
             flat[start : start + ROWS] = head(*(each.to(device) for each in read)).cpu().numpy()
         context.progress(f"lite_itm: {what}", min(start + ROWS, len(sources)), len(sources))
     return Projected(cr.Ragged(flat, lengths), place)
-
-
-def _scratch(shape: tuple[int, ...], most_bytes: int) -> Floats:
-    if 4 * int(np.prod(shape)) <= most_bytes:
-        return np.empty(shape, np.float32)
-    # the file has no name any more: it goes with the last reference to the array
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype=np.float32, mode="w+", shape=shape)

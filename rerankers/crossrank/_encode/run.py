@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from crossrank._encode.items import contents, opened
+from crossrank._files.holding import holding
 from crossrank._items.collection import Collection
+from crossrank._items.collection_folder import verify_collection
 from crossrank._items.concatenate import assemble
 from crossrank._items.feature import Feature
 from crossrank._items.fingerprint import fingerprint
@@ -26,6 +29,8 @@ from crossrank.plugin.contract import Encoder, Progress
 from crossrank.plugin.encoders import maker_name
 
 SHARD_ITEMS = 256
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,19 @@ class Run:
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{partial} could not be made: {error}") from error
-        try:
-            parts = self._shards_in(partial, items, ids)
-        finally:
-            if not any(partial.iterdir()):
-                partial.rmdir()
-        yield parts
-        shutil.rmtree(partial, ignore_errors=True)
+        with holding(partial) as held:
+            if held is False:
+                raise StoreError(
+                    f"{out} is being encoded by another process; wait for it, which will leave "
+                    "the whole collection there, or choose another folder"
+                )
+            try:
+                parts = self._shards_in(partial, items, ids)
+            finally:
+                if not any(partial.iterdir()):
+                    partial.rmdir()
+            yield parts
+            shutil.rmtree(partial, ignore_errors=True)
 
     def _shards_in(
         self, partial: Path, items: Sequence[Item], ids: tuple[str, ...]
@@ -109,8 +120,10 @@ class Run:
                 [self.encoder, self.modality, self.features, ids[rows], contents(items[rows])]
             )
             folder = partial / key
-            if not folder.is_dir():
-                self.shard(items[rows], ids[rows], rows.start).save(folder)
+            if (known := _sound_shard(folder)) is not None:
+                parts.append(known)
+                continue
+            self.shard(items[rows], ids[rows], rows.start).save(folder)
             parts.append(Collection.open(folder))
         return parts
 
@@ -153,3 +166,16 @@ def _check_finite(feature: Feature, name: str, ids: tuple[str, ...], who: str) -
 def shard_rows(count: int, batch_size: int) -> Iterator[slice]:
     step = max(1, SHARD_ITEMS // batch_size) * batch_size
     return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+
+def _sound_shard(folder: Path) -> Collection | None:
+    """Open a shard of an earlier run; one that is damaged is removed, to be encoded again."""
+    if not folder.is_dir():
+        return None
+    try:
+        verify_collection(folder)
+        return Collection.open(folder)
+    except CrossrankError as error:
+        logger.warning("%s; these items are encoded again", error)
+        shutil.rmtree(folder)
+        return None

@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import IO, Any
 
+from crossrank._files.holding import holding, remove_abandoned, unfinished
 from crossrank.errors import CrossrankError, StoreError
 
 
@@ -77,12 +77,16 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         If `path` exists, or cannot be written.
     """
     refuse_existing(path)
-    partial = _partial(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path)
+    partial = unfinished(path)
     try:
         with disk_errors(path):
-            partial.mkdir(parents=True)
-            yield partial
-            partial.rename(path)
+            partial.mkdir()
+            with holding(partial):
+                yield partial
+                partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -131,11 +135,11 @@ def disk_errors(path: Path) -> Iterator[None]:
 def _replacing(
     path: Path, mode: str, encoding: str | None = None, newline: str | None = None
 ) -> Iterator[IO[Any]]:
-    partial = _partial(path)
+    partial = unfinished(path)
     try:
         with disk_errors(path):
             # the system applies the umask
-            with partial.open(mode, encoding=encoding, newline=newline) as file:
+            with partial.open(mode, encoding=encoding, newline=newline) as file, holding(partial):
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -143,8 +147,3 @@ def _replacing(
     finally:
         with suppress(OSError):
             partial.unlink()
-
-
-def _partial(path: Path) -> Path:
-    """Return a name beside `path` that nobody else uses, hidden, see `remove_partial`."""
-    return path.parent / f".{path.name}.{token_hex(6)}"

@@ -1,30 +1,42 @@
-"""Arrays on disk: mapped for whoever looks at them, read by the row for blocks.
+"""Arrays on disk: mapped for whoever looks at them as a whole, read by the row for blocks.
 
 Rows are read with ``preadv`` straight into the array that a block holds, not through the map:
 memory is then what blocks hold, whatever the page cache does, and a file that became shorter is
-an error instead of a crash.
+an error instead of a crash.  What goes through the map looks at the file right before.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from crossrank._files.parsing import map_npy
 from crossrank.errors import StoreError
 
 Stamp = tuple[int, int, int]
 
+MOST_READ = 1 << 26
+"""A slice of more bytes stays mapped."""
+CHUNK = 1 << 24
+
 
 class StoredArray(np.memmap[Any, np.dtype[Any]]):
-    """A memory-mapped array that knows which state of its file it was made from."""
+    """A memory-mapped file that is never trusted to be what it was when it was opened.
+
+    Rows that are asked for by index are read into memory, up to `MOST_READ`.  Everything else that
+    numpy computes from the array looks at the file first, and so does `checked` for what numpy
+    tells nobody of: ``np.asarray``.
+    """
 
     stamp: Stamp | None = None
     path: Path | None = None
+    whole: int = 0
+    """How many bytes the array had when it was opened: a part has fewer."""
 
     def __array_finalize__(self, whole: Any) -> None:
         super().__array_finalize__(whole)
@@ -32,6 +44,7 @@ class StoredArray(np.memmap[Any, np.dtype[Any]]):
         mapped = getattr(self, "_mmap", None) is not None
         self.stamp = getattr(whole, "stamp", None) if mapped else None
         self.path = getattr(whole, "path", None) if mapped else None
+        self.whole = getattr(whole, "whole", 0) if mapped else 0
 
     @classmethod
     def open(cls, path: Path) -> StoredArray:
@@ -42,22 +55,132 @@ class StoredArray(np.memmap[Any, np.dtype[Any]]):
         ValueError, OSError
             See `map_npy`.
         """
+        before = stamp(path)
         array: StoredArray = map_npy(path).view(cls)
-        array.stamp, array.path = stamp(path), path
+        array.stamp, array.path, array.whole = before, path, array.nbytes
         return array
+
+    @classmethod
+    def part_of(
+        cls, path: Path, dtype: DTypeLike, shape: tuple[int, ...], offset: int
+    ) -> StoredArray:
+        """Map some bytes of a file.
+
+        Raises
+        ------
+        ValueError, OSError
+            If the file is shorter, or cannot be opened.
+        """
+        before = stamp(path)
+        array = cls(path, dtype=np.dtype(dtype), mode="r", shape=shape, offset=offset)
+        array.stamp, array.path, array.whole = before, path, array.nbytes
+        return array
+
+    def __getitem__(self, key: Any) -> Any:
+        rows = _rows(key, len(self), self.nbytes) if is_stored(self) else None
+        if rows is None:
+            checked(self)
+            return super().__getitem__(key)
+        found = take_spans(self, *rows)
+        return found[0] if isinstance(key, int | np.integer) else found
+
+    def take(self, *arguments: Any, **options: Any) -> Any:
+        """As of any array, see `np.take`."""
+        return checked(self).take(*arguments, **options)
+
+    def tobytes(self, *arguments: Any, **options: Any) -> bytes:
+        """As of any array."""
+        return checked(self).tobytes(*arguments, **options)
+
+    def astype(self, *arguments: Any, **options: Any) -> Any:
+        """As of any array."""
+        return checked(self).astype(*arguments, **options)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return getattr(ufunc, method)(*(_plain(each) for each in inputs), **options)
+
+    def __array_function__(
+        self, function: Any, types: Any, arguments: Any, options: Mapping[str, Any]
+    ) -> Any:
+        plain = {name: _plain(each) for name, each in options.items()}
+        return function(*(_plain(each) for each in arguments), **plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, StoredArray):
+        return checked(value)
+    if type(value) in (list, tuple):
+        return type(value)(_plain(each) for each in value)
+    return value
+
+
+def checked(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array as numpy's own, after a look at its file if it is one.
+
+    Raises
+    ------
+    StoreError
+        If the file was changed since it was opened.
+    """
+    if not isinstance(array, StoredArray):
+        return array
+    if array.path is not None:
+        try:
+            unchanged = stamp(array.path) == array.stamp
+        except OSError:
+            unchanged = False
+        if not unchanged:
+            raise _changed(array.path)
+    return array.view(np.ndarray)
 
 
 def is_stored(array: NDArray[Any]) -> bool:
-    """Return whether an array is a whole file."""
+    """Return whether an array is a whole file, or the whole part of one that was mapped."""
     return (
         hasattr(os, "preadv")  # elsewhere rows are taken through the map
         and isinstance(array, StoredArray)
         and array.path is not None
         and array.stamp is not None
         and array.flags.c_contiguous
-        and array.stamp[0] == array.offset + array.nbytes
-        and array.nbytes > 0
+        and array.nbytes == array.whole > 0
     )
+
+
+def _rows(key: Any, count: int, nbytes: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the spans of rows that an index asks for, None if they are no few whole rows."""
+    row = nbytes // count
+    if isinstance(key, slice):
+        start, stop, step = key.indices(count)
+        places = np.arange(start, stop, step)
+        if len(places) == count or len(places) * row > MOST_READ:
+            return None
+        if step == 1:
+            return np.array([start]), np.array([len(places)])
+        return places, np.ones(len(places), np.int64)
+    if isinstance(key, list | np.ndarray):
+        index = np.asarray(key)
+        if index.dtype == np.bool_ and index.shape == (count,):
+            index = np.flatnonzero(index)
+        if index.dtype.kind not in "iu" or index.ndim != 1 or index.size * row > MOST_READ:
+            return None
+    elif isinstance(key, int | np.integer) and not isinstance(key, bool):
+        index = np.array([key])
+    else:
+        return None
+    if index.size and not -count <= index.min() <= index.max() < count:
+        return None
+    index = index.astype(np.int64)
+    return np.where(index < 0, index + count, index), np.ones(len(index), np.int64)
+
+
+def chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the rows of an array, one part after the other, as memory has room for."""
+    if array.ndim == 0 or not array.nbytes:
+        yield array
+        return
+    step = max(1, CHUNK * len(array) // array.nbytes)
+    for start in range(0, len(array), step):
+        yield array[start : start + step]
 
 
 def take_rows(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
@@ -91,7 +214,7 @@ def take_spans(
     ends = np.cumsum(lengths)
     if not is_stored(array):
         rows = np.arange(int(lengths.sum())) + np.repeat(starts - (ends - lengths), lengths)
-        taken: NDArray[Any] = np.take(array, rows, axis=0)
+        taken: NDArray[Any] = np.take(checked(array), rows, axis=0)
         return taken
     if len(starts) and (starts.min() < 0 or int((starts + lengths).max()) > len(array)):
         raise IndexError(f"rows outside an array of {len(array)}")
@@ -140,5 +263,6 @@ def _read(
 
 def _changed(path: Path) -> StoreError:
     return StoreError(
-        f"{path} was changed or removed while it was in use; encode the collection again and rerank"
+        f"{path} was changed or removed while it was in use; open it again, or make it again if "
+        "it cannot be opened, and rerank"
     )

@@ -39,6 +39,7 @@ from crossrank._items.feature import (
     UNIT,
     Feature,
     as_feature,
+    check_unchanged,
     read_only,
     same_feature,
     take_items,
@@ -129,14 +130,18 @@ class Collection:
         ------
         MissingFeatureError
             If the collection does not have it.
+        StoreError
+            If its file was changed since the collection was opened.
         """
         try:
-            return self._features[feature]
+            found = self._features[feature]
         except (KeyError, TypeError):
             raise MissingFeatureError(
                 f"this {self.modality} collection has no feature {feature!r}, only "
                 f"{', '.join(self._features) or 'ids'}; {self._advice(feature)}"
             ) from None
+        check_unchanged(found)
+        return found
 
     def _advice(self, feature: object) -> str:
         if feature in ("id", "ids"):

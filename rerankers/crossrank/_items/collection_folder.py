@@ -197,6 +197,26 @@ def open_collection(folder: Path) -> StoredCollection:
     return _opened(folder, read_manifest(folder))
 
 
+def verify_collection(folder: Path) -> None:
+    """Read every byte of a collection and compare it with the digests of its manifest.
+
+    Opening looks at sizes alone.
+
+    Raises
+    ------
+    StoreError
+        Naming the first file that is not what was written.
+    """
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest)
+    for name, entry in manifest["files"].items():
+        if _digest(folder / name) != entry["digest"]:
+            raise StoreError(
+                f"{folder / name} is not what was written, though as long; encode the collection "
+                "again"
+            )
+
+
 def _opened(folder: Path, manifest: Mapping[str, Any]) -> StoredCollection:
     folder = folder.absolute()  # rows are read later, perhaps from another working directory
     _check_files(folder, manifest)

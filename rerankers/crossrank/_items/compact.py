@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from crossrank._files.npy_rows import take_spans
+from crossrank._files.reserving import new_npy_at
 from crossrank._items.fingerprint import fingerprint
 from crossrank.errors import InputError
 
@@ -84,7 +85,7 @@ class Compact:
 
     def fingerprint(self) -> str:
         """Return a digest of the rows as they are stored."""
-        return fingerprint([self.stored_as, np.asarray(self.codes)])
+        return fingerprint([self.stored_as, self.codes])
 
 
 def decoded(codes: NDArray[Any], stored_as: str) -> NDArray[np.float32]:
@@ -172,7 +173,7 @@ def write_rows(path: Path, name: str, parts: Sequence[Any], stored_as: str) -> N
     if not count:
         np.save(path, empty, allow_pickle=False)
         return
-    file = np.lib.format.open_memmap(path, "w+", empty.dtype, (count, *empty.shape[1:]))
+    file: Any = new_npy_at(path, empty.dtype, (count, *empty.shape[1:]))
     at = 0
     for part in parts:
         for start in range(0, len(part), CHUNK):

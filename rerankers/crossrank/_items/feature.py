@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._files.json_lines import JsonLines
-from crossrank._files.npy_rows import take_rows
+from crossrank._files.npy_rows import checked, take_rows
 from crossrank._items.arrays import to_numpy
+from crossrank._items.compact import Compact
 from crossrank._items.ragged import Ragged
 from crossrank.errors import InputError
 
@@ -80,6 +81,18 @@ def take_items(feature: Feature, rows: NDArray[np.int64]) -> Feature:
     if isinstance(feature, np.ndarray):
         return take_rows(feature, rows)
     return tuple(feature[row] for row in rows)
+
+
+def check_unchanged(feature: Feature) -> None:
+    """Look whether the file of a feature is what it was: a map of a shorter one kills the process.
+
+    Raises
+    ------
+    StoreError
+        If it was changed or removed.
+    """
+    rows: Any = feature.flat if isinstance(feature, Ragged) else feature
+    checked(rows.codes if isinstance(rows, Compact) else rows)
 
 
 def read_only(feature: Feature) -> Feature:

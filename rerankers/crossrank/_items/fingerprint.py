@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from crossrank._files.npy_rows import chunks
 from crossrank.errors import ParameterError
 
 
@@ -45,7 +46,8 @@ def _feed(digest: hashlib.blake2b, value: Any) -> None:
         _feed(digest, str(value))
     elif isinstance(value, np.ndarray) and value.dtype != object:
         digest.update(f"array{value.dtype.str}{value.shape}".encode())
-        digest.update(np.ascontiguousarray(value).data)
+        for part in chunks(value):
+            digest.update(np.ascontiguousarray(part).data)
     elif callable(parts := getattr(value, "digest_parts", None)):
         for part in parts():
             _feed(digest, part)

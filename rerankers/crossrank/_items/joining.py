@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._files.atomic import atomic_folder
+from crossrank._files.reserving import new_npy_at
 from crossrank._items.collection_folder import write_feature, write_ids, write_manifest
 from crossrank._items.compact import COMPACT, write_rows
 from crossrank._items.feature import Feature
@@ -96,9 +97,7 @@ def _copy(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
     if rows == 0:
         np.save(path, arrays[0], allow_pickle=False)
         return
-    whole = np.lib.format.open_memmap(
-        path, mode="w+", dtype=arrays[0].dtype, shape=(rows, *arrays[0].shape[1:])
-    )
+    whole: Any = new_npy_at(path, arrays[0].dtype, (rows, *arrays[0].shape[1:]))
     start = 0
     for array in arrays:
         whole[start : start + len(array)] = array

@@ -6,7 +6,6 @@ folder lies in memory while it is small and in a file without a name when it is 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from crossrank._files.atomic import atomic_binary, disk_errors
+from crossrank._files.holding import remove_abandoned
 from crossrank._files.parsing import map_npy
+from crossrank._files.reserving import new_npy, reserve
 from crossrank.errors import StoreError
 from crossrank.plugin.contract import Context
 
@@ -70,6 +71,7 @@ def cached_array(
     if found is None:
         with disk_errors(path):
             context.cache_folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(path)
         with atomic_binary(path) as file:
             _write(file, path, shape, np.dtype(dtype), fill)
         found = _opened(path, shape, dtype)
@@ -94,32 +96,19 @@ def scratch_array(
         return np.zeros(shape, kind)
     with disk_errors(Path(tempfile.gettempdir())), tempfile.TemporaryFile() as file:
         # the file has no name any more: it goes with the last reference to the array
-        _reserve(file, size)
+        reserve(file, size)
         return np.memmap(file, dtype=kind, mode="r+", shape=shape)
 
 
 def _write(
     file: IO[bytes], path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], fill: Fill
 ) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-    start = file.tell()
-    _reserve(file, start + dtype.itemsize * int(np.prod(shape)))
-    table = np.memmap(file, dtype=dtype, mode="r+", offset=start, shape=shape)
+    table: Any = new_npy(file, dtype, shape)
     try:
         fill(table)
     except OSError as error:  # of what is read meanwhile: the table's own disk complains elsewhere
         raise StoreError(f"{path} could not be computed: {error}") from error
     table.flush()
-
-
-def _reserve(file: IO[bytes], size: int) -> None:
-    """Take the bytes now: a full disk is an error here, but a dead process in a memory map."""
-    file.flush()
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size)
-    else:
-        file.truncate(size)
 
 
 def _opened(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any] | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import DTypeLike, NDArray
 
 from crossrank._files.atomic import (
     atomic_binary,
@@ -15,9 +18,33 @@ from crossrank._files.atomic import (
     refuse_existing,
 )
 from crossrank._files.json_lines import json_line, read_json_lines
+from crossrank._files.npy_rows import StoredArray
 from crossrank._files.parsing import check_regular, map_npy, parse_json, parse_toml
 from crossrank._items.item import IMAGE_SUFFIXES
 from crossrank.errors import StoreError
+
+
+def map_part(path: Path, dtype: DTypeLike, shape: tuple[int, ...], offset: int) -> NDArray[Any]:
+    """Map an array that lies somewhere in a file, read-only.
+
+    Its rows are read when they are asked for, and every use looks first whether the file is what it
+    was: a map of a file that became shorter would kill the process.
+
+    Parameters
+    ----------
+    path, offset
+        Which file, and where in it the array begins, in bytes.
+    dtype, shape
+        The array's.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file is shorter, or cannot be opened.
+    StoreError
+        From the array, if the file was changed since.
+    """
+    return StoredArray.part_of(path, dtype, shape, offset)
 
 
 def file_digest(who: str, path: str | Path, mend: str = "check the path") -> str:
@@ -63,6 +90,7 @@ __all__ = [
     "file_digest",
     "json_line",
     "map_npy",
+    "map_part",
     "parse_json",
     "parse_toml",
     "read_json_lines",
