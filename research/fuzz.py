@@ -3,21 +3,24 @@ r"""Feed every reader of crossrank damaged files, for as long as you like; count
     python research/fuzz.py --cases 10000 -o out/fuzz.json
 
 A valid file of each kind is made, its bytes are changed, and the reader that opens it may answer
-with a result or with an error of `crossrank.errors`, within five seconds.  Whatever else it does is
-printed with the seed that shows it again, and kept in the file.
+with a result or with an error of `crossrank.errors`, within five seconds and a gigabyte of memory,
+and must write nothing.  Whatever else it does is printed with the seed that shows it again, and
+kept in the file.  All cases are run in one process, in a folder in memory where there is one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shutil
 import signal
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -37,6 +40,10 @@ from crossrank_knowledge import KnowledgeBank
 
 SECONDS = 5.0
 """A reader that takes longer hangs."""
+MOST_BYTES = 1 << 30
+"""A reader that takes more memory fails."""
+LOOK_EVERY = 500
+"""Cases between two looks at what was written."""
 INSERTED = [b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"[" * 2000, b"NaN", b"-1", b"1e999", b"\r", b"\n"]
 INSERTED += [b"9" * 30, b"null", b'"', b"{}", b"../../x", b"\\ud800", b"true", b" ", b"0"]
 
@@ -182,19 +189,39 @@ def damaged(content: bytes, random: Random) -> bytes:
 
 
 def case(kind: str, seed: int, valid: Path, scratch: Path) -> str | None:
-    """Run one case; return what went wrong, None if nothing did."""
+    """Run one case; return what went wrong, None if nothing did.
+
+    Parameters
+    ----------
+    kind
+        Of `READERS`.
+    seed
+        Of the damage.
+    valid
+        A file or folder of that kind.
+    scratch
+        Where a copy is damaged; a folder's other files stay there for the next case.
+    """
     random = np.random.default_rng(seed)
     target = scratch / valid.name
-    if target.is_dir():
-        shutil.rmtree(target)
     if valid.is_dir():
-        shutil.copytree(valid, target)
-        files = sorted(path for path in target.rglob("*") if path.is_file())
-        chosen = files[int(random.integers(0, len(files)))]
+        if not target.is_dir():
+            shutil.copytree(valid, target)
+        files = sorted(path.name for path in valid.iterdir())
+        name = files[int(random.integers(0, len(files)))]
+        chosen, source = target / name, valid / name
     else:
-        chosen = target
-    source = valid / chosen.relative_to(target) if valid.is_dir() else valid
-    chosen.write_bytes(damaged(source.read_bytes(), random))
+        chosen, source = target, valid
+    content = source.read_bytes()
+    chosen.write_bytes(damaged(content, random))
+    try:
+        return answer(kind, target)
+    finally:
+        chosen.write_bytes(content)
+
+
+def answer(kind: str, target: Path) -> str | None:
+    """Let a reader open a file; return what it should not have answered."""
     try:
         with time_limit():
             READERS[kind].read(target)
@@ -207,6 +234,36 @@ def case(kind: str, seed: int, valid: Path, scratch: Path) -> str | None:
         where = f"{Path(last.filename).name}:{last.lineno}"
         return f"{type(error).__name__}: {str(error)[:120]} ({where})"
     return None
+
+
+@contextmanager
+def memory_limit() -> Iterator[None]:
+    """Refuse memory that exceeds what the process has by `MOST_BYTES`."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:  # not Linux
+        yield
+        return
+    most = pages * resource.getpagesize() + MOST_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def written(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of everything in a folder but what is being damaged."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if inside.parts[0] == "scratch" and (len(inside.parts) < 3 or path.is_file()):
+            found[str(inside)] = (0, 0)
+        elif path.is_file():
+            state = path.stat()
+            found[str(inside)] = (state.st_size, state.st_mtime_ns)
+    return found
 
 
 @contextmanager
@@ -239,32 +296,43 @@ def fuzz(cases: int, first: int, seconds: float = float("inf")) -> tuple[int, li
     """
     kinds, started = list(READERS), time.monotonic()
     faults: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        valid, scratch = Path(folder) / "valid", Path(folder) / "scratch"
-        valid.mkdir()
-        scratch.mkdir()
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        folder = Path(name)
+        valid, scratch, here = (folder / each for each in ("valid", "scratch", "here"))
+        for each in (valid, scratch, here):
+            each.mkdir()
         for kind in kinds:
             READERS[kind].make(valid / kind)
-        for seed in range(first, first + cases):
-            if time.monotonic() - started > seconds:
-                return seed - first, faults
-            kind = kinds[seed % len(kinds)]
-            if (wrong := case(kind, seed, valid / kind, scratch)) is not None:
-                faults.append({"kind": kind, "seed": seed, "what": wrong})
+            case(kind, first, valid / kind, scratch)
+        before = written(folder)
+        with chdir(here), memory_limit():
+            for seed in range(first, first + cases):
+                if time.monotonic() - started > seconds:
+                    return seed - first, faults
+                kind = kinds[seed % len(kinds)]
+                if (wrong := case(kind, seed, valid / kind, scratch)) is not None:
+                    faults.append({"kind": kind, "seed": seed, "what": wrong})
+                if seed % LOOK_EVERY == 0 and (now := written(folder)) != before:
+                    names = sorted(set(now.items()) ^ set(before.items()))
+                    faults.append({"kind": "any", "seed": seed, "what": f"wrote {names[:3]}"})
+                    before = now
     return cases, faults
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--cases", type=int, default=10_000)
+    arguments.add_argument("--seconds", type=float, default=float("inf"), help="end early")
     arguments.add_argument("-o", "--output", type=Path, required=True)
     given = arguments.parse_args()
     record: dict[str, Any] = {"cases": 0, "faults": []}
     if given.output.exists():
         record = json.loads(given.output.read_text(encoding="utf-8"))
-    done = 0
-    while done < given.cases:
-        ran, faults = fuzz(min(1000, given.cases - done), record["cases"])
+    done, started = 0, time.monotonic()
+    warnings.simplefilter("ignore")  # Pillow's, of damaged tags
+    while done < given.cases and (left := given.seconds - (time.monotonic() - started)) > 0:
+        ran, faults = fuzz(min(20_000, given.cases - done), record["cases"], left)
         record = {"cases": record["cases"] + ran, "faults": record["faults"] + faults}
         done += ran
         partial = given.output.with_suffix(".partial")

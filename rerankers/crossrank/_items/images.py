@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ FORMATS = (
     *("TGA", "ICO", "PCX", "SGI"),
 )
 """Raster formats, whatever the file's name: Pillow would start Ghostscript for PostScript."""
+
+ROWS = 256
+"""Of pixels that are scaled together."""
 
 ORIENTATION = 0x0112
 """The one EXIF tag that matters."""
@@ -108,15 +112,30 @@ def _opened(picture: Path | bytes, name: str) -> Iterator[Image.Image]:
         size = len(picture)
     if size == 0:
         raise ImageError(f"{name} is empty (zero bytes); replace it or leave it out")
-    with warnings.catch_warnings():
-        # we have a limit of our own, below
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with _named(name):
-            source = picture if isinstance(picture, Path) else io.BytesIO(picture)
+    with _named(name):
+        source = _File(picture) if isinstance(picture, Path) else io.BytesIO(picture)
+    with source:
+        with warnings.catch_warnings(), _named(name):
+            # we have a limit of our own, below
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(source, formats=_readable())
-    with image:
-        _refuse_size(image, name)
-        yield image
+        with image:
+            _refuse_size(image, name)
+            yield image
+
+
+class _File(io.BufferedReader):
+    """A file that is never asked for more than it has: room for it would be made first."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self.size = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As of any file."""
+        if size is None or size < 0:
+            return super().read()
+        return super().read(min(size, max(0, self.size - self.tell())))
 
 
 def _refuse_size(image: Image.Image, name: str) -> None:
@@ -189,7 +208,10 @@ def _from_integers(image: Image.Image) -> Image.Image:
     The range is that of the type, not of the picture: a dark one stays dark.  Values of 32 bits
     that go beyond 16 are scaled by their largest.
     """
-    values = np.asarray(image).astype(np.float64)
-    top = max(65535.0, values.max(initial=0.0))
-    grey = np.clip(np.rint(values * (255.0 / top)), 0, 255).astype(np.uint8)
+    values = np.asarray(image)
+    scale = 255.0 / max(65535.0, float(values.max(initial=0)))
+    grey = np.empty(values.shape, np.uint8)
+    for row in range(0, len(values), ROWS):  # in float64 all at once would take gigabytes
+        part = slice(row, row + ROWS)
+        grey[part] = np.clip(np.rint(values[part] * scale), 0, 255)
     return Image.fromarray(grey).convert("RGB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,29 @@ def test_no_loader_runs_code_of_a_model_folder(path: Path, call: ast.Call) -> No
 
 def test_the_walk_finds_the_loaders() -> None:
     assert len(CALLS) > 10
+
+
+def test_a_picture_is_not_asked_for_more_bytes_than_its_file_has(tmp_path: Path) -> None:
+    """Found by research/fuzz.py: a chunk that says 2 GB made room for them (A2.8)."""
+    path = tmp_path / "chunk.png"
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"IDAT") - 4
+    content[place : place + 4] = (2_000_000_000).to_bytes(4, "big")
+    path.write_bytes(content)
+    tracemalloc.start()
+    assert cr.open_image(path).size == (30, 20)  # the pixels are all there
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
+
+
+def test_16_bit_greys_are_scaled_a_few_rows_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.fromarray(np.full((4000, 3000), 30_000, np.uint16)).save(path)
+    tracemalloc.start()
+    picture = cr.open_image(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert picture.getpixel((7, 3999)) == (117, 117, 117)
+    assert most < 5 * 4000 * 3000  # all at once took sixteen bytes and more a pixel
