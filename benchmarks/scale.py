@@ -93,9 +93,8 @@ def stored(folder: Path, items: int) -> Path:
             shift = chunk % SIZE  # the same numbers, but no row is another one
             if shift == 0:
                 integers = rng.integers(-999, 1000, CHUNK * TOKENS * SIZE + SIZE, np.int16)
-                numbers = integers.astype(np.float32)
-                numbers /= np.linalg.norm(numbers, axis=-1, keepdims=True)
-            part[:] = numbers[shift:][: part.size].reshape(part.shape)
+            rows = integers[shift:][: part.size].reshape(part.shape).astype(np.float32)
+            part[:] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         flat.flush()
         del flat
         np.save(partial / "tokens.lengths.npy", np.full(items, TOKENS))
