@@ -68,7 +68,7 @@ def result_of(
         provenance=record,
         drawing=drawing(tree),
         tried=tried,
-        graph=tree,
+        grown=tree,
     )
     galleries: list[Gallery] | None = None
 

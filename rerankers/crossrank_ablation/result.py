@@ -67,8 +67,8 @@ class AblationResult:
         Every setting that was measured on ``[data.tune]``.
     galleries
         Makes the galleries of the report, when it is written.
-    graph
-        The tree itself, a networkx DiGraph; None for a result read from a file.
+    grown
+        The tree itself, see `crossrank_ablation.tree.grow`; None for a result read from a file.
     """
 
     name: str
@@ -82,7 +82,7 @@ class AblationResult:
     drawing: Sequence[Mapping[str, Any]] = field(default_factory=tuple, repr=False)
     tried: Sequence[Mapping[str, Any]] = field(default_factory=tuple, repr=False)
     galleries: Callable[[], Sequence[Gallery]] | None = field(default=None, repr=False)
-    graph: Any = field(default=None, repr=False)
+    grown: Any = field(default=None, repr=False)
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -132,8 +132,16 @@ class AblationResult:
         return max(done, key=lambda cell: sign * cell.metrics[self.metrics[0]], default=None)
 
     def tree(self) -> Any:
-        """Return the runs as a networkx DiGraph."""
-        return self.graph
+        """Return the runs as a `networkx.DiGraph`; None for a result read from a file.
+
+        Raises
+        ------
+        MissingPackageError
+            If networkx is not installed.
+        """
+        from crossrank_ablation.tree import as_graph
+
+        return None if self.grown is None else as_graph(self.grown)
 
     def __str__(self) -> str:
         """Return the tables as text."""

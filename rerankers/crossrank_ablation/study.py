@@ -31,7 +31,6 @@ from crossrank_ablation.result import AblationResult
 from crossrank_ablation.run import Run, chosen_on, measured_on
 from crossrank_ablation.scorings import Scorings, Spent
 from crossrank_ablation.settings import Cell, StageSettings
-from crossrank_ablation.tree import check_networkx
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +97,6 @@ def ablate(
         For a folder that cannot be written, or a cache that is none.
     """
     start, began = time.perf_counter(), provenance.now()
-    check_networkx()
     if output is not None or resume is not None:  # before hours of scoring
         check_matplotlib()
         check_jinja("ablate", "an ablation's report")

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from crossrank.errors import missing_package
+from crossrank.plugin.optional import required
 from crossrank_ablation.settings import StageSettings
+
+if TYPE_CHECKING:
+    import networkx
 
 ROOT = "base"
 MOST_DRAWN = 60
 
 
-def check_networkx() -> None:
-    """Refuse to start without the package that holds the tree.
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A beginning that pipelines share.
 
-    Raises
-    ------
-    MissingPackageError
-        If networkx is not installed.
+    Parameters
+    ----------
+    label
+        What is drawn.
+    stage
+        The settings of its last stage; None for the base.
+    cells
+        The names of the runs that end here.
+    children
+        The names of the nodes that go on from here.
     """
-    if importlib.util.find_spec("networkx") is None:
-        raise missing_package("networkx", extra="ablate", purpose="an ablation")
+
+    label: str
+    stage: StageSettings | None
+    cells: list[str] = field(default_factory=list)
+    children: list[str] = field(default_factory=list)
 
 
-def grow(pipelines: Sequence[tuple[StageSettings, ...]], names: Sequence[str] = ()) -> Any:
-    """Return a `networkx.DiGraph` from the base over stages to pipelines.
+Tree = dict[str, Node]
+"""Node ``"base"`` and one node per distinct beginning, by name."""
+
+
+def grow(pipelines: Sequence[tuple[StageSettings, ...]], names: Sequence[str] = ()) -> Tree:
+    """Return the tree from the base over stages to pipelines.
 
     Parameters
     ----------
@@ -34,26 +51,32 @@ def grow(pipelines: Sequence[tuple[StageSettings, ...]], names: Sequence[str] = 
         The runs.
     names
         What each is called.
-
-    Returns
-    -------
-    networkx.DiGraph
-        Node ``"base"`` and one node per distinct beginning, with ``stage`` (the settings of its
-        last stage), ``label`` and ``cells`` (the names of the runs that end here).
     """
-    import networkx
-
-    tree = networkx.DiGraph()
-    tree.add_node(ROOT, label=ROOT, stage=None, cells=[])
+    tree = {ROOT: Node(ROOT, None)}
     for number, stages in enumerate(pipelines):
         path = path_of(stages)
         for before, node, stage in zip([ROOT, *path], path, stages, strict=False):
             if node not in tree:
-                tree.add_node(node, label=_label(stage), stage=stage, cells=[])
-                tree.add_edge(before, node)
+                tree[node] = Node(_label(stage), stage)
+                tree[before].children.append(node)
         if names:
-            tree.nodes[path[-1] if path else ROOT]["cells"].append(names[number])
+            tree[path[-1] if path else ROOT].cells.append(names[number])
     return tree
+
+
+def as_graph(tree: Tree) -> networkx.DiGraph[str]:
+    """Return a tree as a `networkx.DiGraph`, with ``label``, ``stage`` and ``cells`` of its nodes.
+
+    Raises
+    ------
+    MissingPackageError
+        If networkx is not installed.
+    """
+    graph = required("networkx", "ablate", "the tree of an ablation as a graph").DiGraph()
+    for name, node in tree.items():
+        graph.add_node(name, label=node.label, stage=node.stage, cells=list(node.cells))
+        graph.add_edges_from((name, child) for child in node.children)
+    return graph
 
 
 def path_of(stages: Sequence[StageSettings]) -> list[str]:
@@ -64,7 +87,7 @@ def path_of(stages: Sequence[StageSettings]) -> list[str]:
     return path
 
 
-def drawing(tree: Any) -> list[dict[str, Any]]:
+def drawing(tree: Tree) -> list[dict[str, Any]]:
     """Return the tree's nodes with places for a picture, depth first.
 
     Children that differ in fusion and weight only become one node where there are more than
@@ -82,21 +105,21 @@ def drawing(tree: Any) -> list[dict[str, Any]]:
 
     def visit(nodes: list[str], parent: int | None, depth: int) -> float:
         nonlocal rows
-        data = [tree.nodes[node] for node in nodes]
+        data = [tree[node] for node in nodes]
         place = len(drawn)
         drawn.append(
             {
-                "label": data[0]["label"] if len(nodes) == 1 else _common(data),
+                "label": data[0].label if len(nodes) == 1 else _common(data),
                 "count": len(nodes),
                 "depth": depth,
                 "parent": parent,
-                "cells": [cell for each in data for cell in each["cells"]],
+                "cells": [cell for each in data for cell in each.cells],
             }
         )
-        children = [child for node in nodes for child in tree.successors(node)]
+        children = [child for node in nodes for child in tree[node].children]
         groups: dict[str, list[str]] = {}
         for child in children:
-            groups.setdefault(_common([tree.nodes[child]]) if merges else child, []).append(child)
+            groups.setdefault(_common([tree[child]]) if merges else child, []).append(child)
         below = [visit(group, place, depth + 1) for group in groups.values()]
         if below:
             drawn[place]["row"] = (below[0] + below[-1]) / 2
@@ -117,6 +140,6 @@ def _label(stage: StageSettings) -> str:
     return f"{stage.name} ({', '.join(parts)})" if parts else stage.name
 
 
-def _common(data: Sequence[dict[str, Any]]) -> str:
-    stage = data[0]["stage"]
+def _common(data: Sequence[Node]) -> str:
+    stage = data[0].stage
     return ROOT if stage is None else str(stage.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from crossrank.errors import CrossrankError, OrientationError, StoreError
 from crossrank_ablation.data import Task
 from crossrank_ablation.scorings import Scorings, Spent, scorer_key
 from crossrank_ablation.settings import StageSettings
-from crossrank_ablation.tree import ROOT, grow
+from crossrank_ablation.tree import ROOT, Tree, grow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,17 +127,18 @@ def walk(
     while waiting:
         node, before = waiting.pop()
         here: Position | Failure = before
-        if node != ROOT:
-            here = _arrive(before, tree.nodes[node]["stage"], task, scorings, built)
+        stage = tree[node].stage
+        if stage is not None:  # every node but the base
+            here = _arrive(before, stage, task, scorings, built)
             finished += 1
             progress(finished, total)
             if isinstance(here, Position):
                 spent += here.spent
-        places = [int(place) for place in tree.nodes[node]["cells"]]
+        places = [int(place) for place in tree[node].cells]
         if places:
             yield places, here, spent
             spent = Spent()
-        waiting.extend((child, here) for child in reversed(list(tree.successors(node))))
+        waiting.extend((child, here) for child in reversed(tree[node].children))
 
 
 def follow(stages: Sequence[StageSettings], task: Task, scorings: Scorings) -> Position:
@@ -171,11 +171,12 @@ def _arrive(
         return Failure(str(error))
 
 
-def _deepest(tree: Any, built: dict[str, Stage | Failure]) -> dict[str, int | None]:
+def _deepest(tree: Tree, built: dict[str, Stage | Failure]) -> dict[str, int | None]:
     """Return per scorer that is first somewhere how deep its deepest list is."""
     deepest: dict[str, int | None] = {}
-    for node in tree.successors(ROOT):
-        stage = _built(tree.nodes[node]["stage"], built)
+    first = [tree[node].stage for node in tree[ROOT].children]
+    for settings in first:
+        stage = None if settings is None else _built(settings, built)
         if isinstance(stage, Stage):
             key = scorer_key(stage)
             before = deepest.get(key, 0)

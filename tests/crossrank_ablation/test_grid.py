@@ -123,9 +123,8 @@ def test_the_tree_shares_beginnings() -> None:
     cells = spread([Grid((tuple("abc"),), ("subsets",))], STAGES)
     tree = grow([cell.stages for cell in cells], [cell.name for cell in cells])
     assert len(tree) == 1 + 7  # a, b, c, ab, ac, bc, abc share their beginnings
-    assert sorted(cell for _, data in tree.nodes(data=True) for cell in data["cells"]) == sorted(
-        cell.name for cell in cells
-    )
+    ends = [cell for node in tree.values() for cell in node.cells]
+    assert sorted(ends) == sorted(cell.name for cell in cells)
     drawn = drawing(tree)
     assert [node["label"] for node in drawn] == ["base", "a", "b", "c", "c", "b", "c", "c"]
     assert len({(node["depth"], node["row"]) for node in drawn}) == len(drawn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from scipy.stats import permutation_test, ttest_rel
 
 import crossrank as cr
-from crossrank.errors import CrossrankError, InputError, StoreError
+from crossrank.errors import CrossrankError, InputError, MissingPackageError, StoreError
 from crossrank_ablation import ScoreCache
 from toys.ablation import DATA, TUNE, Noisy, saved, split
 
@@ -391,3 +392,13 @@ def _toml(text: str) -> Any:
     import tomllib
 
     return tomllib.loads(text)
+
+
+def test_a_study_needs_no_networkx_until_its_graph_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "networkx", None)
+    result = cr.ablate(pipeline(1), split(), statistics=FAST)
+    assert result.drawing[0]["label"] == "base"
+    with pytest.raises(MissingPackageError, match=r'pip install "crossrank\[ablate\]"'):
+        result.tree()
