@@ -42,7 +42,7 @@ def test_every_cell_runs_and_shows_something(
     names: dict[str, Any] = {}
     said = [shown(cell, names) for cell in cells(path)]
     html = [each._repr_html_() for each in said if type(each).__module__.startswith("crossrank")]
-    assert len(html) == 5
+    assert len(html) == 6
     assert html[0].count("<img") == len(names["photos"]) >= 4
     assert any(hasattr(each, "_repr_png_") for each in said)
     assert "is not a file" in said[4]

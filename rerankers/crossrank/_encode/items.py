@@ -80,7 +80,7 @@ def modality_of(items: Sequence[Item], wish: str | None, encoder: Encoder) -> st
             return found.pop()
         kinds = ", ".join(sorted(kind or "neither" for kind in found)) or "none"
         raise InputError(
-            f"encode: the items are of modality {kinds}; say modality='image' or 'text'"
+            f"encode: the items are of modality {kinds}; say modality='image' or modality='text'"
         )
     if wish == "image+text" and not encoder.info.features.get(wish):
         raise InputError(

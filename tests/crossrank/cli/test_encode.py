@@ -53,7 +53,7 @@ def test_items_that_have_both_sides(cli: Cli, photos: Path) -> None:
     line = {"id": "x", "text": "a dog", "image": "photos/a.jpg"}
     Path("both.jsonl").write_text(json.dumps(line))
     encode = ("encode", "both.jsonl", "--encoder", "toy", "-o", "c")
-    assert "say modality" in cli(*encode, code=2).stderr
+    assert "say --modality image or --modality text" in cli(*encode, code=2).stderr
     cli(*encode, "--modality", "text")
     assert Collection.open("c")["text"][0] == "a dog"
 
@@ -91,7 +91,7 @@ def test_bad_options(cli: Cli, tmp_path: Path, options: list[str], says: str) ->
         ("q.txt", b"a\n\nb\n", "q.txt:2 has an empty text"),
         ("q.jsonl", b'{"id": "a b", "text": "x"}', "q.jsonl:1 has the id 'a b'"),
         ("q.jsonl", b'{"id": 1, "text": "x"}\n{"id": 1, "text": "y"}', "q.jsonl:2 has the id '1'"),
-        ("q.jsonl", b'{"id": 1, "text": "x"}\n{"id": 2, "image": "q.jsonl"}', "say modality"),
+        ("q.jsonl", b'{"id": 1, "text": "x"}\n{"id": 2, "image": "q.jsonl"}', "--modality image"),
         ("q.jsonl", b'{"id": 2, "image": "q.jsonl"}', "is not a picture"),
     ],
 )

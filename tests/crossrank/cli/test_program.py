@@ -131,7 +131,7 @@ def test_names_are_completed_without_importing(cli: Cli) -> None:
         "toy-hook",
         "toy-liar",
     ]
-    assert [item.value for item in main.shell_complete(context, "re")] == ["rerank"]
+    assert [item.value for item in main.shell_complete(context, "rer")] == ["rerank"]
     assert "toy_plugins" not in sys.modules
 
 
