@@ -18,7 +18,10 @@ def variations(plugin: Any, params: Mapping[str, Any]) -> Iterator[tuple[str, di
     hints = get_type_hints(plugin.Parameters)
     present = plugin(**params).params
     for field in dataclasses.fields(plugin.Parameters):
-        for value in _others(getattr(present, field.name), hints[field.name]):
+        own = getattr(present, field.name)
+        for value in _others(own, hints[field.name]):
+            if value == own:  # 0.0, halved
+                continue
             changed = {**params, field.name: value}
             try:
                 plugin(**changed)

@@ -18,9 +18,11 @@ from crossrank.testing._reranker_checks import (
     identity,
     independence,
     inputs,
+    lasting,
     lists,
     refusals,
     scores,
+    sizes,
     state,
     storage,
     threads,
@@ -99,14 +101,17 @@ def check_reranker(
 
 def _per_direction(reranker: Any) -> tuple[RerankerCheck, ...]:
     info = getattr(reranker, "info", None)
+    transductive = getattr(info, "transductive", False)
     return (
         *scores.CHECKS,
         *lists.CHECKS,
         *independence.CHECKS,
-        *(() if getattr(info, "transductive", False) else independence.UNLESS_TRANSDUCTIVE),
+        *(() if transductive else (*independence.UNLESS_TRANSDUCTIVE, *sizes.UNLESS_TRANSDUCTIVE)),
+        *sizes.CHECKS,
         *determinism.CHECKS,
         *(threads.IF_THREAD_SAFE if getattr(info, "thread_safe", True) else ()),
         *inputs.CHECKS,
+        *lasting.CHECKS,
         *state.CHECKS,
         *storage.CHECKS,
         *evidence.CHECKS,

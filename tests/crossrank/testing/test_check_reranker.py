@@ -14,6 +14,7 @@ import pytest
 
 import crossrank as cr
 import toys.broken_rerankers as broken
+import toys.forgetful_rerankers as forgetful
 from crossrank.errors import InputError
 from crossrank.testing import Check, check_reranker, make_collection
 from toys.basic import DotReranker
@@ -29,17 +30,17 @@ BROKEN: dict[type[cr.Reranker], tuple[str, str, str | None]] = {
         "features_of_any_float_type_are_scored result_is_a_permutation_of_the_candidates "
         "lists_of_any_length_give_the_same_types items_without_content_are_scored_or_refused "
         "order_of_candidates_does_not_matter screening_keeps_the_best "
-        "other_candidates_do_not_matter",
+        "other_candidates_do_not_matter large_blocks_score_the_same",
     ),
     broken.DependsOnOrder: (
         "order_of_candidates_does_not_matter",
         "is -0.32.*, but -0.21.* when the list is in another order; .*not by its place",
-        "other_candidates_do_not_matter",
+        "other_candidates_do_not_matter large_blocks_score_the_same",
     ),
     broken.DependsOnBatchSize: (
         "block_size_does_not_matter",
         "the score of query 'text-0-0' .* is 0.031.*, but 0.19.* with blocks of 1 of the 5",
-        "other_queries_do_not_matter",
+        "other_queries_do_not_matter large_blocks_score_the_same",
     ),
     broken.MutatesInput: (
         "inputs_are_never_mutated",
@@ -57,7 +58,7 @@ BROKEN: dict[type[cr.Reranker], tuple[str, str, str | None]] = {
         "features_of_any_float_type_are_scored result_is_a_permutation_of_the_candidates "
         "lists_of_any_length_give_the_same_types items_without_content_are_scored_or_refused "
         "order_of_candidates_does_not_matter screening_keeps_the_best "
-        "other_candidates_do_not_matter",
+        "other_candidates_do_not_matter large_blocks_score_the_same",
     ),
     broken.WrongType: (
         "scores_are_float32_of_the_blocks_shape",
@@ -193,6 +194,69 @@ BROKEN: dict[type[cr.Reranker], tuple[str, str, str | None]] = {
         "",
     ),
     broken.ExplainsTheAbsent: ("evidence_needs_no_extra_features", "no feature 'text'", ""),
+    forgetful.UsesABufferAgain: (
+        "scores_are_the_callers_own",
+        "after later calls; return a new array from every call",
+        "",
+    ),
+    forgetful.ChangesWhatItReturned: ("scores_are_the_callers_own", "after later calls", ""),
+    forgetful.KeepsWhatItReturned: (
+        "scores_are_the_callers_own",
+        "after the caller wrote into what was returned",
+        "",
+    ),
+    forgetful.WrongBeyond64Queries: (
+        "large_blocks_score_the_same",
+        "in a block of 80 queries and 2 candidates",
+        "",
+    ),
+    forgetful.WrongBeyond64Candidates: (
+        "large_blocks_score_the_same",
+        "in a block of 2 queries and 80 candidates",
+        "",
+    ),
+    forgetful.ScoresTheFirstOfEqualOnes: (
+        "large_blocks_score_the_same",
+        "where items repeat; .* equal items alike",
+        "",
+    ),
+    forgetful.CachesByRow: (
+        "nothing_is_kept_across_collections",
+        "scored other collections before; keep nothing on self by row or id",
+        "",
+    ),
+    forgetful.CachesById: ("nothing_is_kept_across_collections", "other collections before", ""),
+    forgetful.DependsOnThreads: (
+        "memory_and_threads_do_not_matter",
+        "with threads=.*; how many threads compute may not enter",
+        "",
+    ),
+    forgetful.DependsOnTheBudget: (
+        "memory_and_threads_do_not_matter",
+        "with memory_budget=65,536; the budget may decide",
+        "",
+    ),
+    forgetful.HashesIds: (
+        "names_do_not_matter",
+        "under other ids; neither an id nor its hash",
+        "",
+    ),
+    forgetful.Drifts: ("many_calls_score_the_same", "in call 101 of the same", ""),
+    forgetful.ExplainsAndChanges: (
+        "explaining_changes_no_scores",
+        r"after explain\(\)",
+        "evidence_is_one_json_object_per_pair",
+    ),
+    forgetful.HoldsRowsIn16Bits: (
+        "large_galleries_score_the_same",
+        "in a gallery of 32,788; hold rows as int64",
+        "",
+    ),
+    forgetful.ForgetsAnOffset: (
+        "equal_fingerprints_mean_equal_scores",
+        "with by=0.25 under the same fingerprint",
+        "",
+    ),
     broken.BadInfo: ("info_is_complete", "query_features is 'embedding'; give a tuple", EVERYTHING),
     broken.NoSummary: ("info_is_complete", "summary is empty", ""),
     broken.OddName: ("info_is_complete", "'dot:depth=3'; use letters", ""),
@@ -361,6 +425,7 @@ GOOD: list[tuple[type[cr.Reranker], Mapping[str, Any]]] = [
     (OneWay, {}),
     (EitherOr, {}),
     (WithParameters, {"weight": 2.0}),
+    *((unusual, {}) for unusual in forgetful.UNUSUAL),
 ]
 
 
@@ -390,6 +455,8 @@ def test_what_does_not_apply_is_not_checked() -> None:
         return {check.__name__.partition("-")[0] for check in check_reranker(reranker)}
 
     assert names(DotReranker) - names(Transductive) == {
+        "large_blocks_score_the_same",
+        "large_galleries_score_the_same",
         "other_candidates_do_not_matter",
         "other_queries_do_not_matter",
     }

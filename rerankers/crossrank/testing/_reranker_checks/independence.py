@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,10 +155,13 @@ def _paddings(block: Block) -> Iterator[Block]:
         mask = np.pad(block.mask, ((0, 0), (0, more)))
         junk = np.arange(mask.size).reshape(mask.shape) % max(1, len(block.candidates))
         index = np.where(mask, np.pad(block.index, ((0, 0), (0, more))), junk)
-        scores = block.base_scores
-        if scores is not None:
-            scores = np.where(mask, np.pad(scores, ((0, 0), (0, more))), base)
-        yield replace(block, index=index, mask=mask, base_scores=scores)
+        columns = {"base_scores": block.base_scores, "previous": block.previous}
+        padded: dict[str, Any] = {
+            name: np.where(mask, np.pad(column, ((0, 0), (0, more))), base)
+            for name, column in columns.items()
+            if column is not None
+        }
+        yield replace(block, index=index, mask=mask, **padded)
 
 
 CHECKS = (
