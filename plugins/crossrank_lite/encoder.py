@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
-from crossrank.errors import InputError
+from crossrank.plugin.encoding import CutTexts, Once, picture_of
 from crossrank.plugin.files import file_digest
 from crossrank_lite.packages import require
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from crossrank.plugin import Feature
     from crossrank_lite.models import Models
 
@@ -51,11 +49,6 @@ class LiteEncoder(cr.Encoder):
     **params
         See `LiteParameters`.
 
-    Attributes
-    ----------
-    cut_texts : int
-        How many texts were longer than the model can read (256 word pieces), and were cut.
-
     References
     ----------
     Tan and Le, "EfficientNet", ICML 2019; Wang et al., "MiniLM", NeurIPS 2020.
@@ -82,9 +75,13 @@ class LiteEncoder(cr.Encoder):
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self.cut_texts = 0
-        self._models: Models | None = None
-        self._lock = threading.Lock()
+        self._cut = CutTexts("lite", logger)
+        self._loaded = Once(self._load)
+
+    @property
+    def cut_texts(self) -> int:
+        """How many texts were longer than the model can read (256 word pieces), and were cut."""
+        return self._cut.count
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the features: the content of the heads' file.
@@ -100,36 +97,13 @@ class LiteEncoder(cr.Encoder):
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         models = self._loaded()
         if modality == "image":
-            return models.of_pictures(map(_open, items), features)
+            return models.of_pictures(map(partial(picture_of, "lite"), items), features)
         made, cut = models.of_texts([str(item.text) for item in items], features)
-        if cut:
-            self._report(cut, len(items))
+        self._cut.add(cut, len(items), "the 256 word pieces the model can read")
         return made
 
-    def _loaded(self) -> Models:
-        with self._lock:
-            if self._models is None:
-                require("torch")
-                from crossrank_lite.models import Models
+    def _load(self) -> Models:
+        require("torch")
+        from crossrank_lite.models import Models
 
-                self._models = Models(Path(self.params.heads))
-            return self._models
-
-    def _report(self, cut: int, texts: int) -> None:
-        with self._lock:
-            level = logging.INFO if self.cut_texts else logging.WARNING
-            self.cut_texts += cut
-        logger.log(
-            level,
-            "lite: %d of %d texts are longer than the 256 word pieces the model can read, "
-            "and were cut (%d so far)",
-            cut,
-            texts,
-            self.cut_texts,
-        )
-
-
-def _open(item: cr.Item) -> Image.Image:
-    if item.image is None:
-        raise InputError(f"lite: the item {item.id!r} has no image")
-    return cr.open_image(item.image)
+        return Models(Path(self.params.heads))

@@ -155,13 +155,7 @@ def feature_cache(wish: bool | str | Path) -> FeatureCache | None:
         raise InputError(f"rerank: cache is {wish!r}; give True, False or a folder")
     folder: Path | None
     try:
-        folder = (
-            user_cache("features")
-            if wish is True
-            else wish
-            if isinstance(wish, Path)
-            else Path(wish)
-        )
+        folder = user_cache("features") if wish is True else Path(wish)
     except RuntimeError:  # a user without a home
         folder = None
     with _lock:
