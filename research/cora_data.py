@@ -8,11 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from crossrank_cora.packed import PackedGraphs, Phrases, pack
 from crossrank_cora.phrases import phrase_vectors
 from crossrank_graphs import Graph
+from itm_data import CropView
 
 Integers = NDArray[np.int64]
 CAPTIONS = 5
@@ -28,6 +31,8 @@ class TrainingSet:
     ----------
     cells
         ``[N, R, region]`` float16: raw grid cells, on disk.
+    crops
+        Further views of the pictures: cells of random crops, half of them mirrored.
     graphs
         The 5 · N captions, picture after picture.
     entities
@@ -45,6 +50,7 @@ class TrainingSet:
     """
 
     cells: NDArray[np.float16]
+    crops: Sequence[CropView | NDArray[np.float16]]
     graphs: PackedGraphs
     entities: Integers
     shown: Integers
@@ -62,6 +68,7 @@ class TrainingSet:
         cells: NDArray[np.float16],
         graphs: Sequence[Graph],
         change: Callable[[Graph], Sequence[Graph]] | None = None,
+        crops: Sequence[CropView | NDArray[np.float16]] = (),
     ) -> TrainingSet:
         """Pack what is known of a split.
 
@@ -71,6 +78,8 @@ class TrainingSet:
             Of its pictures and captions.
         change
             Returns false captions of a graph; none by default.
+        crops
+            Further views of the pictures.
         """
         phrases = Phrases()
         changed = [[] if change is None else list(change(graph)) for graph in graphs]
@@ -79,6 +88,7 @@ class TrainingSet:
         entities, shown, count = who_shows_what(graphs)
         return cls(
             cells,
+            crops,
             packed,
             entities,
             shown,
@@ -87,6 +97,16 @@ class TrainingSet:
             np.cumsum([0, *map(len, changed)]),
             phrase_vectors(list(phrases.rows)),
         )
+
+    def seen(self, pictures: Tensor, chosen: Tensor) -> Tensor:
+        """Return ``[B, C, region]``: some cells of pictures, of each in a view drawn by chance."""
+        rows, places = pictures.numpy(), chosen.numpy()
+        if not self.crops:
+            return torch.from_numpy(self.cells[rows[:, None], places]).float()
+        views = [self.cells, *self.crops]
+        drawn = torch.randint(len(views), (len(rows),)).tolist()
+        cells = [views[view][row][places] for view, row in zip(drawn, rows.tolist(), strict=True)]
+        return torch.from_numpy(np.stack(cells)).float()
 
     def shows(self, pictures: Integers, entities: Integers) -> NDArray[np.bool_]:
         """Return ``[B, E]``: whether a picture's captions name an entity, or one with more."""

@@ -102,7 +102,7 @@ class Stage(nn.Module):
         every = data.cells.shape[1]
         count = every if torch.rand(()) < recipe.whole else recipe.cells
         chosen = torch.randperm(every)[:count].sort().values
-        raw = torch.from_numpy(data.cells[pictures[:, None].numpy(), chosen.numpy()]).float()
+        raw = data.seen(pictures, chosen)
         counts = torch.full((len(raw),), len(chosen))
         seen = functional.normalize(
             network.pictures(network.of_regions(raw), counts, chosen), dim=-1

@@ -1,10 +1,11 @@
 r"""Train the reranker ``cora`` on the Flickr8k train split.
 
-    python research/train_cora.py --features FEATURES -o out/cora --seeds 0 1 2 [--changed]
+    CROSSRANK_DATA=… python research/train_cora.py --features FEATURES -o out/cora --changed
 
 FEATURES holds ``train``, ``val`` and ``test``, each with the collections ``images``, ``regions``
 and ``texts`` of ``lite``.  ``--changed`` adds false captions of the same words as negatives, which
-the paper does not have.  What was killed goes on from its last epoch with the same command.
+the paper does not have; ``--views`` takes crops of the pictures, too.  What was killed goes on from
+its last epoch with the same command.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,6 +29,8 @@ from crossrank_cora.network import Cora, Sizes, save_network
 from crossrank_cora.packed import Phrases, pack
 from crossrank_cora.phrases import phrase_vectors
 from crossrank_graphs import Graph, edits, parse
+from itm_data import CropView, crop_shards
+from lite_features import read_split
 
 RECIPE = Recipe(
     epochs=8,
@@ -58,25 +62,35 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--batch", type=int, default=RECIPE.batch)
     parser.add_argument("--captions", type=int, default=RECIPE.captions)
+    parser.add_argument("--dim", type=int, default=DIM)
+    parser.add_argument("--views", type=int, default=1, help="the whole picture and crops of it")
+    pictures = os.environ.get("CROSSRANK_DATA")
+    parser.add_argument("--data", type=Path, default=pictures, help="of the pictures, for crops")
     given = parser.parse_args()
+    if given.views > 1 and given.data is None:
+        parser.error("--views needs the pictures: --data DIR, or the variable CROSSRANK_DATA")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     given.output.mkdir(parents=True, exist_ok=True)
     recipe = replace(RECIPE, epochs=given.epochs, batch=given.batch, captions=given.captions)
-    data = training_set(given.features, given.output, given.changed)
+    crops: list[CropView] = []
+    if given.views > 1:
+        split = read_split(given.data, "train")
+        crops = [CropView(each) for each in crop_shards(split, given.views, given.output / "crops")]
+    data = training_set(given.features, given.output, given.changed, crops)
+    settings = {"changed": given.changed, "dim": given.dim, "views": given.views}
     for seed in given.seeds:
-        train(data, given.features, given.output, seed, given.changed, recipe)
+        train(data, given.features, given.output, {"seed": seed, **settings}, recipe)
 
 
 def train(
-    data: TrainingSet, features: Path, output: Path, seed: int, changed: bool, recipe: Recipe
+    data: TrainingSet, features: Path, output: Path, settings: dict[str, Any], recipe: Recipe
 ) -> None:
     """Train one network, and write it with its history."""
-    name = f"{'changed' if changed else 'plain'}{seed}"
-    torch.manual_seed(seed)
+    name = f"{'changed' if settings['changed'] else 'plain'}{settings['seed']}"
+    torch.manual_seed(settings["seed"])
     encoder = str(cr.Collection.open(features / "train" / "regions").encoder or "")
-    network = Cora(Sizes(dim=DIM, encoder=encoder), recipe.dropout)
+    network = Cora(Sizes(dim=settings["dim"], encoder=encoder), recipe.dropout)
     set_scales(network, data)
-    settings = {"seed": seed, "changed": changed, "dim": DIM}
     checkpoint = output / f"{name}.checkpoint.safetensors"
     measure = Validation(features, output)
     best, history = fit(network, recipe, data, settings, checkpoint, measure)
@@ -96,7 +110,9 @@ def set_scales(network: Cora, data: TrainingSet) -> None:
         part.spread.copy_(torch.from_numpy(rows.std(axis=0) + least))
 
 
-def training_set(features: Path, output: Path, changed: bool) -> TrainingSet:
+def training_set(
+    features: Path, output: Path, changed: bool, crops: Sequence[CropView] = ()
+) -> TrainingSet:
     """Read the train split; false captions are made of its own by the edits of their graphs."""
 
     def change(graph: Graph) -> Sequence[Graph]:
@@ -106,6 +122,7 @@ def training_set(features: Path, output: Path, changed: bool) -> TrainingSet:
         cells_of(features / "train"),
         graphs_of(features, output, "train"),
         change if changed else None,
+        crops,
     )
 
 

@@ -37,7 +37,8 @@ def training_set(changed: bool) -> Any:
         return [graph_of_names("", objects, [])] * bool(objects)
 
     module = importlib.import_module("cora_data")
-    return module.TrainingSet.of(cells, graphs, change if changed else None)
+    crops = [cells[:, ::-1]] if changed else []
+    return module.TrainingSet.of(cells, graphs, change if changed else None, crops)
 
 
 def network(seed: int = 0) -> Cora:
