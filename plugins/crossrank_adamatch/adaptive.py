@@ -15,6 +15,7 @@ from crossrank.plugin.torch_device import exact_products
 from crossrank_adamatch.grids import Grid
 from crossrank_adamatch.network import AdaMatch
 from crossrank_adamatch.patches import Cells, Floats
+from crossrank_adamatch.scales import unit
 
 MOST_CELLS = 1 << 11
 """That go through the network together: nine samples of each are in memory."""
@@ -33,11 +34,14 @@ class Adaptive:
         The device.
     digest
         Of the weights.
+    still
+        Whether the cells of a residual network stay as they lie, none moved.
     """
 
     network: AdaMatch
     device: str
     digest: str
+    still: bool = False
 
     @property
     def feature(self) -> str:
@@ -54,11 +58,13 @@ class Adaptive:
 
     def fingerprint(self) -> str:
         """Return a digest of the weights, and of the device, which rounds in its own way."""
-        return f"{self.digest} on {self.device}"
+        return f"{self.digest} on {self.device}{', cells' * self.still}"
 
     @torch.inference_mode()
     def make(self, pictures: Sequence[Cells]) -> list[tuple[Floats, Floats]]:
         """Return of each picture the patches' unit tokens and their boxes in the picture."""
+        if self.still:
+            return [(unit(each.features), each.boxes) for each in pictures]
         found: list[tuple[Floats, Floats]] = []
         for part in _alike(pictures):
             height, width = part[0].grid or (0, 0)
@@ -77,7 +83,8 @@ class Adaptive:
         """Return per text that occurs its words' unit rows ``[L, dim]``, made once and kept."""
         words = side.collection[self.network.sizes.words]
         lengths = words.lengths[side.rows]
-        key = cr.fingerprint([side.collection.fingerprint(), side.rows, self.fingerprint()])
+        read_by = f"{self.digest} on {self.device}"
+        key = cr.fingerprint([side.collection.fingerprint(), side.rows, read_by])
         rows = words.rows_of(side.rows)
 
         def fill(table: Floats) -> None:

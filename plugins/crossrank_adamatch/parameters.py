@@ -33,6 +33,11 @@ class AdaMatchParameters:
         ``"t2i"``: s^T, the mean over words of the best patch; ``"i2t"``: s^I, the mean over patches
         of the best word; ``"auto"``: the first for text queries and the second for image queries,
         as they are trained; ``"both"``: the mean of the two.
+    image_queries
+        With `weights`, whether an image query's mean runs over its adaptive ``"patches"``, as in
+        the paper, or over its ``"cells"`` as they lie, which only a residual network has in the
+        words' space: patches crowd where things are, and are no even account of the picture.
+        ``"auto"``: cells with a residual network, else patches.
     grid
         Height and width in cells, where the images have no ``token_boxes`` and their grid is not
         square; None to find it.
@@ -44,6 +49,7 @@ class AdaMatchParameters:
     weights: str | Path | None = None
     prune: float | None = None
     mode: str = "auto"
+    image_queries: str = "auto"
     grid: Grid | None = None
     k: int = 3
 
@@ -55,6 +61,7 @@ class AdaMatchParameters:
             weights=path | none,
             prune=between(-1, 1) | none,
             mode=one_of("auto", "t2i", "i2t", "both"),
+            image_queries=one_of("auto", "cells", "patches"),
             k=integer(1),
             grid=(each(integer(1)) & PAIR) | none,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import crossrank as cr
+from crossrank.errors import ParameterError
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import Side, text_asks
@@ -81,20 +82,23 @@ class AdaMatchReranker(cr.Reranker):
             from crossrank_adamatch.network import load_network
         return load_network(str(self.params.file))
 
-    def source(self, device: str | None) -> Windows | Adaptive:
+    def source(self, device: str | None, direction: str) -> Windows | Adaptive:
         """Return what makes the patches.
 
         Parameters
         ----------
         device
             Of torch, None for the processor.
+        direction
+            ``"t2i"`` or ``"i2t"``.
         """
         if self.params.weights is None:
             return Windows(tuple(self.params.sizes))
         from crossrank_adamatch.adaptive import Adaptive
 
         network = self.network if device is None else copy.deepcopy(self.network).to(device)
-        return Adaptive(network, device or "cpu", self._digest())
+        still = not text_asks(direction) and self.params.mode != "t2i" and self._cells_ask()
+        return Adaptive(network, device or "cpu", self._digest(), still)
 
     def fingerprint(self) -> str:
         """Return a digest of the parameters and of the weights' file."""
@@ -127,7 +131,7 @@ class AdaMatchReranker(cr.Reranker):
         texts, images, (of_cells, of_words) = context.texts, context.images, self._features()
         check_parts(texts, of_words)
         check_parts(images, of_cells)
-        source = self.source(device)
+        source = self.source(device, context.direction)
         pictures = Pictures.of(images, source, self.params.grid)
         if isinstance(source, Windows):
             check_windows(pictures, texts)
@@ -188,6 +192,16 @@ class AdaMatchReranker(cr.Reranker):
         if self.params.weights is None:
             return "tokens", "tokens"
         return self.network.sizes.cells, self.network.sizes.words
+
+    def _cells_ask(self) -> bool:
+        """Return whether an image query's mean runs over cells as they lie."""
+        chosen, residual = self.params.image_queries, self.network.sizes.residual
+        if chosen == "cells" and not residual:
+            raise ParameterError(
+                "adamatch: image_queries is 'cells', but the network is not residual, so cells and "
+                "words have no space in common; take 'patches'"
+            )
+        return residual if chosen == "auto" else chosen == "cells"
 
     def _digest(self) -> str:
         file = self.params.file

@@ -11,7 +11,13 @@ import pytest
 import torch
 
 import crossrank as cr
-from crossrank.errors import CrossrankError, FeatureMismatchError, InputError, StoreError
+from crossrank.errors import (
+    CrossrankError,
+    FeatureMismatchError,
+    InputError,
+    ParameterError,
+    StoreError,
+)
 from crossrank.testing import check_reranker, make_collection
 from crossrank_adamatch import AdaMatch, AdaMatchReranker, Sizes, load_network, save_network
 from toys.adamatch import GRIDS, naive_score, pictures
@@ -165,3 +171,60 @@ def test_missing_and_damaged_weights_are_refused(tmp_path: Path) -> None:
         scores(TEXTS, PICTURES, weights=broken)
     with pytest.raises(CrossrankError, match="weights"):
         scores(TEXTS, PICTURES, weights=3)
+
+
+OF_TOKENS = replace(SIZES, cell=8, word=8, map=8, residual=True, cells="tokens", words="tokens")
+
+
+@pytest.fixture(scope="module")
+def residual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("adamatch") / "residual.safetensors"
+    save_network(network(OF_TOKENS), path)
+    return path
+
+
+def of_eight(collection: cr.Collection) -> cr.Collection:
+    """Return a collection whose tokens are unit rows of eight numbers."""
+    tokens = collection["tokens"]
+    rows = np.random.default_rng(len(tokens.flat)).normal(size=(len(tokens.flat), 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return collection.with_features(tokens=cr.Ragged(rows.astype(np.float32), tokens.lengths))
+
+
+def test_an_image_query_looks_with_its_cells_as_they_lie(residual: Path) -> None:
+    images, texts = of_eight(PICTURES), of_eight(TEXTS)
+    exact = load_network(residual).double()
+    read = [exact.read(torch.from_numpy(w).double()).numpy() for w in texts["tokens"]]
+    naive = [
+        [np.mean([max(float(c @ w) for w in words) for c in cells.astype(float)]) for words in read]
+        for cells in images["tokens"]
+    ]
+    for chosen in ({}, {"image_queries": "cells"}):
+        found = scores(images, texts, weights=residual, **chosen)
+        assert_same_sums(found, np.array(naive), 8)
+    moved = scores(images, texts, weights=residual, image_queries="patches")
+    assert np.abs(moved - naive).max() > 1e-3
+
+
+def test_the_cells_are_for_image_queries_alone(residual: Path) -> None:
+    images, texts = of_eight(PICTURES), of_eight(TEXTS)
+    both = [
+        scores(texts, images, weights=residual, image_queries=each) for each in ("cells", "patches")
+    ]
+    assert np.array_equal(*both)
+    asked = [
+        scores(images, texts, weights=residual, mode="t2i", image_queries=each)
+        for each in ("cells", "patches")
+    ]
+    assert np.array_equal(*asked)
+
+
+def test_cells_and_words_need_a_space_in_common(weights: Path) -> None:
+    with pytest.raises(ParameterError, match=r"not residual.*'patches'"):
+        scores(PICTURES, TEXTS, weights=weights, image_queries="cells")
+
+
+def test_promises_of_cells(residual: Path) -> None:
+    sides = {"queries": of_eight(PICTURES), "gallery": of_eight(TEXTS)}
+    for check in check_reranker(AdaMatchReranker, **sides, weights=residual):
+        check()
