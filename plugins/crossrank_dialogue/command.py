@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 
 import click
 
 import crossrank as cr
-from crossrank.cli.kit import PATH, progress, read_stage
+from crossrank.cli.kit import PATH, muted, progress, read_stage
 from crossrank.cli.kit import command as crossrank_command
 from crossrank.errors import InputError
 from crossrank_dialogue.chat import Chat
@@ -123,17 +122,18 @@ def command(
             resume, pipeline, pictures, reformulator, questioner, encoder=encoder, changed=changed
         )
     keep = resume if save is None else save
-    if page:
-        serve(chat, port=port, save=keep, say=click.echo)
-    else:
-        Terminal(chat, top=top, save=keep).run()
+    # a model's failures are told once, by the trace
+    with muted("crossrank_dialogue"):
+        if page:
+            serve(chat, port=port, save=keep, say=click.echo)
+        else:
+            Terminal(chat, top=top, save=keep).run()
 
 
 def _talkers(
     model: CachedModel | None, rewrite: str, ask: bool
 ) -> tuple[Reformulator, Questioner | None]:
-    """Return who rewrites and who asks; a model's failures are told once, by the trace."""
-    logging.getLogger("crossrank_dialogue").setLevel(logging.ERROR)
+    """Return who rewrites and who asks."""
     plain = as_reformulator(rewrite)
     without = DropQuestioner()
     if model is None:

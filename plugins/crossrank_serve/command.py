@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import crossrank as cr
 from crossrank.cli.kit import PATH, command
 from crossrank.errors import InputError
 from crossrank_serve.limits import Limits, read_limits
-from crossrank_serve.log_lines import REQUESTS, say_seldom
+from crossrank_serve.log_lines import requests_told
 from crossrank_serve.packages import required_packages
 
 EXAMPLE = """crossrank serve --encoder lite --stage filip --port 8000
@@ -120,8 +119,6 @@ def serve(
     from crossrank_serve.ray_engine import read_replicas
     from crossrank_serve.starting import Settings, start
 
-    logging.getLogger(REQUESTS).setLevel(logging.INFO)
-    say_seldom()
     bounds = read_limits(limits)
     given = (stages, pipeline, encoder, host, port, workers, token_file, names, hosts)
     many = None
@@ -132,7 +129,8 @@ def serve(
             "serve: --replicas, --gpus-per-replica and --ray-address are for --engine ray; add it, "
             "or leave them out"
         )
-    start(Settings(*given, names_of_host, gallery, demo, bounds, many))
+    with requests_told():
+        start(Settings(*given, names_of_host, gallery, demo, bounds, many))
 
 
 @cr.hookimpl

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 REQUESTS = "crossrank_serve.requests"
 """The logger with a line for each request."""
@@ -49,7 +50,20 @@ class Seldom(logging.Filter):
         return True
 
 
-def say_seldom() -> None:
-    """Let the handlers of this process repeat nothing within a minute."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Seldom())
+@contextmanager
+def requests_told() -> Iterator[None]:
+    """Write a line for each request, and repeat nothing else within a minute.
+
+    Logging is left as it was found: who runs a server within a program keeps its own log.
+    """
+    requests, filters = logging.getLogger(REQUESTS), Seldom()
+    level, handlers = requests.level, logging.getLogger().handlers[:]
+    requests.setLevel(logging.INFO)
+    for handler in handlers:
+        handler.addFilter(filters)
+    try:
+        yield
+    finally:
+        requests.setLevel(level)
+        for handler in handlers:
+            handler.removeFilter(filters)

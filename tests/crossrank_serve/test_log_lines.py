@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from crossrank_serve import log_lines
-from crossrank_serve.log_lines import REQUESTS, Seldom, say_seldom
+from crossrank_serve.log_lines import REQUESTS, Seldom, requests_told
 
 
 def record(message: str, name: str = "a", level: int = logging.WARNING) -> logging.LogRecord:
@@ -46,11 +46,11 @@ def handler() -> Iterator[logging.Handler]:
     logging.getLogger().removeHandler(made)
 
 
-def test_every_handler_says_seldom(handler: logging.Handler) -> None:
-    before = {each: list(each.filters) for each in logging.getLogger().handlers}
-    try:
-        say_seldom()
+def test_logging_is_left_as_it_was_found(handler: logging.Handler) -> None:
+    requests = logging.getLogger(REQUESTS)
+    found = requests.level, {h: list(h.filters) for h in logging.getLogger().handlers}
+    with pytest.raises(KeyboardInterrupt), requests_told():
         assert isinstance(handler.filters[-1], Seldom)
-    finally:
-        for each, filters in before.items():
-            each.filters = filters
+        assert requests.level == logging.INFO
+        raise KeyboardInterrupt
+    assert found == (requests.level, {h: list(h.filters) for h in logging.getLogger().handlers})

@@ -107,7 +107,13 @@ def logging_to_stderr() -> Iterator[None]:
 
 @contextmanager
 def muted(logger: str) -> Iterator[None]:
-    """Keep a logger's warnings from standard error, where the output says the same."""
+    """Keep a logger's warnings from standard error, where the output says the same.
+
+    Parameters
+    ----------
+    logger : str
+        Its name; what lies below it is muted, too.
+    """
     found = logging.getLogger(logger)
     level = found.level
     found.setLevel(logging.ERROR)

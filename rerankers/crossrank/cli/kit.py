@@ -27,7 +27,7 @@ from crossrank.cli._options import (
     stages,
 )
 from crossrank.cli._options import crossrank_command as command
-from crossrank.cli._outcome import FAILURE
+from crossrank.cli._outcome import FAILURE, muted
 from crossrank.cli._printing import plain, table, write_json
 from crossrank.cli._stage_grammar import read_stage
 from crossrank.cli._values import read_parameters
@@ -41,6 +41,7 @@ __all__ = [
     "common_options",
     "folder_for_output",
     "force",
+    "muted",
     "plain",
     "progress",
     "queries_and_gallery",
