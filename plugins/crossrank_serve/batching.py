@@ -75,7 +75,7 @@ class Batcher:
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
 
     async def stop(self) -> None:
-        """End when what is being scored is done."""
+        """Take no more; what is being scored goes on in its thread, and nobody waits for it."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,9 @@ from crossrank_serve.problems import RequestError, problem_of
 
 BATCH_PIXELS = 64_000_000
 """Decoded at once: 192 MB."""
+
+BATCH_CHARACTERS = 100_000
+"""Of texts encoded at once: seconds, after which it is asked whether anybody still waits."""
 
 Key = tuple[str, bytes]
 Wanted = tuple[Piece, tuple[str, ...]]
@@ -106,11 +111,13 @@ class PieceEncoder:
         self._encoder = encoder
         self._cache = cache
         self._limits = limits
+        self.closed = False
 
-    def encode(self, wanted: Sequence[Wanted]) -> Encoded:
+    def encode(self, wanted: Sequence[Wanted], until: float = math.inf) -> Encoded:
         """Return the features of pieces, each of another content.
 
-        A piece that cannot be encoded has a problem instead, and harms no other.
+        A piece that cannot be encoded has a problem instead, and harms no other; so have those
+        that are not begun by `until` (of `time.monotonic`), or once this is `closed`.
         """
         features: dict[Key, Features] = {}
         problems: dict[Key, RequestError] = {}
@@ -125,6 +132,9 @@ class PieceEncoder:
                 missing.setdefault((piece.modality, names), []).append(piece)
         for (modality, names), pieces in missing.items():
             for batch in self._batches(pieces, problems):
+                if self.closed or time.monotonic() > until:
+                    problems |= {(modality, piece.key): _late() for piece in batch}
+                    continue
                 for piece, made in self._encoded(batch, modality, names, problems):
                     features[modality, piece.key] = made
                     self._cache.put(_key(piece), {**(self._cache.get(_key(piece)) or {}), **made})
@@ -135,21 +145,25 @@ class PieceEncoder:
     ) -> Iterator[list[Piece]]:
         """Yield what is decoded at once; refuse by their headers what is too large."""
         batch: list[Piece] = []
-        pixels = 0
+        pixels = characters = 0
         for piece in pieces:
             try:
                 more = 0 if piece.picture is None else pixels_of("{}", piece.picture, self._limits)
             except RequestError as problem:
                 problems[piece.modality, piece.key] = problem
                 continue
-            full = pixels + more > BATCH_PIXELS or (
-                piece.picture is not None and len(batch) >= self._encoder.batch_size
+            longer = len(piece.text or "")
+            full = (
+                pixels + more > BATCH_PIXELS
+                or characters + longer > BATCH_CHARACTERS
+                or (piece.picture is not None and len(batch) >= self._encoder.batch_size)
             )
             if batch and full:
                 yield batch
-                batch, pixels = [], 0
+                batch, pixels, characters = [], 0, 0
             batch.append(piece)
             pixels += more
+            characters += longer
         if batch:
             yield batch
 
@@ -189,6 +203,10 @@ class PieceEncoder:
 
 def _key(piece: Piece) -> bytes:
     return piece.modality.encode() + piece.key
+
+
+def _late() -> RequestError:
+    return RequestError(504, "there was no time left to encode it; send less at once")
 
 
 def _kept(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -67,6 +68,10 @@ class Engine:
         """Encode pieces that are not known yet; see `PieceEncoder.encode`."""
         return self._encoder.encode(wanted)
 
+    def close(self) -> None:
+        """Encode nothing more: what is under way ends soon, and nobody waits for it."""
+        self._encoder.closed = True
+
     def reads(self, modality: str) -> tuple[str, ...]:
         """Return what a search reads of a gallery: for its stages, their evidence, and to find."""
         query = Piece("query", "a text", None, b"")
@@ -88,7 +93,8 @@ class Engine:
                     key = (piece.modality, piece.key)
                     other = wanted.get(key, (piece, ()))[1]
                     wanted[key] = piece, tuple(dict.fromkeys((*other, *features)))
-        encoded = self._encoder.encode(list(wanted.values()))
+        until = max((job.until for job in jobs), default=math.inf)
+        encoded = self._encoder.encode(list(wanted.values()), until)
         pairs, now = sum(len(job.documents) for job in jobs), time.monotonic()
         groups: dict[tuple[int, object], list[int]] = {}
         outcomes: list[Outcome] = [RequestError(500, "not scored")] * len(jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -22,6 +23,8 @@ OPEN = frozenset({"/", "/health", "/ready", "/openapi.json", "/v1/cluster/auth"}
 
 PROBES = frozenset({"/health", "/ready", "/metrics"})
 """Routes that are asked every few seconds."""
+
+STOPPING = "the server is stopping and cannot answer any more; ask again"
 
 SAFE = (
     (b"x-content-type-options", b"nosniff"),
@@ -89,6 +92,10 @@ class Guard:
             if scope["path"] not in OPEN and not scope["path"].startswith("/page/"):
                 check_token(self._tokens, scope["headers"])
             await self._app(scope, receive, noted)
+        except asyncio.CancelledError:
+            # by uvicorn, when the time to answer after SIGTERM is over; it would say 500 itself
+            if status == 0:
+                await send_problem(noted, RequestError(503, STOPPING, 1), id)
         except Exception as error:
             problem = problem_of(error)
             if problem.status == 500:

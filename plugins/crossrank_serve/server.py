@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -28,6 +31,13 @@ DRAIN_SECONDS = 0.3
 
 GRACE_SECONDS = 30
 """How long answers that are under way may take after that."""
+
+LAST_SECONDS = 5.0
+"""What the end may take when there is nothing to answer any more.
+
+Python waits for its threads, and one that encodes long texts for a client that has gone may take
+minutes.
+"""
 
 
 class Server(uvicorn.Server):
@@ -60,8 +70,10 @@ class Server(uvicorn.Server):
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._state.draining:
             self.should_exit = self.force_exit = True
+            end_within(LAST_SECONDS)
             return
         self._state.draining = True
+        end_within(DRAIN_SECONDS + GRACE_SECONDS + LAST_SECONDS)
         loop.call_later(DRAIN_SECONDS, setattr, self, "should_exit", True)
 
 
@@ -101,6 +113,19 @@ class Patient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._limit = None
         if not self._busy():
             self.transport.close()
+
+
+def end_within(seconds: float) -> None:
+    """End this process with exit code 0 if it has not ended by itself after so many seconds."""
+    timer = threading.Timer(seconds, _leave)
+    timer.daemon = True
+    timer.start()
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def listen(host: str, port: int) -> socket.socket:

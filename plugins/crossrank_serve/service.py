@@ -107,6 +107,7 @@ class Service:
 
     async def stop(self) -> None:
         """End what is under way."""
+        self.engine.close()
         self._warming.cancel()
         await self._batcher.stop()
         self._fetching.shutdown(wait=False, cancel_futures=True)

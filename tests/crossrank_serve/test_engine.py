@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import crossrank as cr
+from crossrank_serve import encoding
 from crossrank_serve.contents import Job, job_of
 from crossrank_serve.engine import Engine
 from crossrank_serve.feature_cache import FeatureCache
@@ -257,3 +261,22 @@ def test_the_cache_keeps_its_budget_and_forgets_the_oldest() -> None:
     used = cache.used
     cache.put(b"d", {"x": "y"})
     assert cache.used == used
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_nothing_is_encoded_for_who_has_gone(monkeypatch: pytest.MonkeyPatch, closed: bool) -> None:
+    monkeypatch.setattr(encoding, "BATCH_CHARACTERS", 20)
+    encoder = CountingEncoder()
+    made = engine(encoder=encoder)
+    asked = job(text("a"), *(text(f"word {place}") for place in range(100)))
+
+    def encode_batch(*given: Any) -> Any:
+        if len(encoder.encoded) > 10:
+            made.close() if closed else time.sleep(0.3)
+        return CountingEncoder.encode_batch(encoder, *given)
+
+    monkeypatch.setattr(encoder, "encode_batch", encode_batch)
+    until = math.inf if closed else time.monotonic() + 0.3
+    (outcome,) = made.rank([replace(asked, until=until)])
+    assert isinstance(outcome, RequestError) and outcome.status == 504
+    assert len(encoder.encoded) < 50

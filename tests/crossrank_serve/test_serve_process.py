@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,12 +32,26 @@ from crossrank.__main__ import main
 main()
 """
 
+STUCK = """
+import time
+from crossrank_serve import server
+server.GRACE_SECONDS, server.LAST_SECONDS = 1, 1.0
+from toys.serving import WordsReranker
+def stuck(self, block, state, score=WordsReranker.score):
+    time.sleep(300 if len(block.pairs().candidates) == 2 else 0)
+    return score(self, block, state)
+WordsReranker.score = stuck
+"""
+"""A scorer that does not come to an end where there are two documents, and a short time to end."""
+
 
 @contextmanager
-def served(*options: str, **env: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    *options: str, before: str = "", **env: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the command with toys, on a free port; kill it at the end if it still runs."""
     child = subprocess.Popen(
-        [sys.executable, "-c", BOOT, "serve", "--encoder", "toy", "--port", "0", *options],
+        [sys.executable, "-c", before + BOOT, "serve", "--encoder", "toy", "--port", "0", *options],
         env={**os.environ, "PYTHONPATH": str(TOYS), "OMP_NUM_THREADS": "1", **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -81,6 +96,22 @@ def test_it_answers_and_ends_with_zero_on_sigterm() -> None:
         assert child.wait(20) == 0
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{url}/health")
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_what_does_not_come_to_an_end_is_not_waited_for(signals: int) -> None:
+    with served("--stage", "words", before=STUCK) as (child, url), ThreadPoolExecutor() as pool:
+        until_ready(url)
+        asked = {"query": "a b", "documents": ["b", "a b"]}
+        answer = pool.submit(httpx.post, f"{url}/v1/rerank", json=asked, timeout=60)
+        while "crossrank_pending_requests 1" not in httpx.get(f"{url}/metrics").text:
+            time.sleep(0.05)
+        for _ in range(signals):
+            child.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+        assert child.wait(20) == 0
+        told = answer.result()
+        assert told.status_code == 503 and told.json()["error_type"] == "unavailable"
 
 
 def ask_until_it_ends(url: str, answers: list[int], ended: threading.Event) -> None:
