@@ -1,13 +1,14 @@
 r"""Send random requests to every route of ``crossrank serve``; counts add up over runs.
 
-    python research/serve_fuzz.py --requests 100000 --seconds 600 -o out/serve_fuzz.json
+    python research/serve_fuzz.py --requests 10000 --seconds 600 -o out/serve_fuzz.json
 
 Valid requests of every dialect are made wrong somewhere: a field is missing, null, of another type
 or huge, a picture is broken, the JSON is damaged, a header lies.  They go to the whole application
 (the encoder lite, ``filip``, a gallery of four pictures) in process, eight at a time, so that good
 and bad ones share a batch.  No status may be 500, every error has the one body, no answer may tell
-of the machine, none may take longer than 30 seconds, and memory may not grow.  A request that did
-otherwise is printed with its number, which makes it again.
+of the machine, none may take longer than a minute, and memory may not grow once the features that
+are kept fill their 4 MiB.  A request that did otherwise is printed with its number, which makes it
+again.  The file is written every thousand requests, so that a run may be ended at any time.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import base64
 import copy
 import io
 import json
+import logging
 import os
 import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +41,15 @@ from crossrank_serve.limits import Limits
 from crossrank_serve.searching import Searcher
 from crossrank_serve.service import Service
 
-LIMITS = Limits(body_bytes=300_000, documents=40, text_characters=5000, deadline=25.0)
+LIMITS = Limits(
+    body_bytes=300_000, documents=40, text_characters=5000, deadline=25.0, feature_bytes=4 << 20
+)
 TOGETHER = 8
 """Requests under way at once."""
-SECONDS = 30.0
-"""An answer that takes longer hangs."""
+SECONDS = 60.0
+"""An answer that takes longer hangs: the server's own deadline is over by then."""
+PORTION = 1000
+"""Requests between two looks at the memory, and two writings of the counts."""
 ERROR = {"detail", "message", "error", "error_type", "code", "request_id"}
 
 Headers = list[tuple[bytes, bytes]]
@@ -180,13 +186,21 @@ class Found:
     faults
         What should not have come, with the request's number.
     memory
-        MB that the process held at every thousandth request.
+        MB that the process held before, and at every thousandth request.
+    cached
+        MB of it that were kept features, likewise.
     """
 
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[dict[str, Any]] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
+    cached: list[float] = field(default_factory=list)
+
+    def look(self, service: Service) -> None:
+        """Note what memory is held."""
+        self.memory.append(resident() >> 20)
+        self.cached.append(round(service.engine.cache.used / (1 << 20), 1))
 
 
 def fault(status: int, body: bytes) -> str | None:
@@ -203,18 +217,30 @@ def fault(status: int, body: bytes) -> str | None:
         return "an error that is no JSON"
 
 
-async def fuzz(service: Service, first: int, count: int, seconds: float = float("inf")) -> Found:
-    """Send the requests from number `first` on; end early after so many seconds."""
+async def fuzz(
+    service: Service,
+    first: int,
+    count: int,
+    seconds: float = float("inf"),
+    keep: Callable[[Found], None] = lambda found: None,
+) -> Found:
+    """Send the requests from number `first` on; end early after so many seconds.
+
+    `keep` is called with what was found so far, every thousand requests and at the end.
+    """
     app, found, began = build_app(service), Found(), time.monotonic()
     await service.start()
     while not (service.state.ready or service.state.failed):
         await asyncio.sleep(0.05)
 
     async def one(number: int) -> None:
+        before = time.process_time()
         try:
             status, body = await ask(app, *request_of(number))
         except Exception as error:
-            found.faults.append({"number": number, "what": f"{type(error).__name__}: {error}"})
+            used = time.process_time() - before  # little of it: the machine was busy elsewhere
+            what = f"{type(error).__name__}: {error} after {used:.1f} seconds of processor"
+            found.faults.append({"number": number, "what": what})
             return
         found.statuses[status] += 1
         if (wrong := fault(status, body)) is not None:
@@ -223,12 +249,14 @@ async def fuzz(service: Service, first: int, count: int, seconds: float = float(
     for start in range(first, first + count, TOGETHER):
         if time.monotonic() - began > seconds:
             break
-        if found.requests % 1000 < TOGETHER:
-            found.memory.append(resident() >> 20)
+        if found.requests % PORTION < TOGETHER:
+            found.look(service)
+            keep(found)
         numbers = range(start, min(start + TOGETHER, first + count))
         await asyncio.gather(*map(one, numbers))
         found.requests += len(numbers)
-    found.memory.append(resident() >> 20)
+    found.look(service)
+    keep(found)
     await service.stop()
     return found
 
@@ -251,31 +279,47 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=float("inf"))
     arguments.add_argument("-o", "--output", type=Path, required=True)
     given = arguments.parse_args()
-    record: dict[str, Any] = {"requests": 0, "statuses": {}, "faults": [], "memory": []}
+    before: dict[str, Any] = {"requests": 0, "statuses": {}, "faults": [], "runs": []}
     if given.output.exists():
-        record = json.loads(given.output.read_text(encoding="utf-8"))
+        before = json.loads(given.output.read_text(encoding="utf-8"))
+    logging.getLogger("crossrank").setLevel(logging.ERROR)  # which tells of short lists, rightly
+
+    def keep(found: Found) -> None:
+        write(added(before, found), given.output)
+
     with tempfile.TemporaryDirectory() as folder:
         pictures_in(Path(folder))
         engine = Engine([cr.Stage("filip")], "lite", LIMITS)
         gallery = Gallery(Path(folder), engine.encoder, engine.reads("image"))
         service = Service(engine, LIMITS, searcher=Searcher(engine, gallery))
-        found = asyncio.run(fuzz(service, record["requests"], given.requests, given.seconds))
-    statuses = Counter({int(key): n for key, n in record["statuses"].items()}) + found.statuses
-    record = {
-        "requests": record["requests"] + found.requests,
-        "statuses": {str(key): n for key, n in sorted(statuses.items())},
-        "faults": record["faults"] + found.faults,
-        "memory": [*record["memory"], found.memory],
-    }
-    partial = given.output.with_suffix(".partial")
-    partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    partial.replace(given.output)
+        first = before["requests"]
+        found = asyncio.run(fuzz(service, first, given.requests, given.seconds, keep))
     for each in found.faults:
         print(json.dumps(each))
+    record = added(before, found)
     print(
         f"{record['requests']:,} requests so far, {len(record['faults'])} faults; statuses "
-        f"{record['statuses']}; MB at every thousandth of this run {found.memory}"
+        f"{record['statuses']}; MB at every thousandth of this run {found.memory}, of which kept "
+        f"features {found.cached}"
     )
+
+
+def added(before: Mapping[str, Any], found: Found) -> dict[str, Any]:
+    """Return the record of earlier runs with this one's."""
+    statuses = Counter({int(key): n for key, n in before["statuses"].items()}) + found.statuses
+    return {
+        "requests": before["requests"] + found.requests,
+        "statuses": {str(key): n for key, n in sorted(statuses.items())},
+        "faults": [*before["faults"], *found.faults],
+        "runs": [*before["runs"], {"memory": found.memory, "cached": found.cached}],
+    }
+
+
+def write(record: Mapping[str, Any], output: Path) -> None:
+    """Write a record, whole or not at all."""
+    partial = output.with_suffix(".partial")
+    partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    partial.replace(output)
 
 
 if __name__ == "__main__":
