@@ -1,6 +1,6 @@
 """Throughput of ``crossrank serve`` beside a plain handler and beside the library in process.
 
-``python benchmarks/serve.py [--part rates|mix] [--seconds 8] [--clients 64] [--rounds 1]``
+``python benchmarks/serve.py [--part rates|mix|memory] [--seconds 8] [--clients 64] [--rounds 1]``
 
 Three ways answer the same requests:
 
@@ -16,6 +16,9 @@ and four new pictures of 224 pixels.
 ``mix`` asks for a minute (``--mix-seconds``) for two of the first kind, one of the second and one
 of the third in turn, tells what the process holds in memory meanwhile, and sends SIGTERM under
 load: what was accepted is answered, and the exit code is 0.
+
+``memory`` asks for the same mix (``--memory-seconds 600``) of a server that may keep 8 MiB of
+features, which are full at once, and tells every minute what the process holds.
 """
 
 from __future__ import annotations
@@ -48,6 +51,9 @@ POOL = 500
 """Documents that return."""
 
 KINDS = ("texts", "new texts", "pictures")
+
+KEPT = 8 << 20
+"""Bytes of features that the server of ``memory`` may keep: those of about 200 pictures."""
 
 WORDS = [
     *("a", "the", "two", "brown", "black", "white", "red", "dog", "dogs", "cat", "man", "woman"),
@@ -311,20 +317,48 @@ def mix(clients: int, seconds: float, limits: list[str]) -> None:
         print(f"SIGTERM under load: {dict(made.statuses)}, exit code {child.wait(60)}")
 
 
+def held(clients: int, seconds: float) -> None:
+    """Print what the server holds in memory, minute by minute, when its cache is full."""
+    with running("serve", 8360, f"feature_bytes={KEPT}") as (port, child):
+        warm(port)
+        sizes, answered, parts = [memory(child)], 0, max(1, round(seconds / 60))
+        print(f"memory     serve    at first {sizes[0]:.1f} MB", flush=True)
+        for minute in range(1, parts + 1):
+            made = asyncio.run(load(port, "mix", clients, seconds / parts))
+            answered += made.statuses[200]
+            sizes.append(memory(child))
+            said = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
+            kept = float(said.partition("\ncrossrank_cached_bytes ")[2].split()[0])
+            others = {key: n for key, n in made.statuses.items() if key != 200}
+            print(
+                f"minute {minute:2}  {made}  {others or ''} {sizes[-1]:.1f} MB, "
+                f"{kept / (1 << 20):.1f} of them features",
+                flush=True,
+            )
+        later = sizes[1:]
+        print(
+            f"{answered} answered; after the first minute {min(later):.1f} to {max(later):.1f} MB, "
+            f"{later[-1] - later[0]:+.1f} from there to the end"
+        )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", choices=["all", "rates", "mix"], default="all")
+    parser.add_argument("--part", choices=["all", "rates", "mix", "memory"], default="all")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--mix-seconds", type=float, default=60.0)
+    parser.add_argument("--memory-seconds", type=float, default=600.0)
     parser.add_argument("--limit", action="append", default=[], help="of crossrank serve")
     asked = parser.parse_args()
     if asked.part in ("all", "rates"):
         rates(asked.clients, asked.seconds, asked.rounds)
     if asked.part in ("all", "mix"):
         mix(asked.clients, asked.mix_seconds, asked.limit)
+    if asked.part == "memory":
+        held(asked.clients, asked.memory_seconds)
 
 
 if __name__ == "__main__":

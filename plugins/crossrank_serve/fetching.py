@@ -80,6 +80,8 @@ class Fetcher:
                     host, port = self._checked(url)
                     if host != first[0]:
                         raise _forbidden("it leads to another host")
+                    if time.monotonic() > deadline:
+                        raise _late()
                     found = self._get(client, url, host, port, deadline)
                     if isinstance(found, bytes):
                         return found
@@ -118,6 +120,7 @@ class Fetcher:
             pinned,
             headers={"host": host, "accept": "image/*", "accept-encoding": "identity"},
             extensions={"sni_hostname": host},
+            timeout=max(0.001, deadline - time.monotonic()),
         )
         response = client.send(request, stream=True)
         try:
@@ -141,7 +144,7 @@ class Fetcher:
                     "send a smaller one"
                 )
             if time.monotonic() > deadline:
-                raise _failed(f"it did not come within {SECONDS:g} seconds")
+                raise _late()
         return bytes(data)
 
     def _address(self, host: str, port: int) -> str:
@@ -200,3 +203,7 @@ def _forbidden(why: str) -> RequestError:
 
 def _failed(why: str) -> RequestError:
     return RequestError(424, f"a picture could not be fetched: {why}; send a data URI")
+
+
+def _late() -> RequestError:
+    return _failed(f"it did not come within {SECONDS:g} seconds")

@@ -123,8 +123,8 @@ class Guard:
             )
 
 
-async def send_problem(send: Send, problem: RequestError, id: str) -> None:
-    """Answer with the one error body."""
+async def send_problem(send: Send, problem: RequestError, id: str, close: bool = False) -> None:
+    """Answer with the one error body, and close the connection where that is wanted."""
     body = json.dumps(body_of(problem, id)).encode()
     headers: list[tuple[bytes, bytes]] = [
         (b"content-type", b"application/json"),
@@ -134,7 +134,7 @@ async def send_problem(send: Send, problem: RequestError, id: str) -> None:
         headers.append((b"www-authenticate", b"Bearer"))
     if problem.retry_after is not None:
         headers.append((b"retry-after", str(problem.retry_after).encode()))
-    if problem.status in (408, 413):
+    if close or problem.status in (408, 413):
         # what is still coming of the body is not read
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})

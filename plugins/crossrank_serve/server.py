@@ -8,16 +8,19 @@ import signal
 import socket
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from crossrank.errors import InputError
+from crossrank_serve.guard import send_problem
 from crossrank_serve.limits import Limits
+from crossrank_serve.problems import RequestError
 from crossrank_serve.service import State
 
 BACKLOG = 2048
@@ -77,17 +80,28 @@ class Server(uvicorn.Server):
         loop.call_later(DRAIN_SECONDS, setattr, self, "should_exit", True)
 
 
+async def crowded(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer what comes over a connection too many."""
+    problem = RequestError(503, "too many connections are open; try again in a moment", 1)
+    await send_problem(send, problem, uuid.uuid4().hex, close=True)
+
+
 class Patient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """A connection that is closed when the head of a request does not come.
 
-    uvicorn waits for it for ever, so that whoever opens connections could take them all.
+    uvicorn waits for it for ever, so that whoever opens connections could take them all.  One that
+    is beyond the limit gets its answer here: uvicorn's own has another body than every error of
+    ours.
     """
 
+    most = Limits().connections
     _limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait."""
         super().connection_made(transport)
+        if len(self.connections) > self.most:
+            self.app = crowded
         self._limit = self.loop.call_later(HEADER_SECONDS, self._close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -152,19 +166,22 @@ def listen(host: str, port: int) -> socket.socket:
 def run(app: ASGIApp, bound: socket.socket, limits: Limits, state: State) -> None:
     """Serve until told to end."""
     _allow_files(2 * limits.connections)
-    config = uvicorn.Config(
+    Server(config_of(app, limits), state).run(sockets=[bound])
+
+
+def config_of(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+    """Return what uvicorn is told."""
+    return uvicorn.Config(
         app,
-        http=Patient,
+        http=type("Patient", (Patient,), {"most": limits.connections}),
         log_config=None,
         access_log=False,
         server_header=False,
         lifespan="on",
-        limit_concurrency=limits.connections,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_SECONDS,
         backlog=BACKLOG,
     )
-    Server(config, state).run(sockets=[bound])
 
 
 def _allow_files(count: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 
 import httpx
 import pytest
 
 from crossrank.errors import InputError
+from crossrank_serve import fetching
 from crossrank_serve.fetching import Fetcher, check_hosts, is_public
 from crossrank_serve.limits import Limits
 from crossrank_serve.problems import RequestError
@@ -151,6 +153,28 @@ def test_files_that_are_too_large_compressed_or_do_not_come() -> None:
     with pytest.raises(RequestError) as caught:
         Fetcher(["a.b"], Limits(), nowhere)("https://a.b/")
     assert caught.value.status == 424
+
+
+def test_a_host_that_takes_its_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "SECONDS", 0.3)
+
+    def drops() -> Iterator[bytes]:
+        for _ in range(1000):
+            time.sleep(0.05)
+            yield b"x"
+
+    def leads_on(request: httpx.Request) -> httpx.Response:
+        time.sleep(0.2)
+        return httpx.Response(302, headers={"location": "/again"})
+
+    for handler in (lambda request: httpx.Response(200, content=drops()), leads_on):
+        fetch, asked = fetcher(handler)
+        began = time.monotonic()
+        with pytest.raises(RequestError, match=r"within 0\.3 seconds") as caught:
+            fetch("https://pictures.example/")
+        assert caught.value.status == 424 and time.monotonic() - began < 5 and len(asked) < 4
+        left = [request.extensions["timeout"]["read"] for request in asked]
+        assert left == sorted(left, reverse=True) and max(left) <= 0.3
 
 
 def test_a_server_fetches_what_it_may() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import shutil
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +144,42 @@ def test_a_gallery_that_is_replaced_while_it_is_served(tmp_path: Path) -> None:
         (store / "collection.json").write_text("{}")
         broken = client.post("/v1/search", json={"query": "red"})
         assert broken.status_code == 503 and str(tmp_path) not in broken.text
+
+
+def test_searches_while_a_gallery_is_replaced_again_and_again(tmp_path: Path) -> None:
+    store, stores = tmp_path / "store", [tmp_path / "even", tmp_path / "odd"]
+    for number, each in enumerate(stores):
+        made = photographs(tmp_path / f"photographs{number}", 4 + number, number)
+        cr.encode(ToyEncoder(), made, "image", NAMES, out=each)
+    shutil.copytree(stores[0], store)
+    answers: list[tuple[int, frozenset[str], int]] = []
+    ended = threading.Event()
+
+    def search(client: TestClient) -> None:
+        while not ended.is_set():
+            found = client.post("/v1/search", json={"query": "red"})
+            body = found.json()
+            ids = frozenset(hit["id"] for hit in body.get("hits", ()))
+            answers.append((found.status_code, ids, body.get("gallery", 0)))
+
+    with serving(STAGE, gallery=store) as client, ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(search, client) for _ in range(3)]
+        try:
+            for number in range(1, 13):
+                seen = len(answers)
+                shutil.rmtree(store)
+                shutil.copytree(stores[number % 2], store)
+                while len(answers) < seen + 3 and not any(each.done() for each in waiting):
+                    time.sleep(0.01)
+        finally:
+            ended.set()
+        for each in waiting:
+            each.result()
+    assert {status for status, _, _ in answers} <= {200, 503}
+    whole = {size: frozenset(f"p{n:02}.png" for n in range(size)) for size in (4, 5)}
+    found = [(ids, size) for status, ids, size in answers if status == 200]
+    assert {size for _, size in found} == {4, 5}
+    assert all(ids == whole[size] for ids, size in found)
 
 
 def test_galleries_that_cannot_be_served(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -124,3 +126,21 @@ def test_a_thousand_open_connections_keep_nobody_out() -> None:
         finally:
             for each in held:
                 each.close()
+
+
+def test_a_connection_too_many_reads_the_one_error_body() -> None:
+    with listening(limits=Limits(connections=3)) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        held = [socket.create_connection((host, int(port))) for _ in range(3)]
+        try:
+            refused = httpx.get(f"{url}/health")
+            assert refused.status_code == 503 and refused.json()["error_type"] == "unavailable"
+            assert refused.headers["connection"] == "close" and refused.headers["retry-after"]
+        finally:
+            for each in held:
+                each.close()
+        for _ in range(100):
+            if (again := httpx.get(f"{url}/health")).status_code == 200:
+                break
+            time.sleep(0.05)
+        assert again.status_code == 200

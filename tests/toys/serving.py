@@ -23,7 +23,7 @@ from crossrank_serve.engine import Engine
 from crossrank_serve.gallery import Gallery
 from crossrank_serve.limits import Limits
 from crossrank_serve.searching import Searcher
-from crossrank_serve.server import Patient, listen
+from crossrank_serve.server import config_of, listen
 from crossrank_serve.service import Service, refuse_addresses
 from toys.basic import ToyEncoder
 
@@ -185,10 +185,7 @@ def listening(
     searcher = searching(made, gallery)
     service = Service(made, bounds, searcher=searcher, suggestions=suggestions)
     bound = listen("127.0.0.1", 0)
-    config = uvicorn.Config(
-        build_app(service, tokens), log_config=None, lifespan="on", http=Patient
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config_of(build_app(service, tokens), bounds))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
     try:
