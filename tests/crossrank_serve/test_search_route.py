@@ -169,12 +169,12 @@ def test_searches_while_a_gallery_is_replaced_again_and_again(tmp_path: Path) ->
                 seen = len(answers)
                 shutil.rmtree(store)
                 shutil.copytree(stores[number % 2], store)
-                while len(answers) < seen + 3 and not any(each.done() for each in waiting):
+                while len(answers) < seen + 3 and not any(one.done() for one in waiting):
                     time.sleep(0.01)
         finally:
             ended.set()
-        for each in waiting:
-            each.result()
+        for one in waiting:
+            one.result()
     assert {status for status, _, _ in answers} <= {200, 503}
     whole = {size: frozenset(f"p{n:02}.png" for n in range(size)) for size in (4, 5)}
     found = [(ids, size) for status, ids, size in answers if status == 200]
