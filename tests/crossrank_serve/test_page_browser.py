@@ -137,6 +137,20 @@ def test_both_orders_stand_side_by_side_and_the_page_fuses_as_the_library(
     assert [score for _, score in found] == pytest.approx(scores, abs=1e-6)
     assert [score for _, score in served] == pytest.approx(scores, abs=1e-6)
     assert len(cards(page, "base")) == 12
+    base = page.execute_script(
+        "return window.crossrank.hits.map((h) => [h.base_rank, h.base_score])"
+    )
+    shown = page.find_elements("css selector", "#base .card")
+    values = [each.text.split() for each in shown]
+    assert [[line[0], line[-1]] for line in values] == [
+        [str(rank), f"{score:.2f}"] for rank, score in sorted(base)[:12]
+    ]
+    until(
+        page,
+        lambda: [
+            i for i in page.find_elements("css selector", "#new img") if i.get_attribute("alt")
+        ],
+    )
     assert not complaints(page)
 
 
@@ -202,7 +216,14 @@ def test_a_heat_map_per_word_and_boxes(page: Any) -> None:
     assert "place" in text(page, ".why") and "words" in text(page, ".why table")
     assert not page.find_elements("css selector", ".box:not([hidden])")
     page.switch_to.active_element.send_keys("b")
-    assert len(page.find_elements("css selector", ".box:not([hidden])")) == 2
+    boxes = page.find_elements("css selector", ".box:not([hidden])")
+    named = [word for box in boxes for word in box.text.split(", ")]
+    assert sorted(named) == ["bus", "red"]
+    places = [(box.location["x"], box.location["y"]) for box in boxes]
+    assert len(set(places)) == len(places)  # one frame a place, whatever points there
+    over = "return document.elementFromPoint(arguments[0], arguments[1]).className"
+    middle = [places[0][0] + boxes[0].size["width"] / 2, places[0][1] + 8]
+    assert page.execute_script(over, *middle) == "box"  # above the heat map
     pressed = [word.get_attribute("aria-pressed") for word in words]
     page.switch_to.active_element.send_keys(str(1 + pressed.index("false")))
     assert [word.get_attribute("aria-pressed") for word in words] == pressed[::-1]

@@ -18,17 +18,23 @@ export function moved(hit) {
   return { name: way, sign: `${by > 0 ? "▲" : "▼"}${Math.abs(by)}`, said: `${way} ${Math.abs(by)} ${places}` };
 }
 
-function card(hit, rank, open) {
+// The words stand in a picture's place only when it does not come: until then they would look like a fault.
+export function pictured(face, hit) {
+  const named = () => { face.alt = hit.text || hit.id; };
+  picture(hit.picture).then((url) => { face.src = url; }, () => {}).then(named);
+  return face;
+}
+
+function card(hit, rank, score, open) {
   const move = moved(hit);
   const face = hit.picture
-    ? element("img", { alt: hit.text || hit.id, loading: "lazy" })
+    ? pictured(element("img", { alt: "", loading: "lazy" }), hit)
     : element("div", { className: "words", textContent: hit.text || hit.id });
-  if (hit.picture) picture(hit.picture).then((url) => { face.src = url; }, () => {});
   const line = element(
     "div", { className: "line" },
     element("b", { textContent: String(rank) }),
     element("span", { className: move.name, textContent: move.sign }),
-    element("span", { className: "same", textContent: hit.score.toFixed(2) }),
+    element("span", { className: "same", textContent: score === null ? "" : score.toFixed(2) }),
   );
   return element(
     "button",
@@ -41,11 +47,11 @@ function card(hit, rank, open) {
   );
 }
 
-export function show(list, hits, rankOf, open) {
+export function show(list, hits, numbersOf, open) {
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : null;
   const known = new Map([...list.querySelectorAll(".card")].map((c) => [c.dataset.id, c]));
   list.replaceChildren(...hits.map((hit) => {
-    const made = card(hit, rankOf(hit), open);
+    const made = card(hit, ...numbersOf(hit), open);
     const before = known.get(hit.id)?.querySelector("img");
     if (before?.src) made.querySelector("img").src = before.src;
     return element("li", {}, made);

@@ -1,7 +1,7 @@
 // One hit: its picture with a heat map per word, boxes, and why it moved.
 
-import { picture, search } from "./api.js";
-import { element, moved } from "./cards.js";
+import { search } from "./api.js";
+import { element, moved, pictured } from "./cards.js";
 import { paint, range } from "./heat.js";
 
 const dialog = document.querySelector("#details");
@@ -25,11 +25,7 @@ export async function open(hit, query, stages, weights) {
   );
   keys = () => {};
   if (!dialog.open) dialog.showModal();
-  if (hit.picture) {
-    const image = element("img", { alt: hit.id });
-    view.append(image);
-    picture(hit.picture).then((url) => { image.src = url; }, () => {});
-  }
+  if (hit.picture) view.append(pictured(element("img", { alt: "" }), hit));
   const found = await search({ ...query, ids: [hit.id], explain: true });
   if (!dialog.open || dialog.querySelector(".view") !== view) return;
   shown(found.hits[0], view, side);
@@ -60,6 +56,16 @@ function why(hit, stages, weights) {
   );
 }
 
+// One frame for all words that point to the same place, or their names would lie on each other.
+function boxed(links) {
+  const found = new Map();
+  for (const link of links.filter((each) => each.candidate_box)) {
+    const place = link.candidate_box.join(" ");
+    found.set(place, (found.get(place) ?? new Set()).add(link.query));
+  }
+  return found;
+}
+
 function shown(hit, view, side) {
   const heat = hit.heat;
   const links = Object.values(hit.evidence ?? {}).flat();
@@ -68,10 +74,9 @@ function shown(hit, view, side) {
     const said = best.map((link) => `${link.query} ${link.weight.toFixed(2)}`).join(", ");
     side.append(element("p", { textContent: `What fits best: ${said}.` }));
   }
-  const boxes = links.filter((link) => link.candidate_box);
-  const frames = boxes.map((link) => {
-    const [x0, y0, x1, y1] = link.candidate_box;
-    const frame = element("div", { className: "box", textContent: link.query, hidden: true });
+  const frames = [...boxed(links)].map(([place, words]) => {
+    const [x0, y0, x1, y1] = place.split(" ").map(Number);
+    const frame = element("div", { className: "box", textContent: [...words].join(", "), hidden: true });
     Object.assign(frame.style, {
       left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * (x1 - x0)}%`, height: `${100 * (y1 - y0)}%`,
     });

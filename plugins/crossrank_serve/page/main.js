@@ -87,8 +87,8 @@ function draw() {
   const hits = fuse(found.hits, found.stages, weights);
   const base = [...hits].sort((a, b) => a.base_rank - b.base_rank);
   const open = (hit) => details.open(hit, query, found.stages, [...weights]).catch(complain);
-  show(at("base"), base.slice(0, SHOWN), (hit) => hit.base_rank, open);
-  show(at("new"), hits.slice(0, SHOWN), (hit) => hit.rank, open);
+  show(at("base"), base.slice(0, SHOWN), (hit) => [hit.base_rank, hit.base_score], open);
+  show(at("new"), hits.slice(0, SHOWN), (hit) => [hit.rank, hit.score], open);
   at("lists").hidden = false;
   window.crossrank = { hits, served: found.hits };
 }
