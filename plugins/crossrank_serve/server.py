@@ -10,7 +10,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import uvicorn
@@ -30,7 +30,12 @@ HEADER_SECONDS = 20.0
 """Until the head of a request has come."""
 
 DRAIN_SECONDS = 0.3
-"""How long new connections are still answered after SIGTERM, while others learn of it."""
+"""How long new connections are still answered after SIGTERM, while others learn of it.
+
+And how long, after that, a connection that was accepted is waited on for its request.
+"""
+
+CLOSE = (b"connection", b"close")
 
 GRACE_SECONDS = 30
 """How long answers that are under way may take after that."""
@@ -70,13 +75,38 @@ class Server(uvicorn.Server):
         """Heed a signal; see `capture_signals`."""
         self.should_exit = True
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, and answer what was accepted: uvicorn drops who has not asked yet."""
+        loop, listened = asyncio.get_running_loop(), sockets or []
+        for each in listened:
+            with suppress(NotImplementedError):
+                loop.remove_reader(each)
+        await asyncio.sleep(0.02)  # asyncio drops what it has accepted and not yet taken up
+        waiting = [connection for each in listened for connection in accepted(each)]
+        for each in (*self.servers, *listened):
+            each.close()
+        for each in waiting:
+            await loop.connect_accepted_socket(self._protocol, each)
+        until = loop.time() + DRAIN_SECONDS
+        while self.server_state.connections and loop.time() < until and not self.force_exit:
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
     def _end(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._state.draining:
             self.should_exit = self.force_exit = True
             end_within(LAST_SECONDS)
             return
         self._state.draining = True
-        end_within(DRAIN_SECONDS + GRACE_SECONDS + LAST_SECONDS)
+        end_within(2 * DRAIN_SECONDS + GRACE_SECONDS + LAST_SECONDS)
+        # a client that would send its next request over this connection meets its end otherwise
+        self.config.encoded_headers.append(CLOSE)
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
         loop.call_later(DRAIN_SECONDS, setattr, self, "should_exit", True)
 
 
@@ -127,6 +157,14 @@ class Patient(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         self._limit = None
         if not self._busy():
             self.transport.close()
+
+
+def accepted(bound: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that wait to be accepted: to close a socket resets them."""
+    bound.setblocking(False)
+    with suppress(BlockingIOError):
+        while True:
+            yield bound.accept()[0]
 
 
 def end_within(seconds: float) -> None:

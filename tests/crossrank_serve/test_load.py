@@ -185,6 +185,18 @@ def test_connections_that_close_half_way_harm_nobody() -> None:
         assert len(cr.Client(url).rerank("a", ["b", "a"])) == 2
 
 
+def test_connections_that_wait_to_be_accepted_are_taken_before_a_socket_is_closed() -> None:
+    with server.listen("127.0.0.1", 0) as bound:
+        address = bound.getsockname()
+        with socket.create_connection(address) as one, socket.create_connection(address) as other:
+            taken = list(server.accepted(bound))
+            assert [each.getpeername() for each in taken] == [
+                each.getsockname() for each in (one, other)
+            ]
+            for each in taken:
+                each.close()
+
+
 def test_limits_from_the_command_line() -> None:
     assert read_limits(["documents=10", "deadline=0.5"]) == Limits(documents=10, deadline=0.5)
     for bad in ("documents", "nothing=3", "documents=many", "documents=0", "deadline=-1", "=3"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -96,6 +97,35 @@ def test_it_answers_and_ends_with_zero_on_sigterm() -> None:
         assert child.wait(20) == 0
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{url}/health")
+
+
+def test_after_sigterm_every_answer_closes_its_connection() -> None:
+    slowly = "from crossrank_serve import server\nserver.DRAIN_SECONDS = 5.0\n"
+    with served("--stage", "words", before=slowly) as (child, url):
+        until_ready(url)
+        assert "connection" not in httpx.get(f"{url}/health").headers
+        child.send_signal(signal.SIGTERM)
+        while httpx.get(f"{url}/ready").status_code == 200:
+            time.sleep(0.02)
+        asked = {"query": "a b", "documents": ["b", "a b"]}
+        last = httpx.post(f"{url}/v1/rerank", json=asked)
+        assert last.status_code == 200 and last.headers["connection"] == "close"
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as late:  # asks when none is accepted
+            until_refused(port)
+            late.sendall(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            assert b" 200 " in late.recv(4096)
+        assert child.wait(20) == 0
+
+
+def until_refused(port: int) -> None:
+    for _ in range(400):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("connections are accepted for ever")
 
 
 @pytest.mark.parametrize("signals", [1, 2])
