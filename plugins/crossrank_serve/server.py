@@ -83,8 +83,8 @@ class Server(uvicorn.Server):
                 loop.remove_reader(each)
         await asyncio.sleep(0.02)  # asyncio drops what it has accepted and not yet taken up
         waiting = [connection for each in listened for connection in accepted(each)]
-        for each in (*self.servers, *listened):
-            each.close()
+        for server in self.servers:
+            server.close()
         for each in waiting:
             await loop.connect_accepted_socket(self._protocol, each)
         until = loop.time() + DRAIN_SECONDS
