@@ -66,6 +66,7 @@ def page(browser: Any, url: str) -> Any:
     browser.set_window_size(1280, 1000)
     browser.get(url)
     until(browser, lambda: "14 pictures" in text(browser, "#about"))
+    browser.get_log("browser")  # of the page before, whose server may have ended under it
     return browser
 
 
