@@ -3,14 +3,23 @@
 Importing this package loads neither spaCy nor torch.
 """
 
-from crossrank_graphs.edits import KINDS, Edit, edits
-from crossrank_graphs.factual import FactualParser
-from crossrank_graphs.featured import graphs_of, with_graphs
-from crossrank_graphs.graph import Fact, Graph, Object, Relation, Span, graph_of_names
-from crossrank_graphs.matching import Agreement, Comparison, compare
-from crossrank_graphs.parsing import GraphParser, RuleParser, parse
-from crossrank_graphs.precomputed import PrecomputedGraphs, cora_graph
-from crossrank_graphs.tuples import graph_of_tuples, tuples_of
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crossrank.plugin.optional import lazy_names
+
+if TYPE_CHECKING:
+    from crossrank_graphs.editing import KINDS, Edit, edits
+    from crossrank_graphs.factual import FactualParser
+    from crossrank_graphs.featured import graphs_of, with_graphs
+    from crossrank_graphs.graph import Fact, Graph, Object, Relation, Span, graph_of_names
+    from crossrank_graphs.matching import Agreement, Comparison, compare
+    from crossrank_graphs.parsing import GraphParser, RuleParser, parse
+    from crossrank_graphs.precomputed import PrecomputedGraphs, cora_graph
+    from crossrank_graphs.tuples import graph_of_tuples, tuples_of
+
+__getattr__ = lazy_names(__name__)
 
 __all__ = [
     "KINDS",

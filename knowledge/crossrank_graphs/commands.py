@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,12 +19,10 @@ from crossrank.cli.kit import (
 )
 from crossrank.errors import InputError
 from crossrank.plugin.files import atomic_bytes, read_json_lines
-from crossrank.report import page_template
-from crossrank_graphs.drawing import draw
-from crossrank_graphs.graph import Graph
-from crossrank_graphs.parsing import GraphParser, parse
-from crossrank_graphs.precomputed import PrecomputedGraphs
-from crossrank_graphs.tuples import tuples_of
+
+if TYPE_CHECKING:
+    from crossrank_graphs.graph import Graph
+    from crossrank_graphs.parsing import GraphParser
 
 
 @click.group()
@@ -59,6 +58,10 @@ def show(
     as_json: bool,
 ) -> None:
     """Parse texts and write their scene graphs, as tuples, as JSON, or drawn on a page."""
+    from crossrank_graphs.parsing import parse
+    from crossrank_graphs.precomputed import PrecomputedGraphs
+    from crossrank_graphs.tuples import tuples_of
+
     sentences = [*texts, *([] if file is None else _lines(file))]
     if not sentences:
         raise InputError("graphs show: there is no text; give some, or --file")
@@ -88,6 +91,10 @@ def page_of(found: list[Graph]) -> str:
     MissingPackageError
         If Jinja2 is not installed.
     """
+    from crossrank.report import page_template
+    from crossrank_graphs.drawing import draw
+    from crossrank_graphs.tuples import tuples_of
+
     template = page_template(
         "crossrank_graphs", "graphs.html", extra="graphs", purpose="the page of graphs"
     )

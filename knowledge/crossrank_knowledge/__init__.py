@@ -3,20 +3,27 @@
 Importing this package loads neither torch nor spaCy nor networkx.
 """
 
-from crossrank_knowledge.annotations import AnnotatedImage, Coco, FolderPerClass, VisualGenome
-from crossrank_knowledge.bank import KnowledgeBank, merge
-from crossrank_knowledge.build import Source
-from crossrank_knowledge.captions import CaptionWords
-from crossrank_knowledge.clusters import with_clusters
-from crossrank_knowledge.concepts import Parser, Phrase, SpacyParser, with_concepts
-from crossrank_knowledge.cycle import cycle_loss
-from crossrank_knowledge.refine import refine
-from crossrank_knowledge.regions import RegionSource
-from crossrank_knowledge.sharpen import sharpened
-from crossrank_knowledge.tokens import label_tokens
-from crossrank_knowledge.whiten import whitened
+from __future__ import annotations
 
-build = KnowledgeBank.build
+from typing import TYPE_CHECKING
+
+from crossrank.plugin.optional import lazy_names
+
+if TYPE_CHECKING:
+    from crossrank_knowledge.annotations import AnnotatedImage, Coco, FolderPerClass, VisualGenome
+    from crossrank_knowledge.bank import KnowledgeBank, build, merge
+    from crossrank_knowledge.building import Source
+    from crossrank_knowledge.captions import CaptionWords
+    from crossrank_knowledge.clusters import with_clusters
+    from crossrank_knowledge.concepts import Parser, Phrase, SpacyParser, with_concepts
+    from crossrank_knowledge.cycle import cycle_loss
+    from crossrank_knowledge.refining import refine
+    from crossrank_knowledge.regions import RegionSource
+    from crossrank_knowledge.sharpen import sharpened
+    from crossrank_knowledge.tokens import label_tokens
+    from crossrank_knowledge.whiten import whitened
+
+__getattr__ = lazy_names(__name__)
 
 __all__ = [
     "AnnotatedImage",

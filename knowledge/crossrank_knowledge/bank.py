@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossrank import Ragged, fingerprint
 from crossrank.errors import InputError, UnknownIdError, nearest
-from crossrank_knowledge.build import LabelledFeature, Source, forget_sums, summed
+from crossrank_knowledge.building import LabelledFeature, Source, forget_sums, summed
 from crossrank_knowledge.checks import as_clusters, as_counts, as_finite, as_prototypes, as_weight
 from crossrank_knowledge.graph import nearest_graph
-from crossrank_knowledge.merge import merged
+from crossrank_knowledge.merging import merged
 from crossrank_knowledge.store import open_bank, save_bank
 from crossrank_knowledge.vectors import top_k, unit_rows
 
@@ -334,5 +334,9 @@ class KnowledgeBank:
 
 
 def merge(banks: Sequence[KnowledgeBank]) -> KnowledgeBank:
-    """Return the bank of all regions of some banks; see `crossrank_knowledge.merge.merged`."""
+    """Return the bank of all regions of some banks; see `crossrank_knowledge.merging.merged`."""
     return KnowledgeBank(**merged(banks))
+
+
+build = KnowledgeBank.build
+"""See `KnowledgeBank.build`."""

@@ -29,7 +29,7 @@ from crossrank.plugin.files import atomic_file, refuse_existing
 from crossrank_knowledge.annotations import Annotations, Coco, FolderPerClass, VisualGenome
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.concepts import SpacyParser
-from crossrank_knowledge.refine import refine as refine_bank
+from crossrank_knowledge.refining import refine as refine_bank
 from crossrank_knowledge.regions import RegionSource
 from crossrank_knowledge.show import NearPicture, describe, nearest_pictures, render_page
 from crossrank_knowledge.whiten import whitened

@@ -25,28 +25,7 @@ if TYPE_CHECKING:
     from crossrank_adamatch.scales import window_boxes, windows
     from crossrank_adamatch.tiles import TilesEncoder
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "AdaMatch": "network",
-        "AdaMatchReranker": "reranker",
-        "AdaPatch": "ada_patch",
-        "Sizes": "network",
-        "adamatch_loss": "losses",
-        "adamatch_loss_over_texts": "losses",
-        "key_patches": "hints",
-        "keywords": "hints",
-        "load_network": "network",
-        "patch_boxes": "boxes",
-        "TilesEncoder": "tiles",
-        "sample": "sampling",
-        "save_network": "network",
-        "second_look": "cycle",
-        "window_boxes": "scales",
-        "windows": "scales",
-    },
-    needs("adamatch", "adamatch", "torch"),
-)
+__getattr__ = lazy_names(__name__, guard=needs("adamatch", "adamatch", "torch"))
 
 
 @cr.hookimpl

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from crossrank_bench.scoring import (
 )
 from crossrank_bench.writing import check_folder, write_result
 
-Stages = cr.Pipeline | cr.Stage | str | Sequence[cr.Stage | str]
+Stages: TypeAlias = cr.Pipeline | cr.Stage | str | Sequence[cr.Stage | str]
 
 
 def bench(

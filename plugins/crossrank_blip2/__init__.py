@@ -21,19 +21,7 @@ if TYPE_CHECKING:
     from crossrank_blip2.texts import Tokens
     from crossrank_blip2.transformers_backend import TransformersBackend
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "Backend": "backend",
-        "Blip2Reranker": "reranker",
-        "LavisBackend": "lavis_backend",
-        "Tokens": "texts",
-        "TransformersBackend": "transformers_backend",
-        "backend_of": "backends",
-        "convert_lavis_state_dict": "lavis_state",
-    },
-    needs("blip2", "blip2", "torch", "transformers"),
-)
+__getattr__ = lazy_names(__name__, guard=needs("blip2", "blip2", "torch", "transformers"))
 
 
 @cr.hookimpl

@@ -18,13 +18,13 @@ from crossrank_calibration.abstention import (
     normalised_auc,
     simple_confidences,
 )
-from crossrank_calibration.labelled import Floats, Labelled, RunLike
-from crossrank_calibration.maps import fit, tell_separated
-from crossrank_calibration.reliability import (
+from crossrank_calibration.bins import (
     expected_calibration_error,
     reliability,
     taken_for_probabilities,
 )
+from crossrank_calibration.labelled import Floats, Labelled, RunLike
+from crossrank_calibration.maps import fit, tell_separated
 
 
 def calibrate(

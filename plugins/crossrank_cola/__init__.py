@@ -15,17 +15,7 @@ if TYPE_CHECKING:
     from crossrank_cola.network import FILE, MMAdapter, Sizes, load_network
     from crossrank_cola.reranker import ColaReranker
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "FILE": "network",
-        "ColaReranker": "reranker",
-        "MMAdapter": "network",
-        "Sizes": "network",
-        "load_network": "network",
-    },
-    needs("cola", "cola", "torch"),
-)
+__getattr__ = lazy_names(__name__, guard=needs("cola", "cola", "torch"))
 
 
 @cr.hookimpl

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import crossrank as cr
-from crossrank_composed.protocol import keep_members, leave_out
-from crossrank_composed.triplets import Triplet, read_cirr, read_edits, read_fashioniq
+from crossrank.plugin.optional import lazy_names
+
+if TYPE_CHECKING:
+    from crossrank_composed.protocol import keep_members, leave_out
+    from crossrank_composed.triplets import Triplet, read_cirr, read_edits, read_fashioniq
+
+__getattr__ = lazy_names(__name__)
 
 __all__ = [
     "Triplet",

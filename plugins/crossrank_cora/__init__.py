@@ -20,23 +20,7 @@ if TYPE_CHECKING:
     from crossrank_cora.pooling import GeneralizedPooling, gpo
     from crossrank_cora.reranker import CoraReranker
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "Cora": "network",
-        "CoraReranker": "reranker",
-        "GeneralizedPooling": "pooling",
-        "GraphAttention": "graph_attention",
-        "Sizes": "network",
-        "gpo": "pooling",
-        "load_network": "network",
-        "save_network": "network",
-        "specificity_loss": "losses",
-        "supcon_loss": "losses",
-        "triplet_loss": "losses",
-    },
-    needs("cora", "cora", "torch"),
-)
+__getattr__ = lazy_names(__name__, guard=needs("cora", "cora", "torch"))
 
 
 @cr.hookimpl

@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from crossrank_cprd.loss import CprdLoss, cprd_loss
     from crossrank_cprd.reranker import CprdReranker
 
-__getattr__ = lazy_names(
-    __name__,
-    dict.fromkeys(("CprdLoss", "cprd_loss"), "loss"),
-    needs("the loss of cprd", "cprd", "torch"),
-)
+__getattr__ = lazy_names(__name__, guard=needs("the loss of cprd", "cprd", "torch"))
 
 __all__ = ["CprdLoss", "cprd_loss", "crossrank_reranker"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,21 +12,17 @@ import crossrank as cr
 from crossrank.cli.kit import PATH, muted, progress, read_stage
 from crossrank.cli.kit import command as crossrank_command
 from crossrank.errors import InputError
-from crossrank_dialogue.chat import Chat
-from crossrank_dialogue.drop_questioner import DropQuestioner
-from crossrank_dialogue.llm import Llm
-from crossrank_dialogue.llm_questioner import LlmQuestioner
-from crossrank_dialogue.makers import REFORMULATORS, as_reformulator
-from crossrank_dialogue.models import CachedModel, OpenAIModel
-from crossrank_dialogue.pictures import open_gallery
-from crossrank_dialogue.questioners import Questioner
-from crossrank_dialogue.reformulators import Fuse, Reformulator
-from crossrank_dialogue.server import serve
-from crossrank_dialogue.terminal import Terminal
+
+if TYPE_CHECKING:
+    from crossrank_dialogue.models import CachedModel
+    from crossrank_dialogue.questioners import Questioner
+    from crossrank_dialogue.reformulators import Reformulator
 
 EXAMPLE = """crossrank chat --gallery photos
 crossrank chat --gallery photos --page
 crossrank chat --gallery photos --llm http://localhost:8000/v1 --llm-model qwen --save talk.json"""
+REWRITES = ("answers", "concat", "fuse", "rules")
+"""The names in `crossrank_dialogue.makers.REFORMULATORS`, which is long to import."""
 
 
 @crossrank_command("chat", EXAMPLE)
@@ -46,7 +43,7 @@ crossrank chat --gallery photos --llm http://localhost:8000/v1 --llm-model qwen 
 @click.option("--top", default=5, show_default=True, type=click.IntRange(1), help="What is shown.")
 @click.option(
     "--rewrite",
-    type=click.Choice(sorted(REFORMULATORS)),
+    type=click.Choice(REWRITES),
     default="fuse",
     show_default=True,
     help="How dialogues become queries without a language model.",
@@ -100,6 +97,12 @@ def command(
     Works without a language model. Photographs are encoded once and kept. In the terminal, /help
     lists what else can be typed; an empty line means that you do not know.
     """
+    from crossrank_dialogue.chat import Chat
+    from crossrank_dialogue.models import CachedModel, OpenAIModel
+    from crossrank_dialogue.pictures import open_gallery
+    from crossrank_dialogue.server import serve
+    from crossrank_dialogue.terminal import Terminal
+
     chosen = [read_stage(text) for text in stages]
     pictures = open_gallery(gallery, encoder, chosen or [cr.Stage("filip")], store, progress)
     if not chosen and "tokens" in pictures:
@@ -134,6 +137,12 @@ def _talkers(
     model: CachedModel | None, rewrite: str, ask: bool
 ) -> tuple[Reformulator, Questioner | None]:
     """Return who rewrites and who asks."""
+    from crossrank_dialogue.drop_questioner import DropQuestioner
+    from crossrank_dialogue.llm import Llm
+    from crossrank_dialogue.llm_questioner import LlmQuestioner
+    from crossrank_dialogue.makers import as_reformulator
+    from crossrank_dialogue.reformulators import Fuse
+
     plain = as_reformulator(rewrite)
     without = DropQuestioner()
     if model is None:

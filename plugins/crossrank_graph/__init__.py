@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crossrank_graph.reference import CellStatistics
     from crossrank_graph.reranker import GraphReranker
 
-__getattr__ = lazy_names(__name__, {"CellStatistics": "reference", "GraphReranker": "reranker"})
+__getattr__ = lazy_names(__name__)
 
 
 @cr.hookimpl

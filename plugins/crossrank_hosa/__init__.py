@@ -15,11 +15,7 @@ if TYPE_CHECKING:
     from crossrank_hosa.algebra import tidentity, tlstsq, tproduct, ttranspose
     from crossrank_hosa.reranker import HosaReranker
 
-__getattr__ = lazy_names(
-    __name__,
-    dict.fromkeys(("tidentity", "tlstsq", "tproduct", "ttranspose"), "algebra"),
-    needs("the t-product algebra", "hosa", "torch"),
-)
+__getattr__ = lazy_names(__name__, guard=needs("the t-product algebra", "hosa", "torch"))
 
 __all__ = ["tidentity", "tlstsq", "tproduct", "ttranspose"]
 

@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import rfft
 
 from crossrank.errors import ParameterError
 
@@ -68,6 +67,8 @@ def to_fourier(rows: Floats, fold: int) -> Floats:
         (real, imaginary) of each complex one, times √2 for its conjugate.  Inner products stay as
         they are.
     """
+    from scipy.fft import rfft  # a fifth of a second, too long for a mere look
+
     count, size = rows.shape
     n1 = size // fold
     slices = np.moveaxis(rfft(rows.reshape(count, n1, fold), axis=2, norm="ortho"), 2, 1)

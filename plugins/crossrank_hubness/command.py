@@ -49,7 +49,7 @@ def command(
     take most places its skewness is high, and many items are never found. With --stage the same is
     said after a correction; the ten worst hubs are named, and shown with their pictures in OUTPUT.
     """
-    from crossrank_hubness.hub_report import hub_report, write_page
+    from crossrank_hubness.reporting import hub_report, write_page
 
     if output is not None:
         check_output(output, force=force)

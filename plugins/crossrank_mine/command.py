@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import crossrank as cr
 from crossrank.cli.kit import PATH, as_json, check_output, force, queries_and_gallery, write_json
 from crossrank.cli.kit import command as crossrank_command
-from crossrank.evaluation import read_qrels
-from crossrank_mine.choosing import Choice, Mined, mine
-from crossrank_mine.columns import FORMATS, rows
-from crossrank_mine.files import write_rows, written
+
+if TYPE_CHECKING:
+    from crossrank_mine.choosing import Mined
 
 EXAMPLE = """crossrank mine filip.trec --queries queries --gallery gallery --qrels t2i.qrels \\
     --format triplet --relative-margin 0.05 -o triplets.jsonl"""
+FORMATS = ("triplet", "n-tuple", "labeled-pair", "labeled-list")
+"""Those of `crossrank_mine.columns`, which is long to import."""
 
 
 @crossrank_command("mine", EXAMPLE)
@@ -81,6 +83,11 @@ def command(
     themselves, pictures by their paths, pictures with texts as {"image": …, "text": …}. What says
     the same as a positive under another id is no negative.
     """
+    from crossrank.evaluation import read_qrels
+    from crossrank_mine.choosing import Choice, mine
+    from crossrank_mine.columns import rows
+    from crossrank_mine.files import write_rows, written
+
     check_output(output, force=force)
     choice = Choice(
         negatives,

@@ -6,9 +6,16 @@ encodes smaller.  Importing this package imports neither torch nor transformers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import crossrank as cr
-from crossrank_multivector.encoder import MultiVectorEncoder
-from crossrank_multivector.stores import BinaryTokens, shortlist, ward_pooled
+from crossrank.plugin.optional import lazy_names
+
+if TYPE_CHECKING:
+    from crossrank_multivector.encoder import MultiVectorEncoder
+    from crossrank_multivector.stores import BinaryTokens, shortlist, ward_pooled
+
+__getattr__ = lazy_names(__name__)
 
 __all__ = ["BinaryTokens", "MultiVectorEncoder", "crossrank_encoder", "shortlist", "ward_pooled"]
 
@@ -16,4 +23,6 @@ __all__ = ["BinaryTokens", "MultiVectorEncoder", "crossrank_encoder", "shortlist
 @cr.hookimpl
 def crossrank_encoder() -> type[MultiVectorEncoder]:
     """Return the encoder ``multivector``."""
+    from crossrank_multivector.encoder import MultiVectorEncoder
+
     return MultiVectorEncoder

@@ -6,11 +6,16 @@ first batch is encoded.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import crossrank as cr
-from crossrank_openclip.encoder import OpenClipEncoder
-from crossrank_openclip.importing import open_clip
+from crossrank.plugin.optional import lazy_names
+
+if TYPE_CHECKING:
+    from crossrank_openclip.encoder import OpenClipEncoder
+    from crossrank_openclip.importing import open_clip
+
+__getattr__ = lazy_names(__name__)
 
 __all__ = ["OpenClipEncoder", "crossrank_encoder", "fold", "open_clip"]
 
@@ -18,6 +23,8 @@ __all__ = ["OpenClipEncoder", "crossrank_encoder", "fold", "open_clip"]
 @cr.hookimpl
 def crossrank_encoder() -> type[cr.Encoder]:
     """Return the encoder class of the entry point ``openclip``."""
+    from crossrank_openclip.encoder import OpenClipEncoder
+
     return OpenClipEncoder
 
 

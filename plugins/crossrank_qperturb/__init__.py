@@ -22,24 +22,7 @@ if TYPE_CHECKING:
     from crossrank_qperturb.picture import attention_picture, evidence_picture
     from crossrank_qperturb.reranker import QPerturbReranker
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "CrossAttention": "cross_attention",
-        "Perturbation": "matrices",
-        "QPerturbReranker": "reranker",
-        "attention_maps": "attention",
-        "attention_picture": "picture",
-        "boxes_to_input": "input_boxes",
-        "coco_entities": "annotations",
-        "cross_attentions": "models",
-        "evidence_picture": "picture",
-        "flickr30k_entities": "annotations",
-        "perturbation": "perturbing",
-        "perturbed": "perturbing",
-    },
-    needs("qperturb", "qperturb", "torch", "transformers"),
-)
+__getattr__ = lazy_names(__name__, guard=needs("qperturb", "qperturb", "torch", "transformers"))
 
 
 @cr.hookimpl

@@ -7,13 +7,18 @@ without asking a teacher again (MobileCLIP, CVPR 2024).  Importing this package 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from crossrank.plugin.optional import lazy_names, needs
-from crossrank_reinforce.augmentation import Crop, seed_of
-from crossrank_reinforce.build import reinforce
-from crossrank_reinforce.pairs import Pairs, read_pairs
-from crossrank_reinforce.store import Store, Targets
-from crossrank_reinforce.teachers import SEED
-from crossrank_reinforce.variants import without_words
+
+if TYPE_CHECKING:
+    from crossrank_reinforce.augmentation import Crop, seed_of
+    from crossrank_reinforce.build import reinforce
+    from crossrank_reinforce.losses import clip_loss, distillation_loss, reinforced_loss
+    from crossrank_reinforce.pairs import Pairs, read_pairs
+    from crossrank_reinforce.store import Store, Targets
+    from crossrank_reinforce.teachers import SEED
+    from crossrank_reinforce.variants import without_words
 
 __all__ = [
     "SEED",
@@ -30,12 +35,4 @@ __all__ = [
     "without_words",
 ]
 
-__getattr__ = lazy_names(
-    __name__,
-    {
-        "clip_loss": "losses",
-        "distillation_loss": "losses",
-        "reinforced_loss": "losses",
-    },
-    needs("reinforced training", "filip", "torch"),
-)
+__getattr__ = lazy_names(__name__, guard=needs("reinforced training", "filip", "torch"))

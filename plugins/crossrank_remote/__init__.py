@@ -13,13 +13,12 @@ __all__ = ["Client", "RemoteReranker"]
 
 _needs = needs("the client of a server", "remote", "httpx")
 
-__getattr__ = lazy_names(__name__, {"Client": "client", "RemoteReranker": "reranker"}, _needs)
+__getattr__ = lazy_names(__name__, guard=_needs)
 
 
 @cr.hookimpl
 def crossrank_reranker() -> Any:
     """Return the reranker ``remote``."""
-    with _needs():
-        from crossrank_remote.reranker import RemoteReranker
+    from crossrank_remote.reranker import RemoteReranker
 
-        return RemoteReranker
+    return RemoteReranker

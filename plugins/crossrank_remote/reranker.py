@@ -15,8 +15,8 @@ import numpy as np
 
 import crossrank as cr
 from crossrank.errors import CrossrankError, InputError, ParameterError
+from crossrank.plugin.optional import required
 from crossrank.plugin.parameters import check, integer, none, one_of, positive, text
-from crossrank_remote.calling import Caller
 from crossrank_remote.dialects import DIALECTS, Dialect, Part
 from crossrank_remote.wire import part_of
 
@@ -112,6 +112,10 @@ class RemoteReranker(cr.Reranker):
     Parameters: ClassVar[type] = RemoteParameters
     params: RemoteParameters
 
+    def __init__(self, /, **params: Any) -> None:
+        super().__init__(**params)
+        required("httpx", "remote", "the reranker remote")  # said before there is work
+
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return ``text`` or ``path``, by what each side is."""
         return cr.Needs(_content(context.queries), _content(context.gallery))
@@ -149,6 +153,8 @@ class RemoteReranker(cr.Reranker):
             yield from pool.map(ask, jobs)
 
     def _scores(self, query: Part, candidates: Sequence[Part]) -> list[float]:
+        from crossrank_remote.calling import Caller  # which brings httpx
+
         params, dialect = self.params, self._dialect
         step = params.batch_size or dialect.most or max(1, len(candidates))
         token = os.environ.get(VARIABLE) if params.token is None else params.token

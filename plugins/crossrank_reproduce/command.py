@@ -119,7 +119,7 @@ def _list(names: tuple[str, ...], as_json: bool) -> None:
 
 
 def _plan(name: str, data: Path, weights: Path | None, as_json: bool) -> None:
-    from crossrank_reproduce.plan import plan
+    from crossrank_reproduce.planning import plan
 
     plans = plan(name, data, weights)
     if as_json:

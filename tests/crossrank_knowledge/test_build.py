@@ -91,7 +91,7 @@ def test_bad_items_are_named(item: tuple[str, list[float]], message: str) -> Non
 
 def test_non_finite_features_may_be_skipped(caplog: pytest.LogCaptureFixture) -> None:
     items = [("dog", [1.0, 2.0]), ("dog", [np.inf, 0.0]), ("cat", [3.0, 4.0])]
-    with caplog.at_level(logging.INFO, "crossrank_knowledge.build"):
+    with caplog.at_level(logging.INFO, "crossrank_knowledge.building"):
         bank = build(items, not_finite="skip")
     assert bank.lookup("dog").tolist() == [1.0, 2.0] and bank.regions == 2
     assert "item 1 ('dog')" in caplog.text and "skipped 1" in caplog.text

@@ -15,13 +15,16 @@ KNOWLEDGE = {"crossrank_graphs", "crossrank_knowledge"}
 """What every plugin may build on."""
 
 LATE = {
+    "crossrank.evaluation": "a list of commands needs none of its 19 modules",
+    "crossrank.plugin._names": "the contract brings numpy",
+    "crossrank.report": "a list of commands draws no page",
     "crossrank.evaluation._irmeasures": "ir_measures brings pandas",
     "crossrank.report._figure": "matplotlib",
 }
 """Modules that are imported in functions, since they bring something heavy, and what."""
 
 LEVELS = (
-    ("errors", "_progress"),
+    ("errors", "_own_names", "_progress"),
     ("_checking",),
     ("_files",),
     ("_items",),
@@ -76,7 +79,7 @@ def imports(name: str, modules: set[str]) -> set[str]:
     """
     path, tree = sources()[name]
     found = set()
-    for node in statements(tree):
+    for node in statements(tree, f"{name}." if path.name == "__init__.py" else ""):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         else:
@@ -90,14 +93,21 @@ def imports(name: str, modules: set[str]) -> set[str]:
     return (found & modules) - {name}
 
 
-def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield import statements at any depth, but not those for types alone."""
+def statements(tree: ast.AST, own: str = "") -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield import statements at any depth, but not those for types alone.
+
+    A package says under ``if TYPE_CHECKING`` too where names come from that are imported on first
+    use: from modules that begin with `own`, which count.
+    """
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
         elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             for other in node.orelse:
                 yield from statements(other)
+            for each in node.body:
+                if isinstance(each, ast.ImportFrom) and own and (each.module or "").startswith(own):
+                    yield each
         else:
             yield from statements(node)
 

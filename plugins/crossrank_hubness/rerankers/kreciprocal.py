@@ -13,7 +13,6 @@ from crossrank.errors import ParameterError
 from crossrank_hubness.banks import QUERIES, Bank, vectors
 from crossrank_hubness.corrections import pair_products
 from crossrank_hubness.matrices import Floats, check_count, finite
-from crossrank_hubness.reciprocal import graph_of, placed, shared_weight
 from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, BankReranker
 from crossrank_hubness.run_sides import RunSides
 
@@ -87,6 +86,8 @@ class KreciprocalReranker(BankReranker):
 
     def terms(self, sides: RunSides) -> ReciprocalState:
         """Return the weights of queries and gallery."""
+        from crossrank_hubness.reciprocal import graph_of, placed  # which brings scipy.sparse
+
         gallery = sides.context.gallery
         queries = sides.queries()
         asked = unit(vectors(self.info.name, queries, queries, "the run's queries"))
@@ -113,6 +114,8 @@ class KreciprocalReranker(BankReranker):
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return minus the mixed distances."""
+        from crossrank_hubness.reciprocal import shared_weight
+
         values = np.zeros(block.mask.shape)
         if not block.mask.any():
             return cr.Scores(values.astype(np.float32))

@@ -1,4 +1,4 @@
-"""What a module says of itself, read from its source: it is not imported, nor is its package."""
+"""What a module says of itself; it is not imported for that, nor is its package."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import ast
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from crossrank.plugin.optional import loaded
+
 
 def module_summary(module: str) -> str:
     """Return the first line of a module's docstring; empty where that cannot be read."""
+    there = loaded(module)
+    if there is not None and there.__doc__:
+        return there.__doc__.strip().splitlines()[0]
     try:
         spec = _spec(module)
         if spec is None or spec.origin is None or not spec.origin.endswith(".py"):

@@ -2,9 +2,10 @@
 
 A package's ``__init__.py`` gives its names without importing what they stand on::
 
-    __getattr__ = lazy_names(
-        __name__, {"MineReranker": "reranker"}, needs("mine", "mine", "torch", "transformers")
-    )
+    if TYPE_CHECKING:
+        from mine.reranker import MineReranker
+
+    __getattr__ = lazy_names(__name__, guard=needs("mine", "mine", "torch", "transformers"))
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from crossrank._own_names import own_names
 from crossrank.errors import MissingPackageError, missing_package
 
 _BROKEN: dict[str, BaseException] = {}
@@ -109,7 +111,7 @@ def needs(purpose: str, extra: str, *packages: str) -> Callable[[], AbstractCont
 
 def lazy_names(
     module: str,
-    homes: Mapping[str, str],
+    homes: Mapping[str, str] | None = None,
     guard: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Callable[[str], Any]:
     """Return a ``__getattr__`` for a package whose names are imported on first use.
@@ -117,18 +119,19 @@ def lazy_names(
     Parameters
     ----------
     module
-        The package, ``__name__``.
+        The package, ``__name__``.  None of these names may be that of one of its submodules, which
+        would take its place as soon as anybody imports it.
     homes
-        Per name the submodule that has it.
+        Per name the submodule that has it; by default as the package's source imports them under
+        ``if TYPE_CHECKING``, so that they need not be written twice.
     guard
         See `needs`.
     """
+    own = own_names(module, homes)
 
     def get(name: str) -> Any:
-        if name not in homes:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
         with guard():
-            return getattr(import_module(f"{module}.{homes[name]}"), name)
+            return own(name)
 
     return get
 

@@ -63,5 +63,23 @@ def test_names_are_imported_when_they_are_asked_for(package: str) -> None:
     assert not hasattr(lazy_toy, "Nothing")
 
 
+def test_names_are_those_that_the_source_imports_for_types(package: str, tmp_path: Path) -> None:
+    (tmp_path / package / "__init__.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from crossrank.plugin.optional import lazy_names\n"
+        "if TYPE_CHECKING:\n"
+        "    from collections.abc import Sequence\n"
+        "    from lazy_toy.things import Thing\n"
+        "__getattr__ = lazy_names(__name__)\n"
+    )
+    import lazy_toy
+
+    assert f"{package}.things" not in sys.modules
+    assert lazy_toy.Thing.__module__ == f"{package}.things" and "Thing" in vars(lazy_toy)
+    assert not hasattr(lazy_toy, "Sequence")
+    with pytest.raises(AttributeError, match="module 'lazy_toy' has no attribute 'Lost'"):
+        _ = lazy_toy.Lost
+
+
 def test_a_guard_is_not_needed() -> None:
     assert lazy_names("email", {"Message": "message"})("Message").__module__ == "email.message"
