@@ -11,8 +11,8 @@ from crossrank.plugin.optional import loaded
 
 def module_summary(module: str) -> str:
     """Return the first line of a module's docstring; empty where that cannot be read."""
-    there = loaded(module)
-    if there is not None and there.__doc__:
+    there = loaded(module)  # reading it again would take longer than all else
+    if there is not None and there.__doc__ and getattr(there, "__file__", "").endswith(".py"):
         return there.__doc__.strip().splitlines()[0]
     try:
         spec = _spec(module)
