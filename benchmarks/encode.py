@@ -57,11 +57,18 @@ def captions() -> list[str]:
 def with_lite(paths: Sequence[Path], texts: Sequence[str]) -> tuple[Encode, Encode]:
     import crossrank as cr
 
-    encoder = cr.load_encoder("lite")() if hasattr(cr, "load_encoder") else "lite"
     return (
-        lambda: cr.encode(encoder, paths, modality="image"),
-        lambda: cr.encode(encoder, texts, modality="text"),
+        lambda: cr.encode("lite", paths, modality="image"),
+        lambda: cr.encode("lite", texts, modality="text"),
     )
+
+
+def with_bfloat16(paths: Sequence[Path], texts: Sequence[str]) -> tuple[Encode | None, Encode]:
+    import crossrank as cr
+    from crossrank.plugin.encoders import as_encoder
+
+    encoder = as_encoder("lite", {"text_dtype": "bfloat16"})
+    return None, lambda: cr.encode(encoder, texts, modality="text")
 
 
 def with_openclip(name: str) -> Callable[[Sequence[Path], Sequence[str]], tuple[Encode, Encode]]:
@@ -103,6 +110,7 @@ def with_sentence_transformers(
 RIVALS: dict[str, Callable[..., tuple[Encode | None, Encode]]] = {
     "lite": with_lite,
     "lite, before": with_lite,
+    "lite, text_dtype=bfloat16": with_bfloat16,
     "open_clip MobileCLIP-S0": with_openclip("MobileCLIP-S0"),
     "open_clip ViT-B/32": with_openclip("ViT-B-32"),
     "sentence-transformers MiniLM": with_sentence_transformers,

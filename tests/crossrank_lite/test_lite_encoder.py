@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import crossrank as cr
-from crossrank.errors import MissingPackageError, StoreError
+from crossrank.errors import MissingPackageError, ParameterError, StoreError
 from crossrank.plugin import registry
 from crossrank.testing import check_encoder
 from crossrank_lite.encoder import LiteEncoder
@@ -148,3 +148,16 @@ def test_heads_that_cannot_be_read_are_one_clear_error(
         path.write_bytes(content)
     with pytest.raises(StoreError, match=r"heads\.safetensors"):
         cr.encode(LiteEncoder(heads=path), ["a dog"])
+
+
+def test_features_in_another_type_are_other_features() -> None:
+    names = {LiteEncoder(text_dtype=dtype).fingerprint() for dtype in ("float32", "bfloat16")}
+    assert len(names) == 2 and LiteEncoder().fingerprint() in names
+    with pytest.raises(ParameterError, match="text_dtype"):
+        LiteEncoder(text_dtype="float16")
+    quick, plain = (
+        cr.encode("lite", ["a dog on the beach"], "text", text_dtype=dtype)
+        for dtype in ("bfloat16", "float32")
+    )
+    assert quick["embedding"].dtype == np.float32
+    assert 0.99 < float(quick["embedding"][0] @ plain["embedding"][0]) < 1

