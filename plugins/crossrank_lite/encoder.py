@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -96,10 +96,10 @@ class LiteEncoder(cr.Encoder):
 
         The towers are those of packages whose versions the extra ``lite`` pins.
         """
-        content = file_digest("lite", self.params.heads)
         dtype = self.params.text_dtype
-        other = [] if dtype == "float32" else [dtype]  # features stored before it could be chosen
-        return cr.fingerprint([type(self).__qualname__, content, *other])
+        other = () if dtype == "float32" else (dtype,)  # features stored before it could be chosen
+        content = file_digest("lite", self.params.heads)
+        return _fingerprint(type(self).__qualname__, content, *other)
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
@@ -117,3 +117,8 @@ class LiteEncoder(cr.Encoder):
         from crossrank_lite.models import Models
 
         return Models(Path(self.params.heads), self.params.text_dtype)
+
+
+@lru_cache(maxsize=8)
+def _fingerprint(*parts: str) -> str:
+    return cr.fingerprint(parts)

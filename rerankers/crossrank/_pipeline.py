@@ -511,6 +511,8 @@ def _cut(
             mask = mask & (probabilities >= cuts.min_probability)
         probabilities = np.where(mask, probabilities, np.nan)
     base = candidates.scores
+    # where one may stand twice, its row does not tell which of them it is
+    places = np.where(mask, order, 0) if candidates.repeats else None
     return Rankings(
         query_ids=candidates.query_ids,
         candidate_ids=candidates.candidate_ids,
@@ -523,4 +525,5 @@ def _cut(
         direction=direction,
         probabilities=probabilities,
         confidences=confidences,
+        places=places,
     )

@@ -74,11 +74,15 @@ class FeatureCache:
         """Return by key the entries, see `get`, of those that have some features."""
         wanted, found, rest = set(names), {}, []
         with self._lock:
+            entries = self._entries
+            # which was used last matters only where room gets scarce
+            scarce = 2 * self._bytes > self.limit
             for key in keys:
-                entry = self._entries.get(key)
-                if entry is not None and entry.kinds.keys() >= wanted:
-                    self._entries.move_to_end(key)
+                entry = entries.get(key)
+                if entry is not None and wanted <= entry.kinds.keys():
                     found[key] = entry
+                    if scarce:
+                        entries.move_to_end(key)
                 else:
                     rest.append(key)
         for key in rest:
@@ -132,7 +136,7 @@ class FeatureCache:
         return entry
 
 
-_caches: dict[Path | None, FeatureCache] = {}
+_caches: dict[str | Path | None, FeatureCache] = {}
 _lock = threading.Lock()
 
 
@@ -153,6 +157,8 @@ def feature_cache(wish: bool | str | Path) -> FeatureCache | None:
         return None
     if wish is not True and not (isinstance(wish, Path) or (isinstance(wish, str) and wish)):
         raise InputError(f"rerank: cache is {wish!r}; give True, False or a folder")
+    if wish is not True and (known := _caches.get(wish)) is not None:
+        return known
     folder: Path | None
     try:
         folder = user_cache("features") if wish is True else Path(wish)
@@ -162,4 +168,6 @@ def feature_cache(wish: bool | str | Path) -> FeatureCache | None:
         if folder not in _caches:
             store = None if folder is None else FeatureStore(folder, ON_DISK)
             _caches[folder] = FeatureCache(store, min(IN_MEMORY, quarter_of_memory()))
+        if wish is not True:
+            _caches[wish] = _caches[folder]
         return _caches[folder]

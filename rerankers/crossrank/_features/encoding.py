@@ -11,7 +11,7 @@ from crossrank._encode.brought import CARRIED, carried_features
 from crossrank._encode.call import encode
 from crossrank._engine.identity import source_digest
 from crossrank._features.cache import FeatureCache
-from crossrank._features.contents import content_key
+from crossrank._features.contents import content_keys
 from crossrank._features.entry import Entry, columns
 from crossrank._items.collection import Collection
 from crossrank._items.item import Item
@@ -59,25 +59,40 @@ class KeptEncoder:
         modality: str,
         features: Sequence[str],
         progress: Progress | bool | None = None,
+        ids: Sequence[str] | None = None,
     ) -> Collection:
         """Return what `crossrank.encode` returns, from the cache as far as it goes.
 
         Items that bring features along are not kept.
+
+        Parameters
+        ----------
+        items, modality, features, progress
+            See `crossrank.encode`.
+        ids
+            What the items are called, in place of their own ids.
         """
+        if ids is None:
+            ids = [str(row) if item.id is None else item.id for row, item in enumerate(items)]
         names = tuple(dict.fromkeys(name for name in features if name not in CARRIED))
         keys = self._keys(items, modality) if names else None
         if keys is None or self.cache is None:
-            return self._encode(items, modality, features, progress)
+            return self._encode(items, modality, features, progress, ids)
         on_disk = "image" in modality
-        first = {key: row for row, key in reversed(list(enumerate(keys))) if key is not None}
-        known = self.cache.known(first, names, on_disk)
-        missing = {key: row for key, row in first.items() if key not in known}
-        # what has no key is a picture that cannot be read: encode says why
-        rows = sorted([*missing.values(), *(row for row, key in enumerate(keys) if key is None)])
+        named = tuple(key for key in keys if key is not None)
+        known = self.cache.known(named, names, on_disk)
         own: dict[int, Entry] = {}
-        if rows:
+        if len(named) < len(keys) or not all(key in known for key in named):
+            missing: dict[str, int] = {}
+            for row, key in enumerate(keys):
+                if key is not None and key not in known:
+                    missing.setdefault(key, row)
+            # what has no key is a picture that cannot be read: encode says why
+            unread = [row for row, key in enumerate(keys) if key is None]
+            rows = sorted([*missing.values(), *unread])
             todo = [items[row] for row in rows]
-            made = self._encode(todo, modality, names, progress)
+            own_ids = [ids[row] for row in rows]
+            made = self._encode(todo, modality, names, progress, own_ids)
             own = {row: Entry.of(made, place, names) for place, row in enumerate(rows)}
             known |= {key: own[row] for key, row in missing.items()}
             about = {"encoder": self.encoder.info.name, "modality": modality}
@@ -88,12 +103,10 @@ class KeptEncoder:
                     self.cache.put(key, known[key], about, on_disk)
         try:
             entries = [own[row] if key is None else known[key] for row, key in enumerate(keys)]
-            named = tuple(key for key in keys if key is not None)
             whole = on_disk and len(named) == len(keys)
             found = self.cache.columns(named, entries, names) if whole else columns(entries, names)
         except ValueError:  # kept from an encoder of the same source that gave another shape
-            return self._encode(items, modality, features, progress)
-        ids = [str(row) if item.id is None else item.id for row, item in enumerate(items)]
+            return self._encode(items, modality, features, progress, ids)
         carried = carried_features(items, modality)
         return Collection(ids, modality, encoder=self.name, **found, **carried)
 
@@ -115,17 +128,21 @@ class KeptEncoder:
         modality: str,
         features: Sequence[str],
         progress: Progress | bool | None,
+        ids: Sequence[str],
     ) -> Collection:
+        named = [
+            item if item.id == id else Item(id, item.text, item.image, **item.features)
+            for item, id in zip(items, ids, strict=True)
+        ]
         return encode(
-            self.encoder, items, modality, features, threads=self.threads, progress=progress
+            self.encoder, named, modality, features, threads=self.threads, progress=progress
         )
 
     def _keys(self, items: Sequence[Item], modality: str) -> list[str | None] | None:
         """Return the keys of items; None for all where nothing is kept."""
         if self.maker is None or any(item.features for item in items):
             return None
-        maker = f"{self.maker} {modality}"
-        return [content_key(maker, item) for item in items]
+        return content_keys(f"{self.maker} {modality}", items)
 
 
 @lru_cache

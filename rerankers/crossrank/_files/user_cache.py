@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -19,8 +20,12 @@ def user_cache(name: str) -> Path:
     RuntimeError
         If no folder is named and the user has no home.
     """
-    own = os.environ.get("CROSSRANK_CACHE")
+    return _folder(name, *map(os.environ.get, ("CROSSRANK_CACHE", "XDG_CACHE_HOME", "HOME")))
+
+
+@lru_cache(maxsize=16)
+def _folder(name: str, own: str | None, caches: str | None, home: str | None) -> Path:
+    """Return the folder that the environment means; `home` is read by `Path.home`."""
     if own:
         return Path(own) / name
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "crossrank" / name
+    return (Path(caches) if caches else Path.home() / ".cache") / "crossrank" / name

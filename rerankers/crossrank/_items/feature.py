@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -98,10 +97,7 @@ def check_unchanged(feature: Feature) -> None:
 def read_only(feature: Feature) -> Feature:
     """Return a view that refuses to be written to."""
     if isinstance(feature, Ragged):
-        locked = copy(feature)
-        object.__setattr__(locked, "flat", read_only(feature.flat))
-        object.__setattr__(locked, "lengths", read_only(feature.lengths))
-        return locked
+        return feature.with_arrays(read_only(feature.flat), read_only(feature.lengths))
     if isinstance(feature, np.ndarray):
         view = feature.view()
         view.flags.writeable = False

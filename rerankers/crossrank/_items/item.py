@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,8 +204,6 @@ def _from_str(value: str, modality: str | None) -> Item:
 def _names_a_file(text: str) -> bool:
     if len(text) > 1024 or "\n" in text:
         return False
-    try:
-        path = Path(text)
-        return ("." in text and path.suffix.lower() in IMAGE_SUFFIXES) or path.is_file()
-    except (OSError, ValueError):
-        return False
+    if "." in text and os.path.splitext(text)[1].lower() in IMAGE_SUFFIXES:  # noqa: PTH122
+        return True
+    return os.path.isfile(text)  # noqa: PTH113 - it never raises, and costs a third of a Path's

@@ -109,6 +109,14 @@ class Ragged:
             return Ragged(flat.spans(self.offsets[chosen], lengths), lengths)
         return Ragged(take_spans(flat, self.offsets[chosen], lengths), lengths)
 
+    def with_arrays(self, flat: Any, lengths: NDArray[np.int64]) -> Ragged:
+        """Return it with other views of its arrays, which are not checked again."""
+        view = object.__new__(Ragged)
+        object.__setattr__(view, "flat", flat)
+        object.__setattr__(view, "lengths", lengths)
+        object.__setattr__(view, "offsets", self.offsets)
+        return view
+
     def digest_parts(self) -> tuple[Any, ...]:
         """Return what its fingerprint is made of, in this order."""
         return self.lengths, self.flat

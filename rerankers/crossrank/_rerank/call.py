@@ -19,7 +19,7 @@ from crossrank._items.item import ItemLike, listed
 from crossrank._lists.base_lists import check_positive
 from crossrank._lists.fusion import Fusion
 from crossrank._lists.rankings import Ranking, Rankings
-from crossrank._rerank.encoding import Asked, QueryLike, bare_items, encode_items, needs_of
+from crossrank._rerank.encoding import Asked, Loose, QueryLike, encode_items, needs_of
 from crossrank._rerank.finishing import nothing, with_left_out, with_places
 from crossrank._rerank.lists import (
     POLICIES,
@@ -32,6 +32,9 @@ from crossrank._rerank.makers import encoder_of
 from crossrank._rerank.settings import RerankerLike, pipeline_of
 from crossrank.errors import InputError
 from crossrank.plugin.contract import Encoder, Progress
+
+ON_ITEM = one_of(*POLICIES)
+MODALITY = one_of("image", "text") | none
 
 BaseScores: TypeAlias = Sequence[float] | NDArray[np.floating[Any]]
 Ids: TypeAlias = Sequence[str | Path | int] | NDArray[Any]
@@ -220,8 +223,8 @@ def rerank_many(
     options = RunOptions(
         threads=threads, device=device, dtype=dtype, on_error=on_error, progress=progress
     )
-    checked("rerank", "on_item", on_item, one_of(*POLICIES))
-    checked("rerank", "modality", modality, one_of("image", "text") | none)
+    checked("rerank", "on_item", on_item, ON_ITEM)
+    checked("rerank", "modality", modality, MODALITY)
     if top_k is not None:
         check_positive("rerank", "top_k", top_k)
     pipeline = pipeline_of(reranker, fusion, weight, base_scores is not None, params)
@@ -244,11 +247,13 @@ def rerank_many(
     rankings = None
     if candidates.mask.any():
         kept = KeptEncoder.of(maker, features, threads)
-        gallery = bare_items(lists.items, maker) if stored is None else stored
-        needs = needs_of(pipeline, asked.known, gallery, candidates)
-        if stored is None:
+        found = Loose.of(lists.items, maker) if stored is None else stored
+        needs = needs_of(pipeline, asked, found, candidates)
+        if isinstance(found, Collection):
+            gallery = found
+        else:
             gallery, rest = encode_items(
-                kept, lists, gallery.modality, needs.candidates, on_item, progress
+                kept, lists, found.modality, needs.candidates, on_item, progress
             )
             if rest is not lists:
                 lists, candidates = rest, candidates_of(rest, scores, asked.ids)
@@ -265,7 +270,7 @@ def rerank_many(
             )
     if rankings is None:
         rankings = nothing(candidates, pipeline)
-    rankings = with_places(rankings, candidates, lists)
+    rankings = with_places(rankings, lists)
     if on_item != "keep":
         return rankings
     return with_left_out(rankings, lists, scores, top_k, score_threshold)

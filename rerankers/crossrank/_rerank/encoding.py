@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,7 +18,7 @@ from crossrank._lists.candidates import Candidates
 from crossrank._pipeline import Pipeline
 from crossrank._rerank.lists import Lists
 from crossrank.errors import ImageError, InputError
-from crossrank.plugin.contract import Context, Encoder, Needs, Progress
+from crossrank.plugin.contract import Context, Encoder, Needs, Progress, Reranker
 
 QueryLike: TypeAlias = ItemLike | Sequence[ItemLike]
 
@@ -26,6 +26,8 @@ QueryLike: TypeAlias = ItemLike | Sequence[ItemLike]
 def query_parts(query: QueryLike, encoder: Encoder) -> tuple[Item, ...]:
     """Return a query's items: a picture with a text is one where the encoder knows both at once."""
     items = as_parts(query)
+    if len(items) == 1 and "+" not in items[0].modality:
+        return items
     pictures = [item for item in items if item.image is not None]
     texts = [item for item in items if item.text is not None]
     if encoder.info.features.get("image+text") and len(pictures) == len(texts) == 1:
@@ -42,12 +44,17 @@ def query_parts(query: QueryLike, encoder: Encoder) -> tuple[Item, ...]:
 
 
 def needs_of(
-    pipeline: Pipeline, queries: Collection, gallery: Collection, candidates: Candidates
+    pipeline: Pipeline, asked: Asked, gallery: Collection | Loose, candidates: Candidates
 ) -> Needs:
     """Return the features that any stage reads of either side."""
-    direction = candidates.check_direction(queries.modality, gallery.modality)
-    context = Context(queries, gallery, candidates, direction)
-    needs = [stage.scorer.needs(context) for stage in pipeline.stages]
+    direction = candidates.check_direction(asked.modality, gallery.modality)
+    scorers = [stage.scorer for stage in pipeline.stages]
+    if all(type(each).needs is Reranker.needs for each in scorers):
+        needs = [Needs(e.info.query_features, e.info.candidate_features) for e in scorers]
+    else:
+        known = gallery if isinstance(gallery, Collection) else gallery.known()
+        context = Context(asked.known(), known, candidates, direction)
+        needs = [each.needs(context) for each in scorers]
     return Needs(
         tuple(dict.fromkeys(name for need in needs for name in need.queries)),
         tuple(dict.fromkeys(name for need in needs for name in need.candidates)),
@@ -64,13 +71,16 @@ class Asked:
         Their names.
     parts
         The items each is made of; empty where they are encoded already.
-    known
-        A collection: of what is known of them before they are encoded.
+    modality
+        Of all of them.
+    given
+        Those that are encoded already; None where they are not.
     """
 
     ids: tuple[str, ...]
     parts: tuple[tuple[Item, ...], ...]
-    known: Collection
+    modality: str
+    given: Collection | None = None
 
     @classmethod
     def of(cls, queries: Sequence[QueryLike] | Collection, encoder: Encoder) -> Asked:
@@ -82,23 +92,52 @@ class Asked:
             For what is no list of queries.
         """
         if isinstance(queries, Collection):
-            return cls(queries.ids, (), queries)
+            return cls(queries.ids, (), queries.modality, queries)
         given = listed("rerank", "queries", queries)
         parts = tuple(query_parts(query, encoder) for query in given)
         ids = tuple(
             next((part.id for part in own if part.id is not None), str(place))
             for place, own in enumerate(parts)
         )
-        modality = "+".join(_kinds([part for own in parts for part in own])) or "text"
-        return cls(ids, parts, _bare(ids, modality, [own[0] for own in parts]))
+        modality = "+".join(_kinds(part for own in parts for part in own)) or "text"
+        return cls(ids, parts, modality)
+
+    def known(self) -> Collection:
+        """Return what is known of them before they are encoded."""
+        if self.given is not None:
+            return self.given
+        return _bare(self.ids, self.modality, [own[0] for own in self.parts])
 
     def encoded(
         self, encoder: KeptEncoder, features: Sequence[str], progress: Progress | bool | None
     ) -> Collection:
         """Return the queries with some features."""
-        if not self.parts:
-            return self.known
+        if self.given is not None:
+            return self.given
         return encode_queries(encoder, self.ids, self.parts, features, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """Candidates that are not encoded yet, all of one kind."""
+
+    items: Sequence[Item]
+    modality: str
+
+    @classmethod
+    def of(cls, items: Sequence[Item], encoder: Encoder) -> Loose:
+        """Look of which kind they are.
+
+        Raises
+        ------
+        InputError
+            If they are not of one kind, or of one that the encoder does not know.
+        """
+        return cls(items, _one_kind(items, encoder))
+
+    def known(self) -> Collection:
+        """Return what is known of them before they are encoded."""
+        return _bare([str(item.id) for item in self.items], self.modality, self.items)
 
 
 def encode_items(
@@ -134,17 +173,6 @@ def encode_items(
     return encoder.encode(rest.items, modality, features, progress), rest
 
 
-def bare_items(items: Sequence[Item], encoder: Encoder) -> Collection:
-    """Return what is known of the candidates before they are encoded.
-
-    Raises
-    ------
-    InputError
-        If they are not of one kind, or of one that the encoder does not know.
-    """
-    return _bare([str(item.id) for item in items], _one_kind(items, encoder), items)
-
-
 def encode_queries(
     encoder: KeptEncoder,
     query_ids: Sequence[str],
@@ -154,6 +182,9 @@ def encode_queries(
 ) -> Collection:
     """Encode queries, kind by kind, and put together those of several parts."""
     parts = [part for own in asked for part in own]
+    if len(parts) == len(asked) and len({part.modality or "image" for part in parts}) == 1:
+        modality = parts[0].modality or "image"
+        return encoder.encode(parts, modality, features, progress, query_ids)
     numbered = [Item(str(n), p.text, p.image, **p.features) for n, p in enumerate(parts)]
     where: dict[int, tuple[Collection, int]] = {}
     for modality in ("image", "image+text", "text"):
@@ -162,21 +193,14 @@ def encode_queries(
             own = [numbered[n] for n in rows]
             made = encoder.encode(own, modality, features, progress)
             where.update((n, (made, place)) for place, n in enumerate(rows))
-    if all(len(own) == 1 for own in asked) and len({id(made) for made, _ in where.values()}) == 1:
-        only = where[0][0]
-        return Collection(
-            query_ids,
-            only.modality,
-            encoder=only.encoder,
-            **{name: only[name] for name in only.features},
-        )
     ends = np.cumsum([len(own) for own in asked])
     owners = [range(end - len(own), end) for end, own in zip(ends, asked, strict=True)]
     return compose([where[n] for n in range(len(parts))], owners, query_ids)
 
 
-def _kinds(items: Sequence[Item]) -> list[str]:
-    return sorted({kind for item in items for kind in (item.modality or "image").split("+")})
+def _kinds(items: Iterable[Item]) -> list[str]:
+    found = {item.modality or "image" for item in items}
+    return sorted({kind for each in found for kind in each.split("+")})
 
 
 def _one_kind(items: Sequence[Item], encoder: Encoder) -> str:

@@ -32,18 +32,26 @@ def nothing(candidates: Candidates, pipeline: Pipeline) -> Rankings:
             StageScores(each.name, raw, empty, none, each.fusion.weight, silent)
             for each in pipeline.stages
         ),
+        places=np.zeros(shape, np.int64),
     )
 
 
-def with_places(rankings: Rankings, candidates: Candidates, lists: Lists) -> Rankings:
-    """Return rankings whose hits know their places in the lists that the caller gave."""
-    by_rank = candidates.base_order()
-    if any(lists.left_out):
-        given = np.zeros(candidates.index.shape, np.int64)
-        for number, own in enumerate(lists.places):
-            given[number, : len(own)] = own
-        by_rank = np.take_along_axis(given, by_rank, axis=1)
-    places = np.take_along_axis(by_rank, np.maximum(rankings.base_ranks - 1, 0), axis=1)
+def with_places(rankings: Rankings, lists: Lists) -> Rankings:
+    """Return rankings whose hits know their places in the lists that the caller gave.
+
+    Parameters
+    ----------
+    rankings
+        Whose places are those in the lists of candidates that were scored.
+    lists
+        What these were made of.
+    """
+    if rankings.places is None or not any(lists.left_out):
+        return rankings
+    given = np.zeros((len(rankings), max(map(len, lists.places), default=0) + 1), np.int64)
+    for number, own in enumerate(lists.places):
+        given[number, : len(own)] = own
+    places = np.take_along_axis(given, rankings.places, axis=1)
     return replace(rankings, places=np.where(rankings.mask, places, 0))
 
 

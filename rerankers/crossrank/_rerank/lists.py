@@ -108,6 +108,8 @@ def loose_lists(
     """
     check_count(len(query_ids), lists, "lists")
     several = len(query_ids) > 1
+    if (files := _of_files(lists)) is not None:
+        return files
     items: dict[str, Item] = {}
     position: dict[str, int] = {}
     rows: list[list[int]] = []
@@ -140,6 +142,18 @@ def loose_lists(
             places[-1].append(place)
     made = Lists(rows, places, left_out, list(items), list(items.values()))
     return made if on_item == "raise" else made.without(_mixed(made.items))
+
+
+def _of_files(lists: Sequence[Sequence[ItemLike]]) -> Lists | None:
+    """Return one list of distinct files, the most common case; None for anything else."""
+    values = listed("rerank", "candidates", lists[0]) if len(lists) == 1 else []
+    if not values or not all(isinstance(value, Path) for value in values):
+        return None
+    ids = [str(value) for value in values]
+    if len(set(ids)) < len(ids):
+        return None
+    places = range(len(ids))
+    return Lists([places], [places], [()], ids, [Item.of_file(value) for value in values])
 
 
 def stored_lists(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from crossrank._lists.fusion import RRF, Fusion, Replace, WeightedSum
@@ -10,6 +11,7 @@ from crossrank._pipeline import Pipeline
 from crossrank._stage import Stage
 from crossrank.errors import InputError, ParameterError, nearest
 from crossrank.plugin.contract import Reranker
+from crossrank.plugin.registry import load_reranker
 
 OneReranker: TypeAlias = str | type[Reranker] | Reranker | Stage
 RerankerLike: TypeAlias = OneReranker | Sequence[OneReranker] | Pipeline
@@ -50,6 +52,10 @@ def pipeline_of(
                 f"it {', '.join(given)} where it is made"
             )
         return reranker if isinstance(reranker, Pipeline) else Pipeline([reranker])
+    if isinstance(reranker, str) and not params and isinstance(fusion, str | None):
+        kind = load_reranker(reranker)
+        if kind.info.thread_safe and isinstance(weight, float | int | None):
+            return _usual(kind, reranker, fusion, weight, scored)
     if isinstance(reranker, str | type | Reranker):
         return Pipeline([Stage(reranker, fusion=_rule(fusion, weight, scored), params=params)])
     stages = list(reranker) if isinstance(reranker, Sequence) else []
@@ -73,6 +79,17 @@ def pipeline_of(
             for place, each in enumerate(stages)
         ]
     )
+
+
+@lru_cache(maxsize=16)
+def _usual(
+    kind: type[Reranker], name: str, fusion: str | None, weight: float | None, scored: bool
+) -> Pipeline:
+    """Return the pipeline of a name without parameters, made once: calls come one after another.
+
+    The class is part of the key, since a name may be registered anew.
+    """
+    return Pipeline([Stage(kind, fusion=_rule(fusion, weight, scored), name=name)])
 
 
 def _rule(fusion: str | Fusion | None, weight: float | None, scored: bool) -> Fusion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -64,18 +65,17 @@ def file_digest(who: str, path: str | Path, mend: str = "check the path") -> str
     StoreError
         If it cannot be read.
     """
-    path = Path(path)
     try:
-        stat = path.stat()
-        return _digest(path, stat.st_size, stat.st_mtime_ns)
+        stat = os.stat(path)  # noqa: PTH116
+        return _digest(os.fspath(path), stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise StoreError(f"{who}: {path} cannot be read: {error.strerror}; {mend}") from error
 
 
 @lru_cache(maxsize=256)
-def _digest(path: Path, size: int, changed: int) -> str:
+def _digest(path: str, size: int, changed: int) -> str:
     """Digest a file; size and time of change are there to notice that it is another one."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
