@@ -83,15 +83,18 @@ test-hosts: hosts
 	OMP_NUM_THREADS=1 $(HOSTS)/bin/python -m pytest -q tests/crossrank_hosts
 	OMP_NUM_THREADS=1 $(MORE_HOSTS)/bin/python -m pytest -q tests/crossrank_hosts
 
-$(HOSTS)/.ready: pyproject.toml constraints.txt
+# both lists are complete, so nothing is left to resolve, which took pip an hour
+$(HOSTS)/.ready: pyproject.toml constraints-hosts.txt
 	test -x $(HOSTS)/bin/python || $(PYTHON) -m venv $(HOSTS)
-	$(HOSTS)/bin/pip install -q --disable-pip-version-check -c constraints.txt pytest hypothesis hnswlib usearch -e ".[filip,lite,faiss,llamaindex,haystack,chroma,qdrant,lancedb,elasticsearch,opensearch,vespa,ranx,mteb,rerankers,txtai]"
+	$(HOSTS)/bin/pip install -q --disable-pip-version-check --no-deps -r constraints-hosts.txt
+	$(HOSTS)/bin/pip install -q --disable-pip-version-check --no-deps -e .
 	touch $(HOSTS)/.ready
 
-# those whose newest versions want other packages than the constraints have
-$(MORE_HOSTS)/.ready: pyproject.toml
+# those whose newest versions want other packages
+$(MORE_HOSTS)/.ready: pyproject.toml constraints-hosts-more.txt
 	test -x $(MORE_HOSTS)/bin/python || $(PYTHON) -m venv $(MORE_HOSTS)
-	$(MORE_HOSTS)/bin/pip install -q --disable-pip-version-check "torch==2.13.0" pytest hypothesis -e ".[filip,lite,langchain,weaviate,pyterrier,dspy]"
+	$(MORE_HOSTS)/bin/pip install -q --disable-pip-version-check --no-deps -r constraints-hosts-more.txt
+	$(MORE_HOSTS)/bin/pip install -q --disable-pip-version-check --no-deps -e .
 	touch $(MORE_HOSTS)/.ready
 
 # they conflict with one another: each environment holds what can live together

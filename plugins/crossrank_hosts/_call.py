@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import wraps
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -173,9 +175,49 @@ class SecondLook:
             return image
 
 
+Read = Callable[[Any], Any]
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def told_apart(query: Any, found: Any, read: Read, mend: str) -> tuple[Any, Any, Any]:
+    """Return query, what a host found, and what `read` finds in that; in either order.
+
+    Parameters
+    ----------
+    query, found
+        As the caller gave them.
+    read
+        Returns what is to be ranked, None for what the host never returns.
+    mend
+        What to give where neither is such.
+
+    Raises
+    ------
+    InputError
+        If neither is.
+    """
+    read_of = read(found)
+    if read_of is None and (other := read(query)) is not None:  # written the other way round
+        return found, query, other
+    if read_of is None:
+        raise InputError(mend)
+    return query, found, read_of
+
+
+def in_a_thread(call: Call) -> Callable[..., Awaitable[Any]]:
+    """Return the same call for asynchronous programs, which runs in a thread."""
+
+    @wraps(call)
+    async def asynchronous(*args: Any, **kwargs: Any) -> Any:
+        return await asyncio.to_thread(call, *args, **kwargs)
+
+    asynchronous.__name__ = asynchronous.__qualname__ = f"a{call.__name__}"
+    asynchronous.__doc__ = f"Do the same in a thread; see `{call.__name__}`."
+    return asynchronous
+
+
 SETTINGS = tuple(each.name for each in fields(SecondLook))
 """What an adapter hands on to `SecondLook`."""
-
 
 TRACE = tuple(each.name for each in fields(cr.Trace))
 

@@ -7,12 +7,11 @@ Chroma itself is not imported: its result is a dictionary.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crossrank.errors import InputError
-from crossrank_hosts._call import Found, SecondLook, account
+from crossrank_hosts._call import Found, SecondLook, account, in_a_thread, told_apart
 from crossrank_hosts._contents import picture_in, shown
 
 COLUMNS = ("ids", "embeddings", "documents", "uris", "metadatas", "data", "distances")
@@ -55,10 +54,8 @@ def rerank_result(
     InputError
         If it is no such result, or has another number of lists than there are queries.
     """
-    if isinstance(query, Mapping) and "ids" in query:  # written the other way round
-        query, result = result, query
-    if not isinstance(result, Mapping) or not _lists(result.get("ids")):
-        raise InputError("rerank_result: give the result of collection.query, with its ids")
+    mend = "rerank_result: give the result of collection.query, with its ids"
+    query, result, _ = told_apart(query, result, _lists, mend)
     queries = list(query) if isinstance(query, list | tuple) else [query]
     if len(queries) != len(result["ids"]):
         raise InputError(
@@ -81,13 +78,12 @@ def rerank_result(
     return best
 
 
-async def arerank_result(query: Any, result: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
-    """Do the same in a thread; see `rerank_result`."""
-    return await asyncio.to_thread(rerank_result, query, result, **settings)
+arerank_result = in_a_thread(rerank_result)
 
 
-def _lists(ids: object) -> bool:
-    return isinstance(ids, list) and all(isinstance(each, list) for each in ids)
+def _lists(result: Any) -> list[list[str]] | None:
+    ids = result.get("ids") if isinstance(result, Mapping) else None
+    return ids if isinstance(ids, list) and all(isinstance(each, list) for each in ids) else None
 
 
 def _rows(result: Mapping[str, Any], place: int) -> list[dict[str, Any]]:

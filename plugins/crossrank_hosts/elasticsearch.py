@@ -5,13 +5,11 @@ best = rerank_response("a dog in the water", client.search(index="photos", query
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import crossrank as cr
-from crossrank.errors import InputError
-from crossrank_hosts._call import Found, SecondLook, account
+from crossrank_hosts._call import Found, SecondLook, account, in_a_thread, told_apart
 from crossrank_hosts._contents import shown_in
 
 
@@ -53,11 +51,8 @@ def rerank_response(
     InputError
         If it is no such response.
     """
-    if _hits(query) is not None and _hits(response) is None:  # written the other way round
-        query, response = response, query
-    hits = _hits(response)
-    if hits is None:
-        raise InputError("rerank_response: give the response of client.search, with its hits")
+    mend = "rerank_response: give the response of client.search, with its hits"
+    query, response, hits = told_apart(query, response, _hits, mend)
     found = [_found(each, image_key, text_key) for each in hits]
     best = SecondLook.of(reranker, settings)(query, found, top_k)
     body = dict(_body(response))
@@ -71,9 +66,7 @@ def rerank_response(
     return type(response)(body=body, meta=response.meta)
 
 
-async def arerank_response(query: Any, response: Any, **settings: Any) -> Any:
-    """Do the same in a thread; see `rerank_response`."""
-    return await asyncio.to_thread(rerank_response, query, response, **settings)
+arerank_response = in_a_thread(rerank_response)
 
 
 def _body(response: Any) -> Mapping[str, Any]:

@@ -19,10 +19,11 @@ with needs("crossrank_hosts.langchain", "langchain", "langchain_core", "pydantic
     from langchain_core.documents import Document
     from langchain_core.documents.compressor import BaseDocumentCompressor
     from langchain_core.runnables import RunnableConfig, RunnableSerializable
-    from pydantic import ConfigDict, Field
+    from pydantic import ConfigDict
 
-from crossrank_hosts._call import SETTINGS, Found, SecondLook, account
+from crossrank_hosts._call import Found, account
 from crossrank_hosts._contents import picture_in, shown
+from crossrank_hosts._fields import LookFields
 
 SCORE_KEYS = ("relevance_score", "score")
 """Where retrievers keep their score in a document's metadata, if they do."""
@@ -30,7 +31,9 @@ SCORE_KEYS = ("relevance_score", "score")
 Asked = Mapping[str, Any]
 
 
-class CrossrankCompressor(BaseDocumentCompressor, RunnableSerializable[Asked, list[Document]]):
+class CrossrankCompressor(
+    LookFields, BaseDocumentCompressor, RunnableSerializable[Asked, list[Document]]
+):
     """Reranks the documents of a retriever.
 
     The documents that come back are copies, with ``relevance_score``, ``base_score``,
@@ -39,41 +42,14 @@ class CrossrankCompressor(BaseDocumentCompressor, RunnableSerializable[Asked, li
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, cache, params
-        See `crossrank.rerank`.
-    on_item
-        See `crossrank.rerank`; here a candidate that cannot be scored stays below the others.
-    gallery
-        A stored gallery, or its folder: what has its id or picture there is scored without opening
-        the picture.
-    top_n
-        How many documents to return; None for all.
-    show
-        What of a document with a picture and a text is looked at: ``"image"``, ``"text"``, or
-        ``"both"`` for an encoder that knows both at once.
-    image_key
-        The metadata that name the picture; by default those of `_contents.PICTURE_KEYS` that do.
+    reranker, encoder, gallery, top_n, show, image_key, params, …
+        See `crossrank_hosts._fields.LookFields`.
     score_key
         The metadata with the retriever's score, higher is better; by default
         ``relevance_score`` or ``score``.
     """
 
-    reranker: Any = "filip"
-    encoder: Any = None
-    gallery: Any = None
-    top_n: int | None = Field(default=None, ge=1)
-    score_threshold: float | None = None
-    fusion: Any = None
-    weight: float | None = None
-    device: str = "cpu"
-    threads: int | None = Field(default=None, ge=1)
-    on_error: str = Field(default="raise", pattern="^(raise|base_order)$")
-    cache: bool | str = True
-    on_item: str = Field(default="keep", pattern="^(raise|keep|drop)$")
-    show: str = Field(default="image", pattern="^(image|text|both)$")
-    image_key: str | None = None
     score_key: str | None = None
-    params: dict[str, Any] = Field(default_factory=dict)
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
@@ -112,9 +88,6 @@ class CrossrankCompressor(BaseDocumentCompressor, RunnableSerializable[Asked, li
 
     async def _aasked(self, asked: Asked) -> list[Document]:
         return await self.acompress_documents(*_both(asked))
-
-    def _look(self) -> SecondLook:
-        return SecondLook(**{each: getattr(self, each) for each in SETTINGS})
 
     def _found(self, document: Document) -> Found:
         metadata = document.metadata

@@ -12,20 +12,21 @@ from crossrank.errors import InputError
 from crossrank.plugin.optional import needs
 
 with needs("crossrank_hosts.llamaindex", "llamaindex", "llama_index")():
-    from llama_index.core.bridge.pydantic import ConfigDict, Field
+    from llama_index.core.bridge.pydantic import ConfigDict
     from llama_index.core.callbacks import CBEventType, EventPayload
     from llama_index.core.instrumentation import get_dispatcher
     from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
     from llama_index.core.postprocessor.types import BaseNodePostprocessor
     from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 
-from crossrank_hosts._call import ACCOUNT, SETTINGS, Found, SecondLook, account
+from crossrank_hosts._call import ACCOUNT, Found, account
 from crossrank_hosts._contents import decoded, picture_in, shown
+from crossrank_hosts._fields import LookFields
 
 dispatcher = get_dispatcher(__name__)
 
 
-class CrossrankPostprocessor(BaseNodePostprocessor):
+class CrossrankPostprocessor(LookFields, BaseNodePostprocessor):
     """Reranks the nodes of a retriever.
 
     The nodes that come back are copies in new `NodeWithScore`, with ``base_score``, ``base_rank``,
@@ -34,41 +35,13 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
 
     Parameters
     ----------
-    reranker, encoder, fusion, weight, score_threshold, device, threads, on_error, cache, params
-        See `crossrank.rerank`.
-    on_item
-        See `crossrank.rerank`; here a candidate that cannot be scored stays below the others.
-    gallery
-        A stored gallery, or its folder: what has its id or picture there is scored without opening
-        the picture.
-    top_n
-        How many nodes to return; None for all.
-    show
-        What of a node with a picture and a text is looked at: ``"image"``, ``"text"``, or
-        ``"both"`` for an encoder that knows both at once.
-    image_key
-        The metadata that name a node's picture, for nodes that have none themselves; by default
-        those of `_contents.PICTURE_KEYS` that do.
+    reranker, encoder, gallery, top_n, show, image_key, params, …
+        See `crossrank_hosts._fields.LookFields`.
     keep_retrieval_score
         Whether to write the score before as ``retrieval_score`` too, as LlamaIndex's own do.
     """
 
-    reranker: Any = "filip"
-    encoder: Any = None
-    gallery: Any = None
-    top_n: int | None = Field(default=None, ge=1)
-    score_threshold: float | None = None
-    fusion: Any = None
-    weight: float | None = None
-    device: str = "cpu"
-    threads: int | None = Field(default=None, ge=1)
-    on_error: str = Field(default="raise", pattern="^(raise|base_order)$")
-    cache: bool | str = True
-    on_item: str = Field(default="keep", pattern="^(raise|keep|drop)$")
-    show: str = Field(default="image", pattern="^(image|text|both)$")
-    image_key: str | None = None
     keep_retrieval_score: bool = False
-    params: dict[str, Any] = Field(default_factory=dict)
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
@@ -100,8 +73,7 @@ class CrossrankPostprocessor(BaseNodePostprocessor):
         return best
 
     def _best(self, nodes: list[NodeWithScore], query: QueryBundle) -> list[NodeWithScore]:
-        look = SecondLook(**{each: getattr(self, each) for each in SETTINGS})
-        hits = look(_asked(query), [self._found(each) for each in nodes], self.top_n)
+        hits = self._look()(_asked(query), [self._found(each) for each in nodes], self.top_n)
         return [
             NodeWithScore(
                 node=_copied(nodes[hit.index].node, self._told(account(hit))), score=hit.score

@@ -7,12 +7,10 @@ Multivectors that were stored with the points are their tokens, so that no pictu
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from crossrank.errors import InputError
-from crossrank_hosts._call import Found, SecondLook, account
+from crossrank_hosts._call import Found, SecondLook, account, in_a_thread, told_apart
 from crossrank_hosts._contents import shown_in
 from crossrank_hosts._vectors import stored_tokens
 
@@ -56,25 +54,22 @@ def rerank_points(
         What was given, in new objects, with ``relevance_score``, ``base_score``, ``base_rank`` and
         ``trace`` in the payload.
     """
-    if _are_points(query) and not _are_points(points):  # written the other way round
-        query, points = points, query
-    if not _are_points(points):
-        raise InputError("rerank_points: give a list of points, or the response with them")
-    given = getattr(points, "points", points)
+    mend = "rerank_points: give a list of points, or the response with them"
+    query, points, given = told_apart(query, points, _points, mend)
     found = [_found(each, image_key, text_key, tokens, distances) for each in given]
     hits = SecondLook.of(reranker, settings)(query, found, top_k)
     best = [_copied(given[hit.index], account(hit)) for hit in hits]
     return best if given is points else points.model_copy(update={"points": best})
 
 
-async def arerank_points(query: Any, points: Any, **settings: Any) -> Any:
-    """Do the same in a thread; see `rerank_points`."""
-    return await asyncio.to_thread(rerank_points, query, points, **settings)
+arerank_points = in_a_thread(rerank_points)
 
 
-def _are_points(value: Any) -> bool:
+def _points(value: Any) -> Sequence[Any] | None:
     given = getattr(value, "points", value)
-    return isinstance(given, Sequence) and all(hasattr(each, "payload") for each in given)
+    if isinstance(given, Sequence) and all(hasattr(each, "payload") for each in given):
+        return given
+    return None
 
 
 def _found(

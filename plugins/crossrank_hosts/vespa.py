@@ -5,14 +5,12 @@ best = rerank_response("a dog in the water", app.query(yql=…))
 
 from __future__ import annotations
 
-import asyncio
 import copy
 from collections.abc import Mapping
 from typing import Any
 
 import crossrank as cr
-from crossrank.errors import InputError
-from crossrank_hosts._call import Found, SecondLook, account
+from crossrank_hosts._call import Found, SecondLook, account, in_a_thread, told_apart
 from crossrank_hosts._contents import shown_in
 
 
@@ -53,11 +51,8 @@ def rerank_response(
     InputError
         If it is no such response.
     """
-    if _root(query) is not None and _root(response) is None:  # written the other way round
-        query, response = response, query
-    root = _root(response)
-    if root is None:
-        raise InputError("rerank_response: give the response of app.query, with its root")
+    mend = "rerank_response: give the response of app.query, with its root"
+    query, response, root = told_apart(query, response, _root, mend)
     hits = root.get("children") or []
     found = [_found(each, image_key, text_key) for each in hits]
     best = SecondLook.of(reranker, settings)(query, found, top_k)
@@ -69,9 +64,7 @@ def rerank_response(
     return made
 
 
-async def arerank_response(query: Any, response: Any, **settings: Any) -> Any:
-    """Do the same in a thread; see `rerank_response`."""
-    return await asyncio.to_thread(rerank_response, query, response, **settings)
+arerank_response = in_a_thread(rerank_response)
 
 
 def _root(response: Any) -> Mapping[str, Any] | None:

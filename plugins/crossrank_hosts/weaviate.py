@@ -5,14 +5,12 @@ best = rerank_objects("a dog in the water", photos.query.near_vector(vector, lim
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import crossrank as cr
-from crossrank.errors import InputError
-from crossrank_hosts._call import Found, SecondLook, account
+from crossrank_hosts._call import Found, SecondLook, account, in_a_thread, told_apart
 from crossrank_hosts._contents import shown_in
 from crossrank_hosts._vectors import stored_tokens
 
@@ -54,25 +52,22 @@ def rerank_objects(
         What was given, in new objects, with ``relevance_score``, ``base_score``, ``base_rank`` and
         ``trace`` among the properties, and the score as ``metadata.rerank_score``.
     """
-    if _are_objects(query) and not _are_objects(objects):  # written the other way round
-        query, objects = objects, query
-    if not _are_objects(objects):
-        raise InputError("rerank_objects: give a list of objects, or the return with them")
-    given = getattr(objects, "objects", objects)
+    mend = "rerank_objects: give a list of objects, or the return with them"
+    query, objects, given = told_apart(query, objects, _objects, mend)
     found = [_found(each, image_key, text_key, tokens) for each in given]
     hits = SecondLook.of(reranker, settings)(query, found, top_k)
     best = [_copied(given[hit.index], hit) for hit in hits]
     return best if given is objects else dataclasses.replace(objects, objects=best)
 
 
-async def arerank_objects(query: Any, objects: Any, **settings: Any) -> Any:
-    """Do the same in a thread; see `rerank_objects`."""
-    return await asyncio.to_thread(rerank_objects, query, objects, **settings)
+arerank_objects = in_a_thread(rerank_objects)
 
 
-def _are_objects(value: Any) -> bool:
+def _objects(value: Any) -> Sequence[Any] | None:
     given = getattr(value, "objects", value)
-    return isinstance(given, Sequence) and all(hasattr(each, "properties") for each in given)
+    if isinstance(given, Sequence) and all(hasattr(each, "properties") for each in given):
+        return given
+    return None
 
 
 def _found(each: Any, image_key: str | None, text_key: str | None, tokens: str | None) -> Found:

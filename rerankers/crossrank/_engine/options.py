@@ -24,8 +24,8 @@ class RunChanges(TypedDict, total=False):
     memory_budget: int | str | None
     workers: int
     threads: int | None
-    device: str
-    dtype: str
+    device: str | None
+    dtype: str | None
     cache_folder: str | Path | None
     progress: Progress | bool | None
     on_error: str
@@ -37,6 +37,8 @@ class RunChanges(TypedDict, total=False):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """How a run is computed; its result does not depend on it, but for rounding.
+
+    None stands for the default, whatever that is.
 
     Parameters
     ----------
@@ -89,6 +91,9 @@ class RunOptions:
     gpus_per_worker: float = 0.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            if getattr(self, field.name) is None:
+                object.__setattr__(self, field.name, field.default)
         check_positive("rerank", "workers", self.workers)
         if self.threads is not None:
             check_positive("rerank", "threads", self.threads)

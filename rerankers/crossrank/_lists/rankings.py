@@ -68,9 +68,13 @@ class Ranking(Sequence[Hit]):
     def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
         if isinstance(place, slice):
             return tuple(self[each] for each in range(*place.indices(len(self))))
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"hit {place} of {len(self)}")
-        return self._rankings.hit(self._row, place % len(self))
+        count = len(self)
+        if not -count <= place < count:
+            raise IndexError(f"hit {place} of {count}")
+        return self._rankings.hit(self._row, place % count)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return (self._rankings.hit(self._row, place) for place in range(len(self)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ranking):

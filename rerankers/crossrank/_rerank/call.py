@@ -229,7 +229,7 @@ def rerank_many(
         check_positive("rerank", "top_k", top_k)
     pipeline = pipeline_of(reranker, fusion, weight, base_scores is not None, params)
     features = feature_cache(cache)
-    maker = encoder_of(encoder, stored, device, dtype)
+    maker = encoder_of(encoder, stored, options.device, options.dtype)
     asked = Asked.of(queries, maker)
     if isinstance(candidate_lists, Collection):
         lists = stored_lists(candidate_lists, ids, asked.ids, on_item)

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +146,9 @@ def test_keywords_win_over_a_record_of_options() -> None:
         RunOptions.of("rerank", None, {"worker": 3})  # type: ignore[typeddict-unknown-key]
     with pytest.raises(InputError, match="options is a dict"):
         RunOptions.of("rerank", {"workers": 3}, {})  # type: ignore[arg-type]
+
+
+def test_none_stands_for_the_default_of_every_option() -> None:
+    nothing: Any = dict.fromkeys(each.name for each in fields(RunOptions))
+    assert RunOptions(**nothing) == RunOptions()
+    assert RunOptions.of("rerank", None, nothing) == RunOptions()
