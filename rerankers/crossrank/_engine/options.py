@@ -24,8 +24,8 @@ class RunChanges(TypedDict, total=False):
     memory_budget: int | str | None
     workers: int
     threads: int | None
-    device: str | None
-    dtype: str | None
+    device: str
+    dtype: str
     cache_folder: str | Path | None
     progress: Progress | bool | None
     on_error: str

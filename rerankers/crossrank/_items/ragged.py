@@ -109,7 +109,7 @@ class Ragged:
             return Ragged(flat.spans(self.offsets[chosen], lengths), lengths)
         return Ragged(take_spans(flat, self.offsets[chosen], lengths), lengths)
 
-    def with_arrays(self, flat: Any, lengths: NDArray[np.int64]) -> Ragged:
+    def with_arrays(self, flat: Any, lengths: Any) -> Ragged:
         """Return it with other views of its arrays, which are not checked again."""
         view = object.__new__(Ragged)
         object.__setattr__(view, "flat", flat)

@@ -81,7 +81,7 @@ def pipeline_of(
     )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=16, typed=True)
 def _usual(
     kind: type[Reranker], name: str, fusion: str | None, weight: float | None, scored: bool
 ) -> Pipeline:

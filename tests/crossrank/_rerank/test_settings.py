@@ -1,5 +1,6 @@
 """The short arguments of the drop-in call, and the pipelines they stand for."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,3 +133,24 @@ def test_device_and_float_type_reach_the_reranker_and_an_encoder_that_knows_them
 
     cr.rerank("q", ["a"], Looking, encoder="on_device", device="meta", dtype="bfloat16", threads=3)
     assert seen == ["meta", "meta", ("meta", "bfloat16", 3)]
+
+
+def test_a_usual_pipeline_is_made_once_and_a_name_registered_anew_makes_another() -> None:
+    assert pipeline_of("filip", None, None, True, {}) is pipeline_of("filip", None, None, True, {})
+    assert pipeline_of("filip", None, 1.0, True, {}) is not pipeline_of(
+        "filip", None, None, True, {}
+    )
+    assert pipeline_of("filip", None, None, True, {"backend": "numpy"}) is not pipeline_of(
+        "filip", None, None, True, {"backend": "numpy"}
+    )
+
+    def registered() -> type[cr.Reranker]:
+        class AnewReranker(DotReranker):
+            info = replace(DotReranker.info, name="anew")
+
+        return cr.register(AnewReranker)  # type: ignore[no-any-return]
+
+    first = registered()
+    assert type(pipeline_of("anew", None, None, True, {}).stages[0].scorer) is first
+    second = registered()
+    assert type(pipeline_of("anew", None, None, True, {}).stages[0].scorer) is second
