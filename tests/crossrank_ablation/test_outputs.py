@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import re
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 import crossrank as cr
-from crossrank.errors import FormatError
+from crossrank.errors import FormatError, MissingPackageError
 from crossrank.report import overlays, scale
 from crossrank_ablation import AblationResult, CellResult, Comparison
 from crossrank_ablation.plots import curves
@@ -288,3 +289,29 @@ def test_cells_that_did_not_run_have_a_row() -> None:
     assert not cell.is_base
     record: Any = cell.to_dict()
     assert CellResult.from_dict(record).error == "out of luck"
+
+
+def test_a_notebook_shows_the_tables_with_names_as_text(study: tuple[AblationResult, Path]) -> None:
+    html = study[0]._repr_html_()
+    assert "A_study of 100 %" in html and "b&amp;c" in html
+    assert "b&c" not in html and "<x>" not in html
+    assert html.count("<tr") > len(study[0].cells)
+
+
+def test_without_matplotlib_nothing_is_scored_and_no_folder_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing_to_score(self: Any, *_: Any) -> Any:
+        raise AssertionError("it was scored first")
+
+    real = importlib.util.find_spec
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "matplotlib" else real(name, *rest),
+    )
+    monkeypatch.setattr(Noisy, "score", nothing_to_score)
+    with pytest.raises(MissingPackageError, match=r"matplotlib.*crossrank\[ablate\]"):
+        cr.ablate(cr.Pipeline([cr.Stage(Noisy)]), split(), output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
