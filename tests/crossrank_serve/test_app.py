@@ -137,6 +137,17 @@ def test_other_routes_methods_and_kinds(client: TestClient) -> None:
     assert client.post("/v1/rerank", content=json.dumps(ASKED), headers=accepted).status_code == 200
 
 
+def test_pages_of_others_may_read_nothing(client: TestClient) -> None:
+    origin = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    for answer in (
+        client.post("/v1/rerank", json=ASKED, headers=origin),
+        client.get("/v1/models", headers=origin),
+        client.options("/v1/rerank", headers=origin),
+    ):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    refused(client.options("/v1/rerank", headers=origin), 405)
+
+
 def test_ids_of_requests_come_back_unless_they_would_spoil_a_log(client: TestClient) -> None:
     given = client.get("/health", headers={"x-request-id": "abc-1"})
     assert given.headers["x-request-id"] == "abc-1"
