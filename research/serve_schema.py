@@ -76,13 +76,13 @@ def held(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
-def asked(url: str, pid: int, program: str, seconds: int) -> Found:
-    """Let schemathesis ask, for so many seconds."""
+def asked(url: str, pid: int, program: Path, seconds: int, folder: Path) -> Found:
+    """Let schemathesis ask, for so many seconds, from a folder that it may write to."""
     found, before = Found(memory=[held(pid)]), answered(url)
-    command = [program, "run", f"{url}/openapi.json", "--checks", CHECKS, "--no-color"]
+    command = [str(program), "run", f"{url}/openapi.json", "--checks", CHECKS, "--no-color"]
     command += ["--phases", "coverage,fuzzing", "--max-time", str(seconds), "--continue-on-failure"]
     command += ["--suppress-health-check", "all", "--request-timeout", "60", "--warnings", "off"]
-    with subprocess.Popen(command) as child:
+    with subprocess.Popen(command, cwd=folder) as child:
         while child.poll() is None:
             time.sleep(min(60, seconds))
             found.memory.append(held(pid))
@@ -108,9 +108,12 @@ def main() -> None:
     if given.output.exists():
         before = json.loads(given.output.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        pictures_in(Path(folder))
-        with running(Path(folder)) as (url, pid):
-            found = asked(url, pid, program, given.seconds)
+        gallery, work = Path(folder, "gallery"), Path(folder, "work")
+        for each in (gallery, work):
+            each.mkdir()
+        pictures_in(gallery)
+        with running(gallery) as (url, pid):
+            found = asked(url, pid, Path(program).absolute(), given.seconds, work)
     record = added(before, found)
     write(record, given.output)
     print(
