@@ -76,7 +76,8 @@ function shown(hit, view, side) {
   }
   const frames = [...boxed(links)].map(([place, words]) => {
     const [x0, y0, x1, y1] = place.split(" ").map(Number);
-    const frame = element("div", { className: "box", textContent: [...words].join(", "), hidden: true });
+    const named = [...words].join(", ");
+    const frame = element("div", { className: "box", textContent: named, title: named, hidden: true });
     Object.assign(frame.style, {
       left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * (x1 - x0)}%`, height: `${100 * (y1 - y0)}%`,
     });
