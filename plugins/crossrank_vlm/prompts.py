@@ -141,7 +141,8 @@ class Prompter:
         sizes = [size for side in order for size in pair.counts[side]]
         shown = tuple(number for side in order for number in pair.pictures[side])
         ids = self._with_pictures(ids, sizes)
-        ids = np.concatenate([ids, np.array(self._preset.append, np.int64)])
+        if self._preset.append:
+            ids = np.concatenate([ids, np.array(self._preset.append, np.int64)])
         ids, cut = self._within(ids)
         return Prompt(ids, shown, len(pair.counts[order[0]]), cut)
 

@@ -75,6 +75,7 @@ class VlmReranker(cr.Reranker):
         self.encoded_images = 0
         self.cut_prompts = 0
         self._loaded: dict[tuple[str, str], Loaded] = {}
+        self._seen_by: dict[tuple[str, str], str] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._memory: Any = None
         self._told: set[str] = set()
@@ -138,7 +139,11 @@ class VlmReranker(cr.Reranker):
         from crossrank_vlm.checkpoint import load_checkpoint
 
         if (device, dtype) not in self._loaded:
-            self._loaded[device, dtype] = load_checkpoint(self.params, device, dtype)
+            weights = self._weights  # as they are now: the files may change, the model will not
+            found = load_checkpoint(self.params, device, dtype)
+            pixels = dict(found.family.pictures.size)
+            self._seen_by[device, dtype] = cr.fingerprint([FORMAT, weights, pixels, dtype])
+            self._loaded[device, dtype] = found
         return self._loaded[device, dtype]
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
@@ -232,8 +237,7 @@ class VlmReranker(cr.Reranker):
         from crossrank_blip2.features import FeatureStore
         from crossrank_blip2.memory_features import MemoryFeatures
 
-        pixels = dict(loaded.family.pictures.size)
-        model = cr.fingerprint([FORMAT, self._weights, pixels, dtype])
+        model = self._seen_by[device, dtype]
         wanted, budget = frozenset(keys), self.params.cache_budget
         if context.cache_folder is not None:
             return FeatureStore(context.cache_folder / "vlm", model, budget, wanted)

@@ -1,13 +1,16 @@
 """How large a picture is, without looking at it."""
 
 import io
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, PngImagePlugin
 
 import crossrank as cr
 from crossrank_vlm.state import ORIENTATION, _size
+from toys.cross_encoder import save_cross_encoder
 
 
 def png(turned: bool, late: bool) -> bytes:
@@ -49,3 +52,23 @@ def test_a_png_file_is_not_decoded_for_its_size(
 
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", refuse)
     assert _size(path, "not decoded") == (30, 20)
+
+
+def test_what_is_kept_of_pictures_goes_by_the_checkpoint_that_was_loaded(
+    tmp_path: Path,
+) -> None:
+    """Its files may change under a model that is in memory, which stays what it was."""
+    pytest.importorskip("sentence_transformers.cross_encoder.modules.logit_score")
+    saved = tmp_path / "model"
+    save_cross_encoder(saved)
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "red.png")
+    gallery = cr.Collection(["red"], "image", path=[str(tmp_path / "red.png")])
+    queries = cr.Collection(["q"], "text", text=["a red house"])
+    lists = cr.Candidates.from_lists({"q": ["red"]}, candidate_ids=gallery.ids)
+    params = {"model": saved, "preset": "sentence-transformers"}
+    stage = cr.Stage("vlm", fusion=cr.Replace(), params=params)
+    scorer: Any = stage.scorer
+    cr.Pipeline(stage).rerank(lists, queries, gallery)
+    os.utime(saved / "config.json", (1, 1))
+    cr.Pipeline(stage).rerank(lists, queries, gallery)
+    assert scorer.encoded_images == 1
