@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -204,20 +205,31 @@ def case(kind: str, seed: int, valid: Path, scratch: Path) -> str | None:
     """
     random = np.random.default_rng(seed)
     target = scratch / valid.name
-    if valid.is_dir():
-        if not target.is_dir():
-            shutil.copytree(valid, target)
-        files = sorted(path.name for path in valid.iterdir())
-        name = files[int(random.integers(0, len(files)))]
-        chosen, source = target / name, valid / name
-    else:
-        chosen, source = target, valid
-    content = source.read_bytes()
-    chosen.write_bytes(damaged(content, random))
+    if not valid.is_dir():
+        target.write_bytes(damaged(content_of(valid), random))
+        return answer(kind, target)
+    if not target.is_dir():
+        shutil.copytree(valid, target)
+    names = names_in(valid)
+    name = names[int(random.integers(0, len(names)))]
+    content = content_of(valid / name)
+    (target / name).write_bytes(damaged(content, random))
     try:
         return answer(kind, target)
     finally:
-        chosen.write_bytes(content)
+        (target / name).write_bytes(content)
+
+
+@cache
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a valid file, read once."""
+    return path.read_bytes()
+
+
+@cache
+def names_in(folder: Path) -> list[str]:
+    """Return the names in a valid folder, read once."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 def answer(kind: str, target: Path) -> str | None:

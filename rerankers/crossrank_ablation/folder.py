@@ -17,7 +17,7 @@ from crossrank_ablation.plan import Study
 
 STUDY, CONFIG = "study.json", "config.toml"
 CONTENT = {"format": "crossrank study", "version": 1}
-PARTIAL = re.compile(r"\.[\w-]+\.(?:json|txt|md|csv|tex|html|toml|svg|trec)\.\w+")
+PARTIAL = re.compile(r"\.[\w.-]+\.(?:json|txt|md|csv|tex|html|toml|svg|trec)\.[0-9a-f]{12}")
 
 
 def open_folder(

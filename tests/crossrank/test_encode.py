@@ -1,11 +1,12 @@
 """Encoding: batches, folders, resuming after a kill, and encoders that misbehave."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,65 @@ class Slow(ToyEncoder):
 
 cr.encode(Slow(), [f"word {{n}}" for n in range(2000)], out={out!r})
 """
+
+
+def test_what_a_kill_leaves_beside_a_finished_folder_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The collection has appeared, its shards are still there: the same call ends well."""
+    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    expected = cr.encode(ToyEncoder(), TEXTS, features=("embedding",))
+    more = [*TEXTS, "one more"]
+
+    def killed_at_its_end(texts: list[str], **options: Any) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+            cr.encode(ToyEncoder(), texts, **options)
+        assert any(partial.iterdir())
+
+    killed_at_its_end(TEXTS, out=out, features=("embedding",))
+    for shard in list(partial.iterdir())[1:]:  # or while it removed them
+        (shard / "embedding.npy").unlink()
+    assert cr.encode(ToyEncoder(), TEXTS, out=out, features=("embedding",)) == expected
+    assert not partial.exists()
+    with pytest.raises(StoreError, match="exists already"):
+        cr.encode(ToyEncoder(), TEXTS, out=out, features=("embedding",))
+
+    killed_at_its_end(TEXTS, add_to=out, features=("tokens",))
+    cr.encode(ToyEncoder(), TEXTS, add_to=out, features=("tokens",))
+    assert not partial.exists()
+
+    killed_at_its_end(more, out=out, append=True, reuse=True)
+    assert len(cr.encode(ToyEncoder(), more, out=out, append=True, reuse=True)) == len(more)
+    assert not partial.exists()
+
+
+def test_shards_to_go_on_from_stay_beside_a_folder_that_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, partial = tmp_path / "out", tmp_path / "out.partial"
+    cr.encode(ToyEncoder(), TEXTS[:20], out=out, features=("embedding",))
+    with monkeypatch.context() as patch:
+        patch.setattr(cr.Collection, "save", stops_after_one_shard(cr.Collection.save))
+        with pytest.raises(KeyboardInterrupt):
+            cr.encode(ToyEncoder(), TEXTS, out=out, append=True, reuse=True)
+    kept = sorted(partial.iterdir())
+    assert len(kept) == 1
+    with pytest.raises(StoreError, match="exists already"):
+        cr.encode(ToyEncoder(), TEXTS[:20], out=out, features=("embedding",))
+    assert sorted(partial.iterdir()) == kept
+
+
+def stops_after_one_shard(save: Callable[..., None]) -> Callable[..., None]:
+    saved = []
+
+    def limited(*arguments: Any, **options: Any) -> None:
+        if saved:
+            raise KeyboardInterrupt
+        save(*arguments, **options)
+        saved.append(True)
+
+    return limited
 
 
 @pytest.mark.skipif(not hasattr(os, "kill"), reason="needs SIGKILL")

@@ -108,3 +108,15 @@ def test_two_processes_share_one_cache(tmp_path: Path) -> None:
     one, other = (cr.AblationResult.open(tmp_path / name / "result.json") for name in ("a", "b"))
     calls = sum(result.scorer_calls for result in (one, other))
     assert calls == len(ScoreCache(cache).entries())  # nothing was scored twice
+
+
+def test_what_a_kill_left_of_any_file_goes(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "data", 4)
+    config = folder / "study.toml"
+    config.write_text(STUDY.replace("SLEEP", "0"))
+    cr.ablate(config, output=tmp_path / "out", cache=tmp_path / "cache", runs=True)
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    for path in written:  # as `atomic_file` calls what it has not finished
+        (path.parent / f".{path.name}.0123456789ab").write_text("half")
+    cr.ablate(resume=tmp_path / "out")
+    assert not list((tmp_path / "out").rglob(".*"))

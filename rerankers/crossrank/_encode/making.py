@@ -18,6 +18,7 @@ from crossrank._encode.items import (
     read_all,
     without_broken,
 )
+from crossrank._encode.left import remove_used
 from crossrank._encode.run import Run
 from crossrank._files.atomic import refuse_existing
 from crossrank._items.collection import Collection
@@ -70,6 +71,8 @@ def make(
             "encode: append and reuse need out, the folder; give it, or leave them out"
         )
     there = folder is not None and (folder / MANIFEST).is_file()
+    if folder is not None and there and remove_used(folder):
+        reuse = reuse or not append  # this very call may have been killed at its end
     if folder is not None and not (there and (append or reuse)):
         refuse_existing(folder)
     before = Collection.open(folder) if folder is not None and there else None
@@ -139,6 +142,8 @@ def add(
 ) -> Collection:
     """Encode more features of a collection's items."""
     in_place = None if isinstance(add_to, Collection) else Path(add_to)
+    if in_place is not None:
+        remove_used(in_place)
     whole = add_to if isinstance(add_to, Collection) else Collection.open(add_to)
     if in_place is not None and out is not None:
         raise InputError("encode: a folder given as add_to is extended in place; leave out out=")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from crossrank._encode.items import contents, opened
+from crossrank._encode.left import partial_of
 from crossrank._files.holding import holding
 from crossrank._items.collection import Collection
 from crossrank._items.collection_folder import verify_collection
@@ -91,7 +92,7 @@ class Run:
         self, out: Path, items: Sequence[Item], ids: tuple[str, ...]
     ) -> Iterator[list[Collection]]:
         """Encode shard by shard into ``<out>.partial``, which goes when all is well."""
-        partial = out.with_name(out.name + ".partial")
+        partial = partial_of(out)
         try:
             partial.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 import crossrank as cr
+from crossrank._encode.left import partial_of
 from crossrank._files.atomic import refuse_existing
 from crossrank._items.read_items import read_sources
 from crossrank.cli._options import PATH, as_json, crossrank_command, progress
@@ -85,7 +86,7 @@ def command(
         raise click.UsageError("Give --output or --add-to.", click.get_current_context())
     if not sources and add_to is None:
         raise click.UsageError("Give an INPUT.", click.get_current_context())
-    if output is not None and not (append or reuse):
+    if output is not None and not (append or reuse or partial_of(output).is_dir()):
         refuse_existing(output)
     # threads that wait would otherwise spin, on a busy machine for most of the time
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
