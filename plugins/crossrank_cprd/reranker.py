@@ -86,8 +86,9 @@ class CprdReranker(cr.Reranker):
 
         device = device_of("cprd", context.device, "cprd")
         student = load_student(self.params.student).to(device)
-        queries = embed(student, context.queries, asked)
-        candidates = embed(student, context.gallery, listed)
+        budget = context.memory_budget
+        queries = embed(student, context.queries, asked, budget)
+        candidates = embed(student, context.gallery, listed, budget)
         return CprdState(
             queries,
             candidates,

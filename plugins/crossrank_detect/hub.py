@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from crossrank.errors import InputError, missing_package
+from crossrank.errors import missing_package
+from crossrank.plugin.hub import Checkpoint, check_weights
 from crossrank_detect.detections import Detections, best_detections
 
 
@@ -26,8 +27,8 @@ class HubDetector:
     ------
     MissingPackageError
         Without transformers and torch.
-    InputError
-        If there is no such model.
+    StoreError, PluginError
+        If there is no such model; see `crossrank.plugin.hub.Checkpoint`.
     """
 
     def __init__(self, name: str, threshold: float, most: int) -> None:
@@ -36,17 +37,17 @@ class HubDetector:
             import transformers
         except ImportError as error:
             raise missing_package("transformers", "detect", "a detector of the hub") from error
-        if Path(name).is_absolute() and not Path(name).is_dir():
-            raise InputError(f"detect: {name} is not a folder; check the path of the model")
-        try:
-            models: Any = transformers.AutoModelForObjectDetection
-            processors: Any = transformers.AutoImageProcessor
-            self._model = models.from_pretrained(name, trust_remote_code=False).eval()
-            self._processor = processors.from_pretrained(
-                name, backend="pil", trust_remote_code=False
-            )
-        except (OSError, ValueError) as error:
-            raise InputError(f"detect: {name!r} could not be loaded: {error}") from error
+        models: Any = transformers.AutoModelForObjectDetection
+        processors: Any = transformers.AutoImageProcessor
+
+        def read(where: Mapping[str, Any]) -> tuple[Any, Any]:
+            options = {**where, "trust_remote_code": False}
+            model, report = models.from_pretrained(name, output_loading_info=True, **options)
+            check_weights(report)
+            return model.eval(), processors.from_pretrained(name, backend="pil", **options)
+
+        files = "config.json, preprocessor_config.json and the weights"
+        self._model, self._processor = Checkpoint("detect", name, files=files).load(read)
         self._torch = torch
         self._threshold, self._most = threshold, most
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Callable, Mapping
 from io import TextIOWrapper
 from pathlib import Path
 
 import click
 
-from crossrank.cli.kit import table
+from crossrank.cli.kit import shown, table
 from crossrank.errors import CrossrankError, nearest
 from crossrank_dialogue.chat import Chat
 
@@ -164,8 +163,3 @@ class Terminal:
 
     def _quit(self, rest: str) -> bool:
         return False
-
-
-def shown(text: str) -> str:
-    """Return a text without what would steer a terminal; models and file names hold anything."""
-    return "".join(" " if unicodedata.category(mark) in ("Cc", "Cf") else mark for mark in text)

@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 SHARE_OF_BUDGET = 4
 ROWS = 4096
-"""Vectors that are projected at a time."""
+"""The most vectors that are projected at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def project(
         Maps ``[T, D]`` of every feature to ``[T, members, dim]``.
     context
         For memory budget and progress: what exceeds a quarter of the budget lies in a temporary
-        file instead of memory.
+        file instead of memory, and no more than that is read at a time.
     what
         For progress.
     device
@@ -92,12 +92,15 @@ def project(
     place = np.zeros(len(features[0]), np.int64)
     place[rows] = np.arange(len(rows))
     size = (int(lengths.sum()), *shape)
-    flat = scratch_array(size, context.memory_budget // SHARE_OF_BUDGET)
+    share = context.memory_budget // SHARE_OF_BUDGET
+    flat = scratch_array(size, share)
     sources = features[0].rows_of(rows)
-    for start in range(0, len(sources), ROWS):
-        part = sources[start : start + ROWS]
+    numbers = sum(int(np.prod(each.trailing)) for each in features) + int(np.prod(shape))
+    step = max(1, min(ROWS, share // (4 * numbers)))
+    for start in range(0, len(sources), step):
+        part = sources[start : start + step]
         read = [torch.from_numpy(np.asarray(each.flat[part], np.float32)) for each in features]
         with exact_products():
-            flat[start : start + ROWS] = head(*(each.to(device) for each in read)).cpu().numpy()
-        context.progress(f"lite_itm: {what}", min(start + ROWS, len(sources)), len(sources))
+            flat[start : start + step] = head(*(each.to(device) for each in read)).cpu().numpy()
+        context.progress(f"lite_itm: {what}", min(start + step, len(sources)), len(sources))
     return Projected(cr.Ragged(flat, lengths), place)

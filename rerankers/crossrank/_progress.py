@@ -9,6 +9,9 @@ from typing import Any, TypeAlias
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called as ``progress(what, done, total)``; what it raises stops the run."""
 
+RAISED = "_crossrank_progress_raised"
+"""Marks an exception that no plugin is to blame for, although it passed through one."""
+
 
 def as_progress(wish: Progress | bool | None) -> Progress:
     """Return the callable for what the caller asked for: True is a bar, None or False silence."""
@@ -16,7 +19,27 @@ def as_progress(wish: Progress | bool | None) -> Progress:
         return silent
     if wish is True:
         return Bars()
-    return wish
+    return wish if isinstance(wish, Caller | Bars) or wish is silent else Caller(wish)
+
+
+class Caller:
+    """A caller's own progress; what it raises comes out again as it is, through any plugin."""
+
+    def __init__(self, tell: Progress) -> None:
+        self.tell = tell
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Tell the caller."""
+        try:
+            self.tell(what, done, total)
+        except Exception as error:
+            setattr(error, RAISED, True)
+            raise
+
+
+def is_of_progress(error: BaseException) -> bool:
+    """Tell whether an exception was raised by a caller's progress."""
+    return getattr(error, RAISED, False) is True
 
 
 class Bars:

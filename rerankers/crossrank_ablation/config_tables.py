@@ -79,6 +79,12 @@ class Tables:
             self.fail(path, f"{'.'.join(path)} is {given!r}; give a whole number from {least}")
         return given
 
+    def flag(self, path: tuple[str, ...], given: Any) -> bool:
+        """Return true or false."""
+        if not isinstance(given, bool):
+            self.fail(path, f"{'.'.join(path)} is {given!r}; give true or false")
+        return given
+
     def number(self, path: tuple[str, ...], given: Any) -> float:
         """Return a finite number."""
         if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given):

@@ -13,7 +13,7 @@ from crossrank.report import check_jinja
 from crossrank_ablation.json_file import write_json
 from crossrank_ablation.plots import plots
 from crossrank_ablation.report import render
-from crossrank_ablation.tables import to_csv, to_latex, to_markdown, to_text
+from crossrank_ablation.tables import no_formulas, to_csv, to_latex, to_markdown, to_text
 
 if TYPE_CHECKING:
     from crossrank_ablation.result import AblationResult
@@ -61,6 +61,6 @@ def cost_csv(result: AblationResult) -> str:
     writer = csv.DictWriter(out, COST_FIELDS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for cell in result.cells:
-        record = cell.to_dict(per_query=False)
-        writer.writerow({"cell": cell.name, **record, **cell.cost.to_dict()})
+        record = {"cell": cell.name, **cell.to_dict(per_query=False), **cell.cost.to_dict()}
+        writer.writerow(no_formulas(record))
     return out.getvalue()

@@ -42,6 +42,8 @@ class Study:
         From which score a box counts as an object.
     featured, queries, shown
         Whose queries the report shows, how many of either kind, how many candidates.
+    machine
+        Whether the result says on which machine, and by which command, it was made.
     run
         Memory, threads, device, dtype and the plugins' own cache.
     cache_folder, cache_limit
@@ -69,6 +71,7 @@ class Study:
     featured: str | None
     queries: int
     shown: int
+    machine: bool
     run: Mapping[str, Any]
     cache_folder: Path | None
     cache_limit: int | str

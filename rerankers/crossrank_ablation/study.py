@@ -151,8 +151,8 @@ def ablate(
     record = {
         "began": began,
         "finished": provenance.now(),
-        "command": provenance.command(),
-        "host": provenance.host(),
+        "command": provenance.command() if plan.machine else None,
+        "host": provenance.host() if plan.machine else None,
         "versions": provenance.versions(),
         "plugins": provenance.plugins(
             stage.reranker for stage in plan.stages.values() if isinstance(stage.reranker, str)
@@ -173,7 +173,7 @@ def ablate(
             "pairs_scored": choosing.scored,
             "pairs_from_cache": choosing.from_cache,
         },
-        "cache": None if kept_scores is None else str(kept_scores.folder),
+        "cache": str(kept_scores.folder) if plan.machine and kept_scores is not None else None,
     }
     result = result_of(plan, work, outcomes, measures, tried, record)
     if folder is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from crossrank._items.showing import escaped, table
 from crossrank.evaluation._table import Cells, markdown_table, text_table, value_text
@@ -26,6 +26,10 @@ CSV_FIELDS = (
     *("difference", "low", "high", "p_value", "p_holm", "p_t", "p_t_holm"),
     *("wins", "ties", "losses", "error"),
 )
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""With what spreadsheets take a text for a formula."""
 
 
 def mark(comparison: Comparison | None, alpha: float) -> str:
@@ -105,7 +109,7 @@ def to_csv(result: AblationResult) -> str:
     writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n")
     writer.writeheader()
     for cell in result.cells:
-        shared = {
+        shared: dict[str, Any] = {
             "direction": cell.direction,
             "cell": cell.name,
             "encoder": cell.encoder or "",
@@ -114,18 +118,30 @@ def to_csv(result: AblationResult) -> str:
             "error": cell.error,
         }
         if cell.status != "done":
-            writer.writerow(shared)
+            writer.writerow(no_formulas(shared))
         for metric, value in cell.metrics.items():
             row = {**shared, "metric": metric, "value": _number(value)}
             if not cell.comparisons:
-                writer.writerow(row)
+                writer.writerow(no_formulas(row))
             for other, found in cell.comparisons.items():
                 each = found[metric]
                 names = CSV_FIELDS[8:15]
                 numbers = {name: _number(getattr(each, name)) for name in names}
                 counts = {name: getattr(each, name) for name in ("wins", "ties", "losses")}
-                writer.writerow({**row, "against": other, **numbers, **counts})
+                texts = no_formulas({**row, "against": other})
+                writer.writerow({**texts, **numbers, **counts})
     return out.getvalue()
+
+
+def no_formulas(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record whose texts no spreadsheet computes: ``'`` before what would begin a formula.
+
+    Names of stages and messages of errors may be anybody's.
+    """
+    return {
+        name: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+        for name, value in record.items()
+    }
 
 
 def p_text(value: float | None) -> str:

@@ -248,7 +248,7 @@ def test_shards_to_go_on_from_stay_beside_a_folder_that_grows(
 
 
 def stops_after_one_shard(save: Callable[..., None]) -> Callable[..., None]:
-    saved = []
+    saved: list[bool] = []
 
     def limited(*arguments: Any, **options: Any) -> None:
         if saved:

@@ -20,8 +20,9 @@ import crossrank as cr
 from crossrank.errors import FormatError, MissingPackageError
 from crossrank.report import overlays, scale
 from crossrank_ablation import AblationResult, CellResult, Comparison
+from crossrank_ablation.outputs import cost_csv
 from crossrank_ablation.plots import curves
-from crossrank_ablation.tables import mark, p_text
+from crossrank_ablation.tables import mark, no_formulas, p_text
 from toys.ablation import Noisy, split
 from toys.demo import NaiveFilip
 
@@ -315,3 +316,19 @@ def test_without_matplotlib_nothing_is_scored_and_no_folder_made(
     with pytest.raises(MissingPackageError, match=r"matplotlib.*crossrank\[ablate\]"):
         cr.ablate(cr.Pipeline([cr.Stage(Noisy)]), split(), output=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_no_cell_of_a_csv_is_a_formula(name: str) -> None:
+    """Names of stages and messages of errors are anybody's."""
+    assert no_formulas({"cell": name, "value": -0.5, "note": "a-b"}) == {
+        "cell": f"'{name}",
+        "value": -0.5,
+        "note": "a-b",
+    }
+    stage = cr.Stage(Noisy, params={"fail": True}, name=name)
+    result = cr.ablate(cr.Pipeline(stage), split(4), statistics={"resamples": 9})
+    for text in (result.to_csv(), cost_csv(result)):
+        for row in csv.DictReader(io.StringIO(text)):
+            assert not any(str(cell).startswith(("=", "@", "\t")) for cell in row.values())
+            assert not row["cell"].startswith(("+", "-"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -347,6 +348,28 @@ def test_cost_and_provenance() -> None:
     assert made["plugins"] == {}
     assert made["host"]["cores"] >= 1
     assert set(made["fingerprints"]["report t2i"]) >= {"queries.embedding", "gallery.ids"}
+
+
+def test_a_result_may_leave_out_machine_and_command(tmp_path: Path) -> None:
+    """Host, command line and paths say who somebody is."""
+    pytest.importorskip("matplotlib")
+    result = cr.ablate(
+        pipeline(1),
+        split(),
+        report={"machine": False},
+        statistics=FAST,
+        output=tmp_path / "out",
+        cache=tmp_path / "cache",
+    )
+    made = result.provenance
+    assert (made["host"], made["command"], made["cache"]) == (None, None, None)
+    assert made["versions"]["crossrank"] == cr.__version__
+    for name in ("result.json", "report.html"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert platform.node() not in text or len(platform.node()) < 4
+        assert str(tmp_path / "cache") not in text
+    with pytest.raises(InputError, match=r"report\.machine is 'no'; give true or false"):
+        cr.ablate(pipeline(1), split(), report={"machine": "no"})
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,29 @@ def test_it_reranks_by_the_inner_product_of_its_embeddings() -> None:
     assert best.index[:, 0].tolist() == expected.argmax(axis=1).tolist()
 
 
+@pytest.mark.parametrize("budget", [1, 1 << 12, 1 << 16])
+def test_what_is_embedded_at_a_time_follows_the_budget(
+    monkeypatch: pytest.MonkeyPatch, budget: int
+) -> None:
+    """It was 1,024 items and all embeddings, 26 MB and more of lite's, whatever the budget."""
+    images, _, _ = split()
+    pupil, share, largest = load_student(shared()), budget // 4, 0
+    whole = embed(pupil, images)
+
+    def recorded(items: cr.Collection, anchors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        nonlocal largest
+        numbers = items["tokens"].take(rows).lengths.sum() * (anchors.shape[1] + len(anchors))
+        assert 4 * numbers <= share or len(rows) == 1
+        largest = max(largest, len(rows))
+        return summaries(items, anchors, rows)
+
+    monkeypatch.setattr("crossrank_cprd.embedding.summaries", recorded)
+    made = embed(pupil, images, None, budget)
+    assert isinstance(made, np.memmap) == (made.nbytes > share)
+    assert (largest > 1) == (budget > 1 << 12)
+    np.testing.assert_allclose(made, whole, atol=1e-5)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_run_on_a_device_scores_as_one_without(device: str) -> None:
     pictures, texts, _ = split()

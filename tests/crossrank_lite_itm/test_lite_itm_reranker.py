@@ -93,6 +93,24 @@ def test_a_small_budget_changes_nothing(weights: Path) -> None:
     np.testing.assert_allclose(tight, free, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("budget", [1 << 14, 1 << 18])
+def test_what_is_projected_at_a_time_follows_the_budget(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, budget: int
+) -> None:
+    """It was 4,096 vectors, 26 MB and more of lite's, whatever the budget."""
+    rows: list[int] = []
+    project_cells = LiteItm.project_cells
+
+    def recorded(self: LiteItm, regions: Any) -> Any:
+        rows.append(len(regions))
+        assert regions.numpy().nbytes <= max(budget // 4, regions[0].numpy().nbytes)
+        return project_cells(self, regions)
+
+    monkeypatch.setattr(LiteItm, "project_cells", recorded)
+    rerank(TEXTS, PICTURES, weights, memory_budget=budget)
+    assert sum(rows) == int(PICTURES["regions"].lengths.sum())
+
+
 def test_a_part_of_the_similarity_maps_at_a_time(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from crossrank._items.pictures import Picture
 from crossrank._items.read_items import read_items
 from crossrank._items.skipping import sound_items, write_skipped
 from crossrank._lists.candidates import SHORT
+from crossrank._text import is_blank
 from crossrank.errors import (
     DuplicateIdError,
     InputError,
@@ -120,7 +121,7 @@ def asked_of(
 def check_contents(items: Sequence[Item], modality: str, needed: bool) -> None:
     for number, item in enumerate(items):
         who = f"item {item.id or number!r}"
-        if "text" in modality and needed and (item.text is None or not item.text.strip()):
+        if "text" in modality and needed and (item.text is None or is_blank(item.text)):
             raise InputError(f"encode: {who} has no text or an empty one; leave it out")
         if "image" in modality and needed:
             if item.image is None:

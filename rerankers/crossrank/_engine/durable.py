@@ -30,6 +30,7 @@ from safetensors.numpy import save
 
 from crossrank._files.atomic import atomic_bytes, disk_errors, refuse_link, remove_partial
 from crossrank._files.parsing import parse_json
+from crossrank._files.system import is_of_system
 from crossrank.errors import StoreError
 from crossrank.plugin.contract import Scores
 
@@ -187,7 +188,7 @@ class StageBlocks:
             "abstained": abstained.astype(np.uint8),
         }
         about = {"reason": kept.reason, "pairs": pairs, "digest": _digest(kept, pairs)}
-        atomic_bytes(self._path(rows), save(tensors, about))
+        atomic_bytes(self._path(rows), save(tensors, about), tidy=False)
         self._path(rows).with_suffix(".failed").unlink(missing_ok=True)
 
     def failed(self, rows: range, error: str) -> None:
@@ -232,8 +233,8 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _ours(name: str) -> bool:
-    """Return whether a file is there because a run was stopped before it wrote its manifest."""
-    return name == "lock" or name.startswith(f".{MANIFEST}.")
+    """Return whether a file is no other's: of a run that was stopped early, or of the system."""
+    return name == "lock" or is_of_system(name)
 
 
 def _check_same(manifest: Path, wanted: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from crossrank._engine.block import make_block
 from crossrank._items.fingerprint import fingerprint
+from crossrank._progress import is_of_progress
 from crossrank._stage import Stage
 from crossrank.errors import CrossrankError, MissingFeatureError, PluginError, ScoreError
 from crossrank.plugin.contract import Block, Context, Needs, Scores, State
@@ -192,6 +193,8 @@ def guarded(stage: Stage, what: str, call: Callable[[], Result], block: Block | 
     except CrossrankError:
         raise
     except Exception as error:
+        if is_of_progress(error):
+            raise
         where = ""
         if block is not None and len(block.queries):
             where = f" on queries {block.queries.ids[0]!r} to {block.queries.ids[-1]!r}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from crossrank._files.holding import holding, remove_abandoned, unfinished
-from crossrank.errors import CrossrankError, StoreError
+from crossrank.errors import CrossrankError, InputError, StoreError
 
 
 @contextmanager
@@ -40,15 +40,23 @@ def atomic_binary(path: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-def atomic_bytes(path: Path, content: bytes) -> None:
+def atomic_bytes(path: Path, content: bytes, *, tidy: bool = True) -> None:
     """Write a file that appears, or replaces `path`, only when it is complete.
+
+    Parameters
+    ----------
+    path, content
+        Where, and what.
+    tidy
+        Whether to look for what killed processes left of that file; where thousands lie side by
+        side, do so once for all of them.
 
     Raises
     ------
     StoreError
         If it cannot be written.
     """
-    with atomic_binary(path) as file:
+    with _replacing(path, "x+b", tidy=tidy) as file:
         file.write(content)
 
 
@@ -124,6 +132,11 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except CrossrankError:
         raise
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path} could not be written: {error.object!r:.80} is not valid Unicode (a lone "
+            "surrogate); correct how it is read, or leave it out"
+        ) from error
     except OSError as error:
         # numpy says "62208 requested and 12256 written", without an errno
         full = error.errno in (errno.ENOSPC, errno.EDQUOT) or "requested and" in str(error)
@@ -133,17 +146,44 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _replacing(
-    path: Path, mode: str, encoding: str | None = None, newline: str | None = None
+    path: Path,
+    mode: str,
+    encoding: str | None = None,
+    newline: str | None = None,
+    tidy: bool = True,
 ) -> Iterator[IO[Any]]:
-    partial = unfinished(path)
-    try:
-        with disk_errors(path):
-            # the system applies the umask
-            with partial.open(mode, encoding=encoding, newline=newline) as file, holding(partial):
+    with disk_errors(path):
+        if tidy:
+            remove_abandoned(path)
+        # the system applies the umask
+        with _new(path, lambda new: new.open(mode, encoding=encoding, newline=newline)) as (
+            partial,
+            file,
+        ):
+            try:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(path)
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+                file.close()
+                partial.replace(path)
+            finally:
+                with suppress(OSError):
+                    file.close()
+                with suppress(OSError):
+                    partial.unlink()
+
+
+@contextmanager
+def _new(path: Path, make: Callable[[Path], IO[Any]]) -> Iterator[tuple[Path, IO[Any]]]:
+    """Make an unfinished file, and hold it until it is none any more."""
+    while True:
+        partial = unfinished(path)
+        file = make(partial)
+        with ExitStack() as stack:
+            held: bool | None = False
+            with suppress(FileNotFoundError):
+                held = stack.enter_context(holding(partial))
+            if held is not False:
+                yield partial, file
+                return
+        file.close()  # somebody took it for abandoned, before it was held

@@ -53,7 +53,9 @@ class JsonLines(Sequence[Any]):
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the number (from 1) and the bytes of every line, without a byte-order mark.
+    """Yield the number (from 1) and the bytes of every line, without its end or a byte-order mark.
+
+    A line ends with LF, CR LF or, as on old Macs, CR.
 
     Raises
     ------
@@ -62,9 +64,12 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """
     try:
         check_regular(path)
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        number = 0
+        with path.open("rb") as file:
+            for lines in file:  # each ends with LF
+                for line in lines.removesuffix(b"\n").removesuffix(b"\r").split(b"\r"):
+                    number += 1
+                    yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
     except (OSError, ValueError) as error:  # also a NUL in the path
         what = getattr(error, "strerror", None) or error
         raise FormatError(f"{path} cannot be read: {what}") from error

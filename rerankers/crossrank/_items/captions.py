@@ -14,6 +14,7 @@ from typing import Any
 from crossrank._files.parsing import check_regular, parse_json
 from crossrank._files.trec import Qrels
 from crossrank._items.item import Item
+from crossrank._text import is_blank
 from crossrank.errors import DuplicateIdError, FormatError, InputError, OrientationError, nearest
 
 TRAIN = "train"
@@ -164,7 +165,7 @@ def _sentences(path: str | Path, name: str, entry: dict[str, Any]) -> list[str]:
         raise _malformed(path, name, "no list of sentences")
     texts = [each.get("raw") if isinstance(each, dict) else None for each in sentences]
     for place, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or is_blank(text):
             raise _malformed(path, name, f"sentence {place} without a text under 'raw'")
     ids = entry.get("sentids")
     if ids is not None and (not isinstance(ids, list) or len(ids) != len(sentences)):

@@ -37,6 +37,7 @@ from crossrank._files.atomic import atomic_folder
 from crossrank._files.json_lines import JsonLines, json_line, read_json_lines
 from crossrank._files.npy_rows import StoredArray
 from crossrank._files.parsing import parse_json
+from crossrank._files.system import is_of_system
 from crossrank._items.compact import COMPACT, Compact, write_rows
 from crossrank._items.feature import Feature, json_like
 from crossrank._items.ragged import Ragged
@@ -290,7 +291,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
-    present = {path.name: path for path in folder.iterdir() if not path.name.startswith(".")}
+    present = {path.name: path for path in folder.iterdir() if not is_of_system(path.name)}
     files = manifest["files"]
     for name, entry in files.items():
         if name not in present:

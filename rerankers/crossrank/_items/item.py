@@ -17,6 +17,7 @@ from crossrank._items.pictures import (
     from_data_uri,
     looks_like,
 )
+from crossrank._text import is_blank, is_unicode
 from crossrank.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
@@ -62,6 +63,12 @@ class Item:
     ) -> None:
         if text is None and image is None and not features:
             raise InputError("Item: give a text, an image, or a feature")
+        for what, said in (("id", id), ("text", text)):
+            if isinstance(said, str) and not is_unicode(said):
+                raise InputError(
+                    f"Item: the {what} {said!r:.80} is not valid Unicode (a lone surrogate); "
+                    "correct how it is read, or leave it out"
+                )
         object.__setattr__(self, "id", id if id is None else str(id))
         object.__setattr__(self, "text", text)
         object.__setattr__(self, "image", None if image is None else as_picture(image))
@@ -150,6 +157,8 @@ def listed(who: str, what: str, values: Any) -> list[Any]:
         raise InputError(
             f"{who}: the {what} are one {kind}, {values[:40]!r}; give a list of {what}"
         )
+    if isinstance(values, set | frozenset):
+        raise InputError(f"{who}: the {what} are a set, which has no order; give a list of {what}")
     if isinstance(values, Mapping) or hasattr(values, "columns"):
         raise InputError(
             f"{who}: the {what} are a {type(values).__name__}, of which the keys would be "
@@ -172,9 +181,9 @@ def as_parts(value: Any) -> tuple[Item, ...]:
 
 
 def _from_str(value: str, modality: str | None) -> Item:
-    if modality == "text" and value.strip():
+    if modality == "text" and not is_blank(value):
         return Item(text=value)
-    if not value.strip():
+    if is_blank(value):
         raise InputError("an empty text cannot be ranked; leave it out")
     if modality == "image":
         picture = as_picture(value)

@@ -25,6 +25,7 @@ from urllib.parse import quote
 from crossrank._files.json_lines import numbered_lines, read_json_lines
 from crossrank._items.item import IMAGE_SUFFIXES, Item
 from crossrank._items.pictures import DATA_URI, from_data_uri
+from crossrank._text import is_blank, is_unicode
 from crossrank.errors import DuplicateIdError, FormatError, InputError
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ def _fitting(source: Path) -> list[Path]:
 
 def read_picture(path: Path) -> Iterator[tuple[str, Item]]:
     """Yield one picture; the id is its path as it was given."""
-    if not _is_unicode(path.as_posix()):
+    if not is_unicode(path.as_posix()):
         raise FormatError(f"{str(path)!r}: the file name is not valid UTF-8; rename the file")
     id = re.sub(r"\s", lambda blank: quote(blank[0]), path.as_posix())
     yield str(path), Item(id, image=path.absolute())
@@ -125,7 +126,7 @@ def read_folder(folder: Path) -> Iterator[tuple[str, Item]]:
             others[path.suffix.lower() or path.name] += 1
             continue
         id = path.relative_to(folder.absolute()).as_posix()
-        if not _is_unicode(id):
+        if not is_unicode(id):
             raise FormatError(f"{str(path)!r}: the file name is not valid UTF-8; rename the file")
         yield str(path), Item(re.sub(r"\s", lambda blank: quote(blank[0]), id), image=path)
     if others:
@@ -201,7 +202,7 @@ def _id(place: str, id: Any) -> str:
     if isinstance(id, bool) or not isinstance(id, str | int):
         raise FormatError(f'{place} needs an "id" that is a text or a whole number')
     name = str(id)
-    if not name or re.search(r"\s", name) or not _is_unicode(name):
+    if not name or re.search(r"\s", name) or not is_unicode(name):
         raise FormatError(
             f"{place} has the id {name!r}; an id must be valid Unicode, not empty and without "
             "white space, at which run files split"
@@ -212,9 +213,9 @@ def _id(place: str, id: Any) -> str:
 def _text(place: str, text: Any) -> str | None:
     if text is None:
         return None
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or is_blank(text):
         raise FormatError(f"{place} has an empty text; leave it out or write one")
-    if not _is_unicode(text):
+    if not is_unicode(text):
         raise FormatError(f"{place} has a text that is not valid Unicode (a lone surrogate)")
     return text
 
@@ -230,11 +231,3 @@ def _image(path: Path, place: str, image: Any) -> Path | bytes | None:
     if "\0" in image or not found.is_file():
         raise FormatError(f"{place} names the picture {found}, which is not there")
     return found
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

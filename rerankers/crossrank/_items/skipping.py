@@ -9,6 +9,7 @@ from crossrank._files.atomic import atomic_file
 from crossrank._files.json_lines import json_line
 from crossrank._items.images import open_image
 from crossrank._items.item import Item
+from crossrank._text import is_blank
 from crossrank.errors import CrossrankError
 
 Skipped = tuple[str, str]
@@ -46,7 +47,7 @@ def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
 
 
 def _fault(item: Item, modality: str) -> str | None:
-    if "text" in modality and (item.text is None or not item.text.strip()):
+    if "text" in modality and (item.text is None or is_blank(item.text)):
         return "no text, or an empty one"
     if "image" not in modality:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from crossrank.cli._outcome import Settings, exit_code, logging_to_stderr
+from crossrank.cli._outcome import Settings, exit_code, logging_to_stderr, open_closed_output
 from crossrank.errors import PluginError, nearest
 from crossrank.plugin import registry
 
@@ -111,6 +111,7 @@ class LazyGroup(click.Group):
         run = partial(super().main, *args, standalone_mode=False, obj=settings, **extra)
         if not standalone_mode:
             return run()
+        open_closed_output()
         if isinstance(sys.stdout, TextIOWrapper):
             # a file name or a text that the terminal cannot show is no reason to fail
             sys.stdout.reconfigure(errors="backslashreplace")

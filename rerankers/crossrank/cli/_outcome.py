@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from crossrank._text import shown
 from crossrank.cli._advice import at_terminal
 from crossrank.errors import CrossrankError
 
@@ -56,9 +57,25 @@ def exit_code(program: Callable[[], Any], settings: Settings) -> int:
         if isinstance(error, OSError):
             _discard_output()
         code, line = outcome(error)
-        click.echo(" ".join(line.splitlines()), err=True)
+        click.echo(shown(" ".join(line.splitlines())), err=True)
         return code
     return code if isinstance(code, int) else 0
+
+
+def open_closed_output() -> None:
+    """Let standard output and error that are closed be the null device.
+
+    Python has None there, and the next file that is opened would take the number to which libraries
+    write their complaints.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def outcome(error: Exception) -> tuple[int, str]:
@@ -89,12 +106,19 @@ def set_verbosity(count: int) -> None:
     logging.getLogger().setLevel(LEVELS[min(count, len(LEVELS) - 1)])
 
 
+class _Shown(logging.Formatter):
+    """Leaves out of messages what would steer a terminal; file names may hold it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        return shown(super().formatMessage(record))
+
+
 @contextmanager
 def logging_to_stderr() -> Iterator[None]:
     """Write the log to standard error, and leave logging as it was found."""
     root = logging.getLogger()
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Shown("%(levelname)s %(name)s: %(message)s"))
     level = root.level
     root.addHandler(handler)
     set_verbosity(0)

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from crossrank._items.feature import json_like
+from crossrank._text import shown
 
 
 def write_json(value: Any) -> None:
@@ -36,11 +37,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     Parameters
     ----------
     header, rows
-        Texts.
+        Texts; what would steer a terminal is left out.
     right
         The columns that hold numbers, aligned to the right.
     """
-    lines = [header, *rows]
+    lines = [[shown(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
     return "\n".join(
         "  ".join(

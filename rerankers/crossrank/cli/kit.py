@@ -15,6 +15,7 @@ Whatever it raises of `crossrank.errors` becomes one line on standard error and 
 
 from crossrank._items.read_items import read_items
 from crossrank._stage import stage_of
+from crossrank._text import shown
 from crossrank.cli._files import check_output, folder_for_output
 from crossrank.cli._options import (
     PATH,
@@ -49,6 +50,7 @@ __all__ = [
     "read_parameters",
     "read_stage",
     "resources",
+    "shown",
     "stage_of",
     "stages",
     "table",

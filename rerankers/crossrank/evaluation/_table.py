@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from crossrank._text import shown
+
 Cells: TypeAlias = list[list[str]]
 """Rows of equal length; the first is the header, the first column holds names."""
 
@@ -16,6 +18,7 @@ def value_text(metric: str, value: float, *, sign: bool = False) -> str:
 
 def text_table(cells: Cells) -> list[str]:
     """Return lines in which names stand left and numbers right."""
+    cells = [[shown(cell) for cell in row] for row in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from crossrank.errors import CrossrankError, PluginError
@@ -56,14 +60,50 @@ def only(what: str, name: str, found: list[EntryPoint]) -> EntryPoint:
 
 
 def guarded(where: str, call: Callable[[], Any]) -> Any:
-    """Run a plugin's own code; whatever it raises becomes a `PluginError` that names it."""
+    """Run a plugin's own code; whatever it raises becomes a `PluginError` that names it.
+
+    An interrupt that the user sent is none of the plugin's, and passes.
+    """
     try:
-        return call()
+        with interrupts() as sent:
+            return call()
     except CrossrankError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if sent and isinstance(error, KeyboardInterrupt):
+            raise
         said = " ".join(str(error).split())  # pluggy and compilers say it in several lines
         raise PluginError(f"{where} could not be loaded: {type(error).__name__}: {said}") from error
+
+
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Give a list that is filled when this process is interrupted, as by Ctrl-C.
+
+    Where others handle interrupts it is never empty: nobody can tell.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield []  # others are never interrupted
+        return
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        yield []
+        return
+    if before is not signal.default_int_handler:
+        yield [signal.SIGINT]
+        return
+    sent: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        sent.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield sent
+    finally:
+        if signal.getsignal(signal.SIGINT) is handle:
+            signal.signal(signal.SIGINT, before)
 
 
 def origin(point: EntryPoint) -> str:

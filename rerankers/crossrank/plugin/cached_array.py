@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from crossrank._files.atomic import atomic_binary, disk_errors
-from crossrank._files.holding import remove_abandoned
 from crossrank._files.parsing import map_npy
 from crossrank._files.reserving import new_npy, reserve
 from crossrank.errors import StoreError
@@ -71,7 +70,6 @@ def cached_array(
     if found is None:
         with disk_errors(path):
             context.cache_folder.mkdir(parents=True, exist_ok=True)
-            remove_abandoned(path)
         with atomic_binary(path) as file:
             _write(file, path, shape, np.dtype(dtype), fill)
         found = _opened(path, shape, dtype)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import crossrank as cr
+from crossrank._text import shown
 from crossrank.cli._options import PATH, as_json, crossrank_command, progress
 from crossrank.cli._outcome import FAILURE
 from crossrank.cli._printing import write_json
@@ -78,7 +79,8 @@ def command(
         click.echo(f"{folder}/report.html")
     if result.failed:
         for cell in result.failed:
-            click.echo(f"crossrank: {cell.direction} {cell.name}: {cell.error}", err=True)
+            said = f"crossrank: {cell.direction} {cell.name}: {cell.error}"
+            click.echo(shown(said), err=True)
         context.exit(FAILURE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -134,6 +135,12 @@ BROKEN = {
     "import error": ("import no_such_package", {}, "ModuleNotFoundError: No module named 'no_such"),
     "syntax error": ("def broken(:", {}, "SyntaxError"),
     "exit": ("raise SystemExit('licence expired')", {}, "SystemExit: licence expired"),
+    "interrupt": ("raise KeyboardInterrupt", {}, "KeyboardInterrupt"),
+    "something of its own": (
+        "class Stop(BaseException): pass\nraise Stop('enough')",
+        {},
+        "Stop: enough",
+    ),
     "any error": ("1 / 0", {}, "ZeroDivisionError"),
     "no such module": ("", {"target": "no_such_module"}, "ModuleNotFoundError"),
     "no such attribute": ("", {"target": "{module}:missing"}, "AttributeError"),
@@ -176,6 +183,18 @@ BROKEN = {
 }
 
 
+def test_an_interrupt_by_the_user_is_none_of_a_plugin(install: Install) -> None:
+    install(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n" + GOOD,
+        name="broken",
+        distribution="culprit",
+    )
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        registry.load_reranker("broken")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_plugin_is_reported_and_harms_nobody(install: Install, what: str) -> None:
     source, options, message = BROKEN[what]
@@ -215,12 +234,6 @@ def test_a_distribution_without_a_name_is_reported_as_unknown(
     install("1 / 0", distribution="nameless")
     (tmp_path / "nameless-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n")
     assert record("mine").distribution == "(unknown distribution)"
-
-
-def test_an_interrupt_is_not_swallowed(install: Install) -> None:
-    install("raise KeyboardInterrupt")
-    with pytest.raises(KeyboardInterrupt):
-        registry.load_reranker("mine")
 
 
 def test_a_plugin_that_failed_may_be_mended(install: Install, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from crossrank._lists.base_lists import check_positive
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence, Link
 from crossrank._pipeline import Pipeline
+from crossrank._text import shown
 from crossrank.cli._options import (
     PATH,
     as_json,
@@ -100,7 +101,7 @@ def command(
         write_json(told)
     else:
         text = asked["text"][row] if "text" in asked else None
-        click.echo(f"query {query}" + ("" if text is None else f": {text}"))
+        click.echo(shown(f"query {query}" + ("" if text is None else f": {text}")))
         click.echo(report(found))
         for name, gathered in hints.items():
             for each in gathered:
@@ -129,7 +130,7 @@ def report(found: Mapping[str, Sequence[Evidence]]) -> str:
     parts = []
     for stage, evidence in found.items():
         for each in evidence:
-            title = f"\n{each.candidate_id}  {stage} {each.score:.4f}"
+            title = "\n" + shown(f"{each.candidate_id}  {stage} {each.score:.4f}")
             rows = [_row(link) for link in each.links]
             header = ("query part", "candidate part", "box", "weight")
             parts.append(title + "\n" + (table(header, rows, right=[3]) if rows else "no links"))
@@ -144,7 +145,8 @@ def hinted(stage: str, hints: Hints) -> str:
         for hint in some
     ]
     listed = table(("", "word", "box", "points"), rows, right=[3])
-    return f"\n{hints.picture}  {stage} keywords\n{listed}\n\n{prompt(hints)}"
+    asked = "\n".join(map(shown, prompt(hints).split("\n")))
+    return f"\n{shown(hints.picture)}  {stage} keywords\n{listed}\n\n{asked}"
 
 
 def _row(link: Link) -> tuple[str, str, str, str]:
