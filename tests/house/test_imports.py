@@ -25,7 +25,7 @@ LATE = {
 
 LEVELS = (
     ("errors", "_own_names", "_progress"),
-    ("_checking",),
+    ("_checking", "_text"),
     ("_files",),
     ("_items",),
     ("_lists",),
