@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crossrank._items.read_items import read_items
+from crossrank._text import is_blank
 from crossrank.errors import CrossrankError, DuplicateIdError, FormatError, InputError
 
 lines = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\r\n")).filter(
-    lambda line: line.strip() and not line.startswith("\ufeff")
+    lambda line: not is_blank(line) and not line.startswith("\ufeff")
 )
 
 
