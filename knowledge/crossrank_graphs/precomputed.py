@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def cora_graph(key: str, entry: Any) -> Graph:
         raise FormatError(f"graphs: caption {key!r} has two entities of one id")
     for subject, predicate, target in edges:
         for end in (subject, target):
-            if end not in places:
+            if not isinstance(end, Hashable) or end not in places:
                 raise FormatError(
                     f"graphs: caption {key!r} has the relation {predicate!r} to the entity "
                     f"{end!r}, which is not there"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank import Ragged, fingerprint
-from crossrank.errors import InputError, UnknownIdError, nearest
+from crossrank.errors import InputError, StoreError, UnknownIdError, nearest
 from crossrank_knowledge.building import LabelledFeature, Source, forget_sums, summed
 from crossrank_knowledge.checks import as_clusters, as_counts, as_finite, as_prototypes, as_weight
 from crossrank_knowledge.graph import nearest_graph
@@ -307,9 +307,31 @@ class KnowledgeBank:
         save_bank(self, Path(folder))
 
     @classmethod
-    def open(cls, folder: str | Path) -> KnowledgeBank:
-        """Open a saved bank; arrays are memory-mapped and read when used."""
-        return cls._restored(*open_bank(Path(folder)))
+    def open(cls, folder: str | Path, *, verify: bool = False) -> KnowledgeBank:
+        """Open a saved bank; arrays are memory-mapped and read when used.
+
+        Parameters
+        ----------
+        folder
+            Of `save`, `build` or `refine`.
+        verify
+            Read everything and compare it with the digest that was written.  Without, names and
+            sizes are looked at alone.
+
+        Raises
+        ------
+        StoreError
+            If the folder or a file is missing, truncated, foreign, of another version or, with
+            `verify`, not what was written.
+        """
+        bank = cls._restored(*open_bank(Path(folder)))
+        written = bank.fingerprint()
+        bank._digest = "" if verify else written
+        if bank.fingerprint() != written:
+            raise StoreError(
+                f"{folder} is not what was written, though as long; build the bank again"
+            )
+        return bank
 
     def merge(self, *others: KnowledgeBank) -> KnowledgeBank:
         """Return the bank of all regions together; see `merge`."""

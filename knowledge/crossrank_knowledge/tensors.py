@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def map_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         raise StoreError(f"{path} is not a safetensors file; write it again") from error
     arrays = {}
     for name, (dtype, shape, begin, end) in entries.items():
-        if 8 + length + end > size or end - begin != dtype.itemsize * int(np.prod(shape)):
+        if 8 + length + end > size or end - begin != dtype.itemsize * math.prod(shape):
             raise StoreError(f"{path} is truncated in {name!r}; write it again")
         arrays[name] = _mapped(path, dtype, shape, 8 + length + begin)
     return arrays, metadata
@@ -61,7 +62,11 @@ def map_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
 def _entry(name: str, value: Mapping[str, Any]) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
     begin, end = value["data_offsets"]
-    return np.dtype(DTYPES[value["dtype"]]), tuple(value["shape"]), int(begin), int(end)
+    shape = tuple(value["shape"])
+    # JSON of strangers has NaN, true and "3" too
+    if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+        raise ValueError(f"{name!r} has a size or place that is none")
+    return np.dtype(DTYPES[value["dtype"]]), shape, begin, end
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> NDArray[Any]:

@@ -32,6 +32,8 @@ class Study:
         ``"report"`` and perhaps ``"tune"`` → their tables, with paths or ready objects.
     root, pictures
         Folders; `pictures` is None where none was given.
+    verify
+        Whether collections are read whole and held against their digests.
     directions
         None for the one that queries and gallery make.
     metrics
@@ -62,6 +64,7 @@ class Study:
     tune_axes: Axes
     data: Mapping[str, Mapping[str, Any]]
     root: Path
+    verify: bool
     pictures: Path | None
     directions: tuple[str, ...] | None
     metrics: tuple[str, ...]
@@ -99,7 +102,8 @@ class Study:
             given = table[side]
             parts = [given] if isinstance(given, str | Path | Collection) else list(given)
             return joined(
-                [_collection(part, self.root, folders) for part in parts], f"{name}.{side}"
+                [_collection(part, self.root, folders, self.verify) for part in parts],
+                f"{name}.{side}",
             )
 
         qrels = table["qrels"]
@@ -114,10 +118,12 @@ class Study:
         return Split(opened("queries"), opened("gallery"), qrels, run, depth)
 
 
-def _collection(given: Any, root: Path, folders: Mapping[str, str | None]) -> Collection:
+def _collection(
+    given: Any, root: Path, folders: Mapping[str, str | None], verify: bool
+) -> Collection:
     if isinstance(given, Collection):
         return given
-    return Collection.open(root / filled(str(given), folders))
+    return Collection.open(root / filled(str(given), folders), verify=verify)
 
 
 def _run(given: Any, root: Path, folders: Mapping[str, str | None]) -> Candidates:

@@ -72,7 +72,7 @@ def test_rankings_a_run_and_a_folder_of_blocks() -> None:
 
 def test_a_bank() -> None:
     crossrank_knowledge = pytest.importorskip("crossrank_knowledge")
-    bank = crossrank_knowledge.KnowledgeBank.open(HERE / "bank")
+    bank = crossrank_knowledge.KnowledgeBank.open(HERE / "bank", verify=True)
     assert bank.encoder == "toy:1"
     nearest = bank.nearest("dog", 2)
     assert [word for word, _ in nearest] == [word for word, _ in EXPECTED["bank"]]

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossrank._files.npy_rows import is_stored
-from crossrank._items.collection_folder import open_collection, save_collection
+from crossrank._items.collection_folder import open_collection, save_collection, verify_collection
 from crossrank._items.collection_html import collection_html
 from crossrank._items.compact import Compact
 from crossrank._items.feature import (
@@ -344,8 +344,25 @@ class Collection:
         save_collection(self, Path(folder), {} if dtype is None else dtype)
 
     @classmethod
-    def open(cls, folder: str | Path) -> Collection:
-        """Open a saved collection; arrays are memory-mapped and read when used."""
+    def open(cls, folder: str | Path, *, verify: bool = False) -> Collection:
+        """Open a saved collection; arrays are memory-mapped and read when used.
+
+        Parameters
+        ----------
+        folder
+            Of `save` or `crossrank.encode`.
+        verify
+            Read every byte and compare it with the digests that were written.  Without, names and
+            sizes are looked at alone, and damage that leaves a file as long as it was is not seen.
+
+        Raises
+        ------
+        StoreError
+            If the folder or a file is missing, truncated, foreign, of another version or, with
+            `verify`, not what was written.
+        """
+        if verify:
+            verify_collection(Path(folder))
         stored = open_collection(Path(folder))
         collection = cls(stored.ids, stored.modality, encoder=stored.encoder, **stored.features)
         collection._digest, collection._folder = stored.digest, stored.folder

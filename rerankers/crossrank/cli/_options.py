@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from crossrank._engine.options import DTYPES, ENGINES, POLICIES
+from crossrank._items.collection_folder import verify_collection
 from crossrank.cli._outcome import Settings, set_verbosity
 
 AnyCommand = TypeVar("AnyCommand", bound=click.Command)
@@ -72,12 +74,25 @@ def crossrank_command(name: str, example: str) -> Callable[[Callable[..., Any]],
 
 
 def queries_and_gallery(function: Function) -> Function:
-    """Add ``--queries`` and ``--gallery``."""
-    function = click.option(
+    """Add ``--queries``, ``--gallery``, and ``--verify``, which reads both before the work."""
+
+    @wraps(function)
+    def verified(*arguments: Any, verify: bool, **given: Any) -> Any:
+        if verify:
+            for side in (given["queries"], given["gallery"]):
+                verify_collection(side)
+        return function(*arguments, **given)
+
+    made = click.option(
+        "--verify",
+        is_flag=True,
+        help="Read both collections whole and refuse one that is not what was written.",
+    )(cast(Function, verified))
+    made = click.option(
         "--gallery", required=True, type=PATH, help="The collection that is searched."
-    )(function)
+    )(made)
     return click.option("--queries", required=True, type=PATH, help="The collection that asks.")(
-        function
+        made
     )
 
 

@@ -43,6 +43,21 @@ def test_whatever_is_in_a_file_the_answer_is_one_of_ours(fuzz: Any) -> None:
     assert faults == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        ("graphs.json", 335_549),  # a relation that ends at an object, for which there is no id
+        ("bank", 618_133),  # a place in a file that is NaN
+    ],
+)
+def test_what_long_runs_found_stays_mended(fuzz: Any, tmp_path: Path, kind: str, seed: int) -> None:
+    valid, scratch = tmp_path / "valid" / kind, tmp_path / "scratch"
+    for folder in (valid.parent, scratch):
+        folder.mkdir()
+    fuzz.READERS[kind].make(valid)
+    assert fuzz.case(kind, seed, valid, scratch) is None
+
+
 def test_the_fuzz_sees_faults_and_adds_up(
     fuzz: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
