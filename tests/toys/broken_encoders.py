@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_info
 
 import crossrank as cr
 from toys.basic import ToyEncoder
@@ -235,3 +236,93 @@ class BadModality(ToyEncoder):
 
 class NoBatches(ToyEncoder):
     batch_size = 0
+
+
+class UsesABufferAgain(Changed):
+    """Returns views of one array."""
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.buffer = np.zeros((1 << 10, 8), np.float32)
+
+    def change(self, name: str, feature: Any) -> Any:
+        if name != "embedding":
+            return feature
+        self.buffer[: len(feature)] = feature
+        return self.buffer[: len(feature)]
+
+
+class KeepsWhatItReturned(ToyEncoder):
+    """Returns the arrays that it will return again."""
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.known: dict[str, Any] = {}
+
+    def encode_batch(
+        self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
+    ) -> Mapping[str, Any]:
+        if modality != "text":
+            return super().encode_batch(items, modality, features)
+        key = repr([modality, *features, *(item.text for item in items)])
+        if key not in self.known:
+            self.known[key] = super().encode_batch(items, modality, features)
+        return dict(self.known[key])
+
+
+class Drifts(Changed):
+    """Is another after a hundred calls."""
+
+    calls = 0
+
+    def change(self, name: str, feature: Any) -> Any:
+        if name != "embedding":
+            return feature
+        self.calls += 1
+        return feature if self.calls % 105 else -feature
+
+
+class CachesById(ToyEncoder):
+    """Remembers texts by their ids, which name other things elsewhere."""
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)
+        self.known: dict[str, cr.Item] = {}
+
+    def encode_batch(
+        self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
+    ) -> Mapping[str, Any]:
+        known = [self.known.setdefault(f"{modality} {item.id}", item) for item in items]
+        return super().encode_batch(known, modality, features)
+
+
+class HashesIds(ToyEncoder):
+    """Tells items apart by hash(), which differs from process to process."""
+
+    def encode_batch(
+        self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
+    ) -> Mapping[str, Any]:
+        made = dict(super().encode_batch(items, modality, features))
+        if "embedding" in made:
+            signs = [1 - 2 * (hash(item.id) % 2) for item in items]
+            made["embedding"] = made["embedding"] * np.array(signs, np.float32)[:, None]
+        return made
+
+
+class WrongBeyond64(Changed):
+    """Fills one tile."""
+
+    def change(self, name: str, feature: Any) -> Any:
+        if name == "embedding":
+            feature[64:] = np.roll(feature[64:], 1, axis=1)
+        return feature
+
+
+class CountsThreads(Changed):
+    """Adds up in as many parts as there are threads, carelessly."""
+
+    def change(self, name: str, feature: Any) -> Any:
+        if name != "embedding":
+            return feature
+        most = max((each["num_threads"] for each in threadpool_info()), default=1)
+        return feature if most != 2 else np.roll(feature, 1, axis=1)

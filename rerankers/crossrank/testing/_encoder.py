@@ -9,7 +9,15 @@ from typing import Any, TypeAlias
 from crossrank.plugin.contract import Encoder, EncoderInfo
 from crossrank.testing._check import Check
 from crossrank.testing._encoder_case import EncoderCase
-from crossrank.testing._encoder_checks import batches, forms, identity, inputs, oddities, storage
+from crossrank.testing._encoder_checks import (
+    batches,
+    forms,
+    identity,
+    inputs,
+    lasting,
+    oddities,
+    storage,
+)
 
 EncoderCheck: TypeAlias = Callable[[EncoderCase], None]
 
@@ -18,6 +26,7 @@ PER_MODALITY: tuple[EncoderCheck, ...] = (
     *forms.CHECKS,
     *batches.CHECKS,
     *inputs.CHECKS,
+    *lasting.CHECKS,
     *oddities.CHECKS,
     *storage.CHECKS,
 )

@@ -64,12 +64,12 @@ BROKEN: dict[type[cr.Encoder], tuple[str, str, str | None]] = {
     broken.DependsOnBatchSize: (
         "batch_size_does_not_matter",
         "'embedding' of item 'image-0' differs by .* in batches of 1; which items share a batch",
-        "",
+        "large_batches_give_the_same",
     ),
     broken.Sorts: (
         "order_of_items_does_not_matter",
         "in another order; return features in the order of the items",
-        "batch_size_does_not_matter",
+        "batch_size_does_not_matter large_batches_give_the_same",
     ),
     broken.MixesFeatures: (
         "other_features_do_not_matter",
@@ -80,6 +80,37 @@ BROKEN: dict[type[cr.Encoder], tuple[str, str, str | None]] = {
         "same_items_give_the_same_bits",
         "when the same batch is encoded again; switch dropout off",
         EVERYTHING,
+    ),
+    broken.UsesABufferAgain: (
+        "features_are_the_callers_own",
+        "after later batches; return new arrays",
+        EVERYTHING,
+    ),
+    broken.KeepsWhatItReturned: (
+        "features_are_the_callers_own",
+        "after the caller wrote into the features; return new arrays",
+        "",
+    ),
+    broken.Drifts: (
+        "many_calls_give_the_same",
+        "in call .* of the same; keep no count",
+        "",
+    ),
+    broken.CachesById: (
+        "names_do_not_matter",
+        "under the id of another item; an id is a name",
+        "",
+    ),
+    broken.HashesIds: ("names_do_not_matter", "under .*id.*; an id is a name", EVERYTHING),
+    broken.WrongBeyond64: (
+        "large_batches_give_the_same",
+        "'embedding' of item '64' differs by .* in a batch of 70; fill every tile",
+        "",
+    ),
+    broken.CountsThreads: (
+        "threads_do_not_matter",
+        "with threads=[12]; how many threads compute may not enter a feature",
+        "",
     ),
     broken.PaintsOver: (
         "items_are_never_mutated",
