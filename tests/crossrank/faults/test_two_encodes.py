@@ -90,7 +90,7 @@ def test_a_damaged_shard_is_encoded_again(
 
 
 def interrupted(whole: int) -> Callable[..., cr.Collection]:
-    from crossrank._encode.run import assemble
+    from crossrank._items.concatenate import assemble
 
     def stops(parts, modality, maker, given, ids, *rest):  # type: ignore[no-untyped-def]
         if len(ids) == whole:
