@@ -47,6 +47,9 @@ class Blip2Parameters:
     cache_dtype
         The float type of the features on disk; ``"auto"`` is the one they were computed in, which
         loses nothing.  ``"float16"`` halves the space of float32 ones, and rounds them.
+    on_picture
+        What becomes of a picture that cannot be read: ``"raise"``, or ``"abstain"``, which looks at
+        all of them first, says which cannot, and leaves their pairs to the other stages.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Blip2Parameters:
     batch_size: int = 256
     cache_budget: int | str = "10GB"
     cache_dtype: str = "auto"
+    on_picture: str = "raise"
 
     def __post_init__(self) -> None:
         if self.score not in SCORES:
@@ -77,6 +81,10 @@ class Blip2Parameters:
         if self.cache_dtype not in ("auto", *DTYPES):
             raise ParameterError(
                 f"blip2: cache_dtype is {self.cache_dtype!r}; give one of auto, {', '.join(DTYPES)}"
+            )
+        if self.on_picture not in ("raise", "abstain"):
+            raise ParameterError(
+                f"blip2: on_picture is {self.on_picture!r}; give 'raise' or 'abstain'"
             )
         if not isinstance(self.local_files_only, bool):
             raise ParameterError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import InputError
+from crossrank.errors import ImageError, InputError
 from crossrank.plugin.cached_array import scratch_array
 from crossrank_blip2.backend import Backend
 from crossrank_blip2.contents import content_digest
@@ -18,9 +19,11 @@ from crossrank_blip2.texts import prepare_text
 
 FLOAT_BYTES = 4
 
+logger = logging.getLogger(__name__)
 
-def images_of(images: cr.Collection, rows: Integers) -> Images:
-    """Return the images of some rows of a collection.
+
+def images_of(images: cr.Collection, rows: Integers, on_picture: str = "raise") -> Images:
+    """Return the images of some rows of a collection, with "abstain" those that can be read.
 
     Raises
     ------
@@ -30,8 +33,24 @@ def images_of(images: cr.Collection, rows: Integers) -> Images:
         If an image has no path.
     """
     paths = _written(images, "path", rows)
+    broken = np.zeros(len(rows), np.bool_)
+    if on_picture == "abstain":
+        broken = np.array([not _readable(path) for path in paths], np.bool_)
+        paths = tuple(path for path, lost in zip(paths, broken, strict=True) if not lost)
+    sound = rows[~broken]
+    place = places(sound, len(images))
+    place[rows[broken]] = -1
     keys = tuple(content_digest(Path(path)) for path in paths)
-    return Images(rows, paths, keys, places(rows, len(images)))
+    return Images(sound, paths, keys, place)
+
+
+def _readable(path: str) -> bool:
+    try:
+        cr.open_image(Path(path))
+    except ImageError as error:
+        logger.warning("blip2: %s; its pairs are left to the other stages", error)
+        return False
+    return True
 
 
 def texts_of(backend: Backend, texts: cr.Collection, rows: Integers) -> Texts:

@@ -39,12 +39,15 @@ logger = logging.getLogger(__name__)
 Rows = NDArray[np.int64]
 
 NOT_IN_SCORES = frozenset(
-    ("model", "tokenizer", "revision", "local_files_only", "device", "batch_size", "cache_budget")
+    (
+        *("model", "tokenizer", "revision", "local_files_only", "device", "batch_size"),
+        *("cache_budget", "on_picture"),
+    )
 )
 FORMAT = 1
 """Of the features on disk; raised when what they are made of changes."""
 
-REASON = "the text has no word"
+REASON = "the text has no word, or the picture cannot be read"
 
 
 class Blip2Reranker(cr.Reranker):
@@ -187,7 +190,7 @@ class Blip2Reranker(cr.Reranker):
         """Compute the vision output of all images that is not cached, and what ITC compares."""
         torch = _needing_torch(self.info, "torch")
         (texts, text_rows), (images, image_rows) = sides_of(context)
-        found = images_of(images, image_rows)
+        found = images_of(images, image_rows, self.params.on_picture)
         backend = self.backend(context)
         read = texts_of(backend, texts, text_rows)
         limit = f"the {MOST_WORDS} words and {MOST_TOKENS} tokens that the model reads"
@@ -200,23 +203,23 @@ class Blip2Reranker(cr.Reranker):
             device=context.device,
             dtype=context.dtype,
             room=room_of(backend, context.memory_budget, self.params.batch_size),
-            extra=self.extra_state(context, images, image_rows),
+            extra=self.extra_state(context, images, found.rows),
         )
         seen = Counter(context.progress, "blip2: images", len(found.keys))
         with torch.inference_mode():
             passes = self._passes(state, seen)
-            if "itc" not in self.params.score or not (len(image_rows) and len(text_rows)):
+            if "itc" not in self.params.score or not (len(found.rows) and len(text_rows)):
                 passes.see(seen.reach)
                 return state
             queries = passes.image_queries(seen.reach)
             return replace(state, image_queries=queries, text_embeddings=passes.text_embeddings())
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
-        """Return ITC, ITM or their sum; a text without a word is abstained from."""
+        """Return ITC, ITM or their sum; abstain from texts without a word and lost pictures."""
         import torch
 
         pairs = pairs_of(block, state)
-        known = ~state.texts.wordless[pairs.texts]
+        known = ~state.texts.wordless[pairs.texts] & (pairs.images >= 0)
         images, texts = pairs.images[known], pairs.texts[known]
         found = np.zeros(len(images), np.float32)
         if state.image_queries is not None:

@@ -29,7 +29,8 @@ class Images:
     keys
         Digests of their content.
     place
-        Per row of the collection its place among the N; 0 for those that do not occur.
+        Per row of the collection its place among the N; 0 for those that do not occur, -1 for those
+        that cannot be read.
     """
 
     rows: Integers

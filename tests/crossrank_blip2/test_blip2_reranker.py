@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import crossrank as cr
-from crossrank.errors import InputError, ParameterError, PluginError
+from crossrank.errors import ImageError, InputError, ParameterError, PluginError
 from crossrank.testing import check_reranker
 from crossrank_blip2 import Blip2Reranker
 from toys import tiny_blip2
@@ -189,6 +189,41 @@ def test_an_item_without_its_content_is_named(
     with pytest.raises(InputError, match=f"the {side} of .* '{broken.ids[1]}' is None"):
         run(Blip2Reranker(model=backend), texts, images)
     assert not backend.seen
+
+
+@pytest.mark.parametrize("score", ["itc", "itm", "itm+itc"])
+@pytest.mark.parametrize("lost", [(1,), (0, 2)])
+def test_pictures_that_cannot_be_read_are_abstained_from(
+    tmp_path: Path,
+    score: str,
+    lost: tuple[int, ...],
+    backend: CountingBackend,
+    texts: cr.Collection,
+    images: cr.Collection,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Three broken files of 300 meant three more runs."""
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    given = [str(path) for path in images["path"]]
+    for number, row in enumerate(lost):
+        given[row] = str(tmp_path / ("broken.png", "gone.png")[number])
+    broken = images.with_features(path=given)
+    whole = run(Blip2Reranker(model=backend, score=score), texts, images)
+    with pytest.raises(ImageError):
+        run(Blip2Reranker(model=backend, score=score), texts, broken)
+    lenient = Blip2Reranker(model=backend, score=score, on_picture="abstain")
+    found = run(lenient, texts, broken)
+    raw, expected = found.stages[0].raw, whole.stages[0].raw
+    for text in range(len(texts)):
+        of_row = dict(zip(found.index[text].tolist(), raw[text].tolist(), strict=True))
+        before = dict(zip(whole.index[text].tolist(), expected[text].tolist(), strict=True))
+        for row, value in of_row.items():
+            if row in lost:
+                assert np.isnan(value)
+            else:
+                assert value == pytest.approx(before[row], abs=1e-5)
+    assert "broken.png" in caplog.text or "gone.png" in caplog.text
+    assert lenient.fingerprint() == Blip2Reranker(model=backend, score=score).fingerprint()
 
 
 class Watching(Blip2Reranker):
