@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crossrank_knowledge.cycle import cycle_loss
     from crossrank_knowledge.refining import refine
     from crossrank_knowledge.regions import RegionSource
-    from crossrank_knowledge.sharpen import sharpened
+    from crossrank_knowledge.sharpen import SharpRegions, sharpened
     from crossrank_knowledge.tokens import label_tokens
     from crossrank_knowledge.whiten import whitened
 
@@ -34,6 +34,7 @@ __all__ = [
     "Parser",
     "Phrase",
     "RegionSource",
+    "SharpRegions",
     "Source",
     "SpacyParser",
     "VisualGenome",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossrank import fingerprint
-from crossrank.errors import InputError
+from crossrank.errors import FormatError, InputError
+from crossrank.plugin.files import read_json_lines
 from crossrank_knowledge.annotations import AnnotatedImage
 from crossrank_knowledge.concepts import Parser, SpacyParser
 
@@ -58,6 +59,36 @@ class CaptionWords:
             words.append(tuple(dict.fromkeys(found)))
         return cls(tuple(paths), tuple(words))
 
+    @classmethod
+    def read(cls, source: Path, images: Path, parser: Parser | None = None) -> CaptionWords:
+        """Read a file with a picture a line: ``{"image": "a.jpg", "captions": ["a red flag"]}``.
+
+        Parameters
+        ----------
+        source
+            JSON lines; ``"filename"`` may stand for ``"image"``, other keys are left alone.
+        images
+            The folder of the pictures.
+        parser
+            See `from_captions`.
+
+        Raises
+        ------
+        FormatError
+            Naming the line that says something else.
+        """
+        paths, captions = [], []
+        for number, line in read_json_lines(source):
+            given = line if isinstance(line, dict) else {}
+            name, texts = given.get("image", given.get("filename")), given.get("captions")
+            if not isinstance(name, str) or not _are_texts(texts):
+                raise FormatError(
+                    f'{source}, line {number}: give {{"image": "a.jpg", "captions": ["…"]}}'
+                )
+            paths.append(images / name)
+            captions.append(texts)
+        return cls.from_captions(paths, captions, parser)
+
     def __iter__(self) -> Iterator[AnnotatedImage]:
         """Yield each picture as one region."""
         for path, words in zip(self.paths, self.words, strict=True):
@@ -66,3 +97,7 @@ class CaptionWords:
     def fingerprint(self) -> str:
         """Return a digest of paths and words."""
         return fingerprint(["caption words", self.paths, self.words])
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)

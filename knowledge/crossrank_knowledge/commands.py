@@ -28,9 +28,12 @@ from crossrank.plugin.encoders import as_encoder
 from crossrank.plugin.files import atomic_file, refuse_existing
 from crossrank_knowledge.annotations import Annotations, Coco, FolderPerClass, VisualGenome
 from crossrank_knowledge.bank import KnowledgeBank
+from crossrank_knowledge.building import Source
+from crossrank_knowledge.captions import CaptionWords
 from crossrank_knowledge.concepts import SpacyParser
 from crossrank_knowledge.refining import refine as refine_bank
 from crossrank_knowledge.regions import RegionSource
+from crossrank_knowledge.sharpen import SharpRegions
 from crossrank_knowledge.show import NearPicture, describe, nearest_pictures, render_page
 from crossrank_knowledge.whiten import whitened
 
@@ -58,6 +61,8 @@ common_options(knowledge)
     show_default=True,
     help="Pool the encoder's grid cells under each box, or encode what is in it.",
 )
+@click.option("--sharpen", type=PATH, help="A bank of the same captions, built before.")
+@click.option("--keep", type=int, default=25, show_default=True, help="Cells, with --sharpen.")
 @click.option("--min-count", type=int, default=1, show_default=True, help="Drop rarer words.")
 @click.option("--lemmas", is_flag=True, help="Count words by their lemma (spaCy).")
 @click.option(
@@ -76,22 +81,38 @@ def build(
     encoder: str,
     params: tuple[str, ...],
     how: Any,
+    sharpen: Path | None,
+    keep: int,
     min_count: int,
     lemmas: bool,
     not_finite: Any,
     progress: bool,
     as_json: bool,
 ) -> None:
-    """Build a bank from SOURCE in one pass: objects.json, COCO instances, or a folder per class.
+    """Build a bank from SOURCE in one pass.
+
+    SOURCE is Visual Genome's objects.json, COCO instances, a folder per class, or lines of captions
+    (.jsonl: {"image": "a.jpg", "captions": ["a red flag"]}), of which each word takes the mean of
+    its whole pictures.  With --sharpen BANK each word of captions takes the cells alone that agree
+    best with what BANK, built before and perhaps whitened, says of it.
 
     The same command goes on after a kill: what is finished lies in OUTPUT.partial.
     """
     maker = as_encoder(encoder, read_parameters(params, "--param"))
     found = SpacyParser().lemmas() if lemmas else None
+    data: dict[str, Any] = {"source": source.name, "how": how}
+    regions: Source = RegionSource(annotations := _annotations(source, images), maker, how)
+    if sharpen is not None:
+        if not isinstance(annotations, CaptionWords):
+            raise InputError(
+                "knowledge build: --sharpen is for captions; boxes say where words are"
+            )
+        regions = SharpRegions(annotations, KnowledgeBank.open(sharpen), maker, keep)
+        data = {"source": source.name, "how": "sharpened", "keep": keep}
     bank = KnowledgeBank.build(
-        RegionSource(_annotations(source, images), maker, how),
+        regions,
         output,
-        data={"source": source.name, "how": how},
+        data=data,
         lemma=None if found is None else found.__getitem__,
         min_count=min_count,
         not_finite=not_finite,
@@ -224,6 +245,8 @@ def _annotations(source: Path, images: Path | None) -> Annotations:
         raise InputError(f"knowledge build: there is no {source}; check the path")
     if images is None:
         raise InputError("knowledge build: say with --images where the pictures are")
+    if source.suffix == ".jsonl":
+        return CaptionWords.read(source, images)
     with source.open("rb") as file:
         start = file.read(64).lstrip()
     reader: Callable[[Path, Path], Annotations] = VisualGenome if start[:1] == b"[" else Coco

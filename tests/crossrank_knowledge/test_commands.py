@@ -14,7 +14,7 @@ import crossrank as cr
 from crossrank.cli import main
 from crossrank.errors import FeatureMismatchError
 from crossrank.plugin import registry
-from crossrank_knowledge import CaptionWords, KnowledgeBank, RegionSource, build
+from crossrank_knowledge import CaptionWords, KnowledgeBank, RegionSource, SharpRegions, build
 from crossrank_knowledge.show import nearest_pictures
 from toys.knowledge import ColourGrid, half_red
 from toys.mack import random_bank
@@ -149,3 +149,38 @@ def test_words_of_captions_label_whole_pictures(photos: Path) -> None:
     bank = build(RegionSource(source, ColourGrid()))
     assert bank.counts[bank.row("red")] == 2
     assert bank.lookup("red").tolist() == pytest.approx([100, 0, 50], abs=1e-3)
+
+
+def test_captions_are_a_source_and_sharpen_a_bank(photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("spacy")
+    source, bank, sharp = tmp_path / "captions.jsonl", tmp_path / "bank", tmp_path / "sharp"
+    lines = [
+        {"image": "flag/a.png", "captions": ["a red flag"]},
+        {"filename": "wall/c.png", "captions": ["a wall", "a red wall"], "split": "train"},
+    ]
+    source.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    given = (source, "--images", photos, "--encoder", "colourgrid")
+    run("build", *given, "-o", bank)
+    run("build", *given, "--sharpen", bank, "--keep", 1, "-o", sharp)
+    whole, best = map(KnowledgeBank.open, (bank, sharp))
+    assert set(whole.words) == set(best.words) == {"red", "flag", "wall"}
+    assert best.data["how"] == "sharpened"
+    # each picture is red in one half: one cell is one colour, the whole picture is between
+    assert whole.lookup("red").tolist() == pytest.approx([100, 0, 50], abs=1e-3)
+    assert best.lookup("red").tolist() != pytest.approx([100, 0, 50], abs=1e-3)
+    words = CaptionWords.read(source, photos)
+    sharpening = SharpRegions(words, whole, ColourGrid(), 1, batch_size=1)
+    everything = list(sharpening)
+    for start in range(len(everything) + 1):
+        rest = list(sharpening.from_item(start))
+        assert [word for word, _ in rest] == [word for word, _ in everything[start:]]
+
+
+def test_captions_that_are_none(photos: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "captions.jsonl", tmp_path / "out"
+    source.write_text('{"image": "flag/a.png", "captions": "a flag"}', encoding="utf-8")
+    given = ("--images", photos, "--encoder", "colourgrid", "-o", out)
+    assert "line 1: give" in run("build", source, *given, code=2).stderr
+    said = run("build", photos, "--encoder", "colourgrid", "--sharpen", out, "-o", out, code=2)
+    assert "--sharpen is for captions" in said.stderr
+    assert not out.exists()
