@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crossrank import fingerprint
 from crossrank.errors import FormatError, InputError
@@ -77,10 +78,12 @@ class CaptionWords:
         FormatError
             Naming the line that says something else.
         """
-        paths, captions = [], []
+        paths: list[Path] = []
+        captions: list[list[str]] = []
         for number, line in read_json_lines(source):
             given = line if isinstance(line, dict) else {}
-            name, texts = given.get("image", given.get("filename")), given.get("captions")
+            name: Any = given.get("image", given.get("filename"))
+            texts: Any = given.get("captions")
             if not isinstance(name, str) or not _are_texts(texts):
                 raise FormatError(
                     f'{source}, line {number}: give {{"image": "a.jpg", "captions": ["…"]}}'

@@ -109,12 +109,13 @@ def as_path(image: Any) -> Path | None:
     if isinstance(image, Path):
         return image
     if isinstance(image, str) and "://" not in image and names_picture(image):
-        return _path(image)
+        return path_of(image)
     return None
 
 
 @lru_cache(maxsize=1 << 14)
-def _path(text: str) -> Path:
+def path_of(text: str) -> Path:
+    """Return a path, parsed once: a search finds the same files again and again."""
     return Path(text)
 
 

@@ -20,7 +20,7 @@ with needs("crossrank_hosts.llamaindex", "llamaindex", "llama_index")():
     from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 
 from crossrank_hosts._call import ACCOUNT, Found, account
-from crossrank_hosts._contents import decoded, picture_in, shown
+from crossrank_hosts._contents import decoded, path_of, picture_in, shown
 from crossrank_hosts._fields import LookFields
 
 dispatcher = get_dispatcher(__name__)
@@ -99,7 +99,7 @@ def _picture(node: BaseNode) -> Any:
     if getattr(node, "image", None):
         return decoded(node.image)
     if getattr(node, "image_path", None):
-        return Path(node.image_path)
+        return path_of(str(node.image_path))
     resource = getattr(node, "image_resource", None)
     if resource is not None and resource.data is not None:
         return decoded(resource.data)
@@ -116,14 +116,19 @@ def _asked(query: QueryBundle) -> Any:
     return [picture, query.query_str] if query.query_str.strip() else picture
 
 
+HIDDEN = (*ACCOUNT, "retrieval_score")
+"""What neither a language model nor an embedding gets to read."""
+
+
 def _copied(node: BaseNode, told: dict[str, Any]) -> BaseNode:
-    hidden = (*ACCOUNT, "retrieval_score")
     return node.model_copy(
         update={
             "metadata": {**node.metadata, **told},
-            **{
-                keys: [*getattr(node, keys), *(k for k in hidden if k not in getattr(node, keys))]
-                for keys in ("excluded_embed_metadata_keys", "excluded_llm_metadata_keys")
-            },
+            "excluded_embed_metadata_keys": _with_ours(node.excluded_embed_metadata_keys),
+            "excluded_llm_metadata_keys": _with_ours(node.excluded_llm_metadata_keys),
         }
     )
+
+
+def _with_ours(hidden: list[str]) -> list[str]:
+    return [*hidden, *(key for key in HIDDEN if key not in hidden)] if hidden else list(HIDDEN)
