@@ -17,8 +17,8 @@ class ColaParameters:
     Parameters
     ----------
     weights
-        The file of the trained adapter, from ``research/train_cola.py``; None for
-        ``cola.safetensors`` beside this module, which does not ship as yet.
+        The file of the trained adapter, from ``research/train_cola.py``; None for the one that
+        ships, ``cola.safetensors`` beside this module.
     """
 
     weights: str | Path | None = None
