@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
@@ -21,7 +20,7 @@ def own_names(package: str, homes: Mapping[str, str] | None = None) -> Callable[
         if name not in places():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(import_module(f"{package}.{places()[name]}"), name)
-        setattr(sys.modules[package], name, value)
+        setattr(import_module(package), name, value)
         return value
 
     return get
@@ -31,7 +30,7 @@ def places_of(package: str) -> dict[str, str]:
     """Return per name the module that the package's source imports it from, for types alone."""
     import ast  # most programs never ask
 
-    spec = sys.modules[package].__spec__
+    spec = import_module(package).__spec__
     loader = None if spec is None else spec.loader  # inspect would ask for names, without end
     source = loader.get_source(package) if isinstance(loader, InspectLoader) else None
     tree = ast.parse("" if source is None else source)
