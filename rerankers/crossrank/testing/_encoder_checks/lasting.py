@@ -18,6 +18,8 @@ CALLS = 110
 MANY = 70
 """Items of one batch, beyond the tiles of 64 that kernels like."""
 THREADS = (1, 2)
+ROUNDING = 1e-3
+"""Threads add up in another order, and a deep network carries the difference through its layers."""
 
 
 def features_are_the_callers_own(case: EncoderCase) -> None:
@@ -82,13 +84,13 @@ def large_batches_give_the_same(case: EncoderCase) -> None:
 
 
 def threads_do_not_matter(case: EncoderCase) -> None:
-    """Expect the same features for any number of threads."""
+    """Expect the same features for any number of threads, but for rounding."""
     expected = case.entries()
     for number in THREADS:
         with LIMITS.held_to(number):
             found = case.entries()
         mend = "how many threads compute may not enter a feature"
-        require_same_features(expected, found, f"with threads={number}", mend)
+        require_same_features(expected, found, f"with threads={number}", mend, ROUNDING)
 
 
 def _named(item: Item, id: str) -> Item:
