@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.abc import InspectLoader
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ast
+
+PARSING = Lock()
+"""The parser of Python 3.11 counts its depth for all threads together, and fails on several."""
 
 
 def own_names(package: str, homes: Mapping[str, str] | None = None) -> Callable[[str], Any]:
@@ -33,7 +40,7 @@ def places_of(package: str) -> dict[str, str]:
     spec = import_module(package).__spec__
     loader = None if spec is None else spec.loader  # inspect would ask for names, without end
     source = loader.get_source(package) if isinstance(loader, InspectLoader) else None
-    tree = ast.parse("" if source is None else source)
+    tree = syntax_tree("" if source is None else source)
     return {
         alias.name: node.module.removeprefix(f"{package}.")
         for block in tree.body
@@ -44,3 +51,16 @@ def places_of(package: str) -> dict[str, str]:
         and node.module.startswith(f"{package}.")
         for alias in node.names
     }
+
+
+def syntax_tree(source: str | bytes) -> ast.Module:
+    """Return the tree of a source, whatever other threads parse meanwhile."""
+    import ast
+
+    with PARSING:
+        for _ in range(9):
+            try:
+                return ast.parse(source)
+            except SystemError:  # somebody parses who does not know this lock
+                continue
+        return ast.parse(source)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from crossrank._own_names import syntax_tree
+
 ROOT = Path(__file__).parents[2]
 ROOTS = tuple(ROOT / name for name in ("rerankers", "plugins", "knowledge"))
 
@@ -66,7 +68,7 @@ def sources() -> dict[str, tuple[Path, ast.Module]]:
         for path in sorted(root.glob("crossrank*/**/*.py")):
             parts = path.relative_to(root).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = path, ast.parse(path.read_text(encoding="utf-8"))
+            found[name] = path, syntax_tree(path.read_text(encoding="utf-8"))
     return found
 
 

@@ -8,10 +8,10 @@ import inspect
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from threading import Lock
 
 from crossrank._items.collection import Collection
 from crossrank._items.fingerprint import fingerprint
+from crossrank._own_names import PARSING
 from crossrank.plugin import registry
 from crossrank.plugin.contract import Context, Reranker
 from crossrank.plugin.optional import loaded
@@ -94,10 +94,6 @@ def content_digest(path: Path) -> str | None:
     return None
 
 
-_PARSING = Lock()
-"""The parser of Python 3.11 counts its depth for all threads together, and fails on several."""
-
-
 def source_digest(kind: type) -> str | None:
     """Return a digest of the source of the package that a class lies in."""
     top = kind.__module__.partition(".")[0]
@@ -106,7 +102,7 @@ def source_digest(kind: type) -> str | None:
         if found is not None:
             return found
     try:
-        with _PARSING:
+        with PARSING:
             return fingerprint(inspect.getsource(kind))
     except (OSError, TypeError):
         return None

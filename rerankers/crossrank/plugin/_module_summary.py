@@ -6,6 +6,7 @@ import ast
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from crossrank._own_names import syntax_tree
 from crossrank.plugin.optional import loaded
 
 
@@ -18,7 +19,7 @@ def module_summary(module: str) -> str:
         spec = _spec(module)
         if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
             return ""
-        said = ast.get_docstring(ast.parse(Path(spec.origin).read_bytes()))
+        said = ast.get_docstring(syntax_tree(Path(spec.origin).read_bytes()))
     except Exception:  # whatever is wrong with it, using it will say so
         return ""
     return said.splitlines()[0] if said else ""

@@ -185,7 +185,7 @@ BROKEN = {
 
 def test_an_interrupt_by_the_user_is_none_of_a_plugin(install: Install) -> None:
     install(
-        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n" + GOOD,
+        "import signal\nsignal.raise_signal(signal.SIGINT)\n" + GOOD,  # to this thread, now
         name="broken",
         distribution="culprit",
     )
