@@ -69,7 +69,7 @@ class Gallery:
                 stamp = self._read_stamp()
                 try:
                     self._collection, self._stamp = self._opened(), stamp
-                except CrossrankError as error:
+                except (CrossrankError, OSError) as error:
                     logger.error("the gallery was replaced and cannot be opened: %s", error)
                     raise _being_replaced() from None
                 logger.warning("the gallery was replaced; it has %d items", len(self._collection))

@@ -119,9 +119,7 @@ class Searcher:
             collection = self.gallery.current()
             try:
                 found = self._answer(search, job, collection)
-            except (StoreError, OSError):
-                if self.gallery.current() is collection:
-                    raise
+            except (StoreError, OSError):  # the manifest goes and comes last: it cannot tell yet
                 continue
             if self.gallery.current() is collection:
                 return found
