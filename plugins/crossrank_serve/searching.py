@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,6 +23,8 @@ from crossrank_serve.gallery import Gallery
 from crossrank_serve.needs import needed
 from crossrank_serve.problems import RequestError, invalid
 from crossrank_serve.records import Content, Spans
+
+logger = logging.getLogger(__name__)
 
 DEPTH = 100
 """Candidates of the base search, where a request does not say."""
@@ -119,7 +122,9 @@ class Searcher:
             collection = self.gallery.current()
             try:
                 found = self._answer(search, job, collection)
-            except (StoreError, OSError):  # the manifest goes and comes last: it cannot tell yet
+            except (StoreError, OSError) as error:
+                # the manifest may go and come last: that it is the same tells nothing yet
+                logger.error("a search met a gallery that cannot be read: %s", error)
                 continue
             if self.gallery.current() is collection:
                 return found
