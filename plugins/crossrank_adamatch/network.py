@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -174,11 +172,7 @@ def save_network(network: AdaMatch, path: str | Path) -> None:
 
 def load_network(path: str | Path) -> AdaMatch:
     """Read what `save_network` wrote; see `WeightsFile.load`."""
-
-    def build(sizes: Mapping[str, Any]) -> AdaMatch:
-        return AdaMatch(Sizes(**sizes))
-
-    return FILE.load(path, build)
+    return FILE.load(path, lambda sizes: AdaMatch(Sizes(**sizes)))
 
 
 __all__ = ["AdaMatch", "MatchHead", "Sizes", "load_network", "save_network"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,7 @@ from crossrank.errors import ParameterError
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import Side, text_asks
-from crossrank.plugin.parts import parts_of
+from crossrank.plugin.parts import evidence, parts_of
 from crossrank.plugin.torch_device import device_of
 from crossrank_adamatch.checks import check_encoded, check_parts, check_windows
 from crossrank_adamatch.explaining import links_of
@@ -121,9 +121,7 @@ class AdaMatchReranker(cr.Reranker):
             elif self.params.grid is None:
                 read_grids(images.collection, images.rows, None, of_cells)
         once = of_images[1:] if self.params.weights is None else (*of_images, of_words)
-        if text_asks(context.direction):
-            return cr.Needs((of_words,), of_images, once)
-        return cr.Needs(of_images, (of_words,), once)
+        return cr.Needs.by_modality(context.direction, (of_words,), of_images, once)
 
     def prepare(self, context: cr.Context) -> AdaMatchState:
         """Refuse what cannot be compared, then make the patches of the run's pictures."""
@@ -169,9 +167,7 @@ class AdaMatchReranker(cr.Reranker):
         pairs, patches, scored = block.pairs(), state.patches, self.score(block, state)
         texts, words_ask = block.texts, text_asks(block.direction)
         found = []
-        for pair, place in enumerate(
-            zip(pairs.queries.tolist(), pairs.columns.tolist(), strict=True)
-        ):
+        for pair, bare in enumerate(evidence(block, scored)):
             text, picture = int(pairs.texts[pair]), int(patches.place[pairs.image_rows[pair]])
             if state.words is None:
                 words = np.asarray(texts["tokens"][text], np.float32)
@@ -182,9 +178,7 @@ class AdaMatchReranker(cr.Reranker):
             links, leading, standing = links_of(
                 similarities, said, state.boxes[picture], words_ask, self.params.k
             )
-            ids = block.queries.ids[place[0]], block.candidates.ids[int(pairs.candidates[pair])]
-            score = float(scored.values[place])
-            found.append(cr.Evidence(*ids, score, links, keywords=leading, key_patches=standing))
+            found.append(replace(bare, links=links, keywords=leading, key_patches=standing))
         return found
 
     def _features(self) -> tuple[str, str]:

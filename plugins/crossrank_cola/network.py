@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -114,8 +112,4 @@ def load_network(path: str | Path) -> MMAdapter:
     StoreError
         If the file is missing, damaged or holds another kind of weights.
     """
-
-    def build(sizes: Mapping[str, Any]) -> MMAdapter:
-        return MMAdapter(Sizes(**sizes))
-
-    return FILE.load(path, build)
+    return FILE.load(path, lambda sizes: MMAdapter(Sizes(**sizes)))

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
-from crossrank.plugin.pairs import Side, text_asks
+from crossrank.plugin.pairs import text_asks
 from crossrank.plugin.parts import evidence, link, parts_of
 from crossrank.plugin.torch_device import device_of
+from crossrank.plugin.trained import check_trained_on
 from crossrank_cola.parameters import ColaParameters
 
 if TYPE_CHECKING:
     from crossrank_cola.network import MMAdapter
 
+SCRIPT = "research/train_cola.py"
 REASON = "the picture has no regions or the text has no words"
 
 
@@ -76,14 +77,14 @@ class ColaReranker(cr.Reranker):
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the scores: the content of the weights' file."""
-        content = file_digest("cola", self.params.path, "train some with research/train_cola.py")
+        content = file_digest("cola", self.params.path, f"train some with {SCRIPT}")
         return cr.fingerprint([type(self).__qualname__, content])
 
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return what `prepare` projects; blocks carry nothing."""
-        sides = ("words",), ("regions",)
-        asked, listed = sides if text_asks(context.direction) else sides[::-1]
-        return cr.Needs(asked, listed, ("words", "regions"))
+        return cr.Needs.by_modality(
+            context.direction, ("words",), ("regions",), prepare_only=("words", "regions")
+        )
 
     def prepare(self, context: cr.Context) -> ColaState:
         """Project the cells of every picture and the words of every text once."""
@@ -91,9 +92,9 @@ class ColaReranker(cr.Reranker):
 
         device = device_of("cola", context.device, "cola")
         network = self.network if device is None else copy.deepcopy(self.network).to(device)
-        texts, images = context.texts, context.images
-        self._check(texts, "words", network.sizes.word)
-        self._check(images, "regions", network.sizes.cell)
+        texts, images, sizes = context.texts, context.images, network.sizes
+        for side, read in ((texts, {"words": sizes.word}), (images, {"regions": sizes.cell})):
+            check_trained_on("cola", side.collection, read, sizes.encoder, SCRIPT)
         place = "cpu" if device is None else device
         return ColaState(
             projected(images, "regions", network.cells, place, context),
@@ -138,18 +139,3 @@ class ColaReranker(cr.Reranker):
                 yield link(word, cells[best], float(row[best]), asks=asks)
 
         return evidence(block, self.score(block, state), links)
-
-    def _check(self, side: Side, feature: str, size: int) -> None:
-        """Refuse features of another encoder."""
-        found, trained_on = side.collection[feature], self.network.sizes.encoder
-        if len(found.flat) and found.trailing != (size,):
-            raise FeatureMismatchError(
-                f"cola: {feature} of the {side.collection.modality}s have size {found.trailing}, "
-                f"the weights are for ({size},); encode them with 'lite'"
-            )
-        if trained_on and side.collection.encoder not in (None, trained_on):
-            raise FeatureMismatchError(
-                f"cola: the {side.collection.modality}s were encoded with "
-                f"{side.collection.encoder}, the weights were trained on {trained_on}; encode them "
-                "with 'lite' as it ships, or train weights with research/train_cola.py"
-            )

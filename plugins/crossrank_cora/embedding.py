@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.pairs import Side
 from crossrank.plugin.torch_device import exact_products
 from crossrank_cora.network import Cora
 from crossrank_cora.packed import Integers, Phrases, pack
@@ -39,20 +40,13 @@ class Embedded:
     known: NDArray[np.bool_]
     place: Integers
 
-    @classmethod
-    def of(cls, vectors: Floats, known: NDArray[np.bool_], rows: Integers, count: int) -> Embedded:
-        """Remember which rows of a collection of `count` items the vectors belong to."""
-        place = np.zeros(count, np.int64)
-        place[rows] = np.arange(len(rows))
-        return cls(vectors, known, place)
-
 
 @torch.inference_mode()
 def embed_pictures(
-    network: Cora, pictures: cr.Collection, rows: Integers, device: str | None, tell: cr.Progress
+    network: Cora, pictures: Side, device: str | None, tell: cr.Progress
 ) -> Embedded:
-    """Encode the raw regions of some pictures."""
-    regions = pictures["regions"]
+    """Encode the raw regions of the pictures that occur."""
+    regions, rows = pictures.collection["regions"], pictures.rows
     lengths = regions.lengths[rows]
     vectors = np.zeros((len(rows), network.sizes.dim), np.float32)
     for part in chunks(lengths):
@@ -64,25 +58,23 @@ def embed_pictures(
             seen = network.see(torch.from_numpy(table).to(device), counts.to(device))
         vectors[part] = seen.cpu().numpy()
         tell("cora: pictures", int((vectors.any(axis=1)).sum()), len(rows))
-    return Embedded.of(vectors, lengths > 0, rows, len(pictures))
+    return Embedded(vectors, lengths > 0, pictures.places)
 
 
 @torch.inference_mode()
-def embed_texts(
-    network: Cora, texts: cr.Collection, rows: Integers, device: str | None, tell: cr.Progress
-) -> Embedded:
-    """Encode the graphs of some texts."""
+def embed_texts(network: Cora, texts: Side, device: str | None, tell: cr.Progress) -> Embedded:
+    """Encode the graphs of the texts that occur."""
     phrases = Phrases()
-    graphs = pack(graphs_of(texts, rows.tolist()), phrases)
+    graphs = pack(graphs_of(texts.collection, texts.rows.tolist()), phrases)
     table = torch.from_numpy(phrase_vectors(list(phrases.rows))).to(device)
     lengths = graphs.objects.lengths
-    vectors = np.zeros((len(rows), network.sizes.dim), np.float32)
+    vectors = np.zeros((len(texts), network.sizes.dim), np.float32)
     for part in chunks(lengths):
         with exact_products():
             _, captions = network.read(graphs.take(part), table)
         vectors[part] = captions.cpu().numpy()
-        tell("cora: texts", int((vectors.any(axis=1)).sum()), len(rows))
-    return Embedded.of(vectors, lengths > 0, rows, len(texts))
+        tell("cora: texts", int((vectors.any(axis=1)).sum()), len(texts))
+    return Embedded(vectors, lengths > 0, texts.places)
 
 
 def chunks(lengths: Integers) -> Iterator[Integers]:

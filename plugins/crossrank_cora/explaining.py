@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.parts import Part, link, parts_of
 from crossrank_cora.network import Cora
 from crossrank_cora.packed import Phrases, pack
 from crossrank_cora.phrases import phrase_vectors
 from crossrank_cora.pooling import gpo_parts
 from crossrank_graphs import graphs_of
 
-Box = tuple[float, float, float, float]
-
 
 @torch.inference_mode()
-def entity_links(network: Cora, block: cr.Block, query: int, candidate: int) -> tuple[cr.Link, ...]:
-    """Return a link for every object of the text, with its attributes, to the region that says it.
+def entity_links(
+    network: Cora,
+    texts: cr.Collection,
+    text: int,
+    pictures: cr.Collection,
+    picture: int,
+    asks: bool,
+) -> Iterator[cr.Link]:
+    """Yield a link for every object of the text, with its attributes, to the region that says it.
 
     Generalised pooling adds up parts of regions, so an entity's score is the sum of what the
     regions give it; the link leads to the one that gives most.
@@ -27,32 +35,22 @@ def entity_links(network: Cora, block: cr.Block, query: int, candidate: int) -> 
     ----------
     network
         On the processor.
-    block
-        With texts or graphs, and regions.
-    query, candidate
-        Rows of the block's sides.
+    texts, text
+        Collection and row, with text or graph.
+    pictures, picture
+        Collection and row, with regions.
+    asks
+        Whether the text is the query.
     """
-    sides = (block.queries, query), (block.candidates, candidate)
-    (texts, text), (pictures, picture) = sides if block.direction == "t2i" else sides[::-1]
     (graph,) = graphs_of(texts, [text])
     regions = np.asarray(pictures["regions"][picture], np.float32)
-    if not graph.objects or not len(regions):
-        return ()
     phrases = Phrases()
     packed = pack([graph], phrases)
     entities, _ = network.read(packed, torch.from_numpy(phrase_vectors(list(phrases.rows))))
     given = region_shares(network, regions, entities).numpy()
-    boxes = _boxes(pictures, picture, len(regions))
-    found = []
+    parts = parts_of(pictures, picture, len(regions), names=())
     for thing, shares in zip(graph.objects, given, strict=True):
-        best = int(shares.argmax())
-        names, weight = (thing.phrase, str(best)), float(shares.sum())
-        found.append(
-            cr.Link(*names, weight, candidate_box=boxes[best])
-            if block.direction == "t2i"
-            else cr.Link(*names[::-1], weight, query_box=boxes[best])
-        )
-    return tuple(found)
+        yield link(Part(thing.phrase), parts[int(shares.argmax())], shares.sum(), asks=asks)
 
 
 def region_shares(
@@ -74,12 +72,3 @@ def region_shares(
     parts = gpo_parts(seen[0], branch.pool.weights(lengths, len(regions))[0])
     shares: torch.Tensor = entities @ (parts / parts.sum(dim=0).norm()).T
     return shares
-
-
-def _boxes(pictures: cr.Collection, row: int, count: int) -> list[Box | None]:
-    """Return where the regions lie, None where that is not known."""
-    for feature in ("token_boxes", "boxes"):
-        if feature in pictures and len(pictures[feature][row]) == count:
-            corners = np.asarray(pictures[feature][row], np.float64).tolist()
-            return [(x0, y0, x1, y1) for x0, y0, x1, y1 in corners]
-    return [None] * count

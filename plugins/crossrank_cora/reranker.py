@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,14 +11,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, StoreError, missing_package
+from crossrank.plugin.files import file_digest
+from crossrank.plugin.optional import needs
+from crossrank.plugin.pairs import text_asks
+from crossrank.plugin.parts import evidence
 from crossrank.plugin.torch_device import device_of
+from crossrank.plugin.trained import check_trained_on
 from crossrank_cora.parameters import CoraParameters
 
 if TYPE_CHECKING:
     from crossrank_cora.embedding import Embedded
     from crossrank_cora.network import Cora
 
+SCRIPT = "research/train_cora.py"
 REASON = "the text names no object or the picture has no regions"
 
 
@@ -56,32 +60,22 @@ class CoraReranker(cr.Reranker):
     @cached_property
     def network(self) -> Cora:
         """The trained network, read on first use."""
-        try:
+        with needs("cora", "cora", "torch")():
             from crossrank_cora.network import load_network
-        except ImportError as error:
-            if error.name is None or error.name.partition(".")[0] != "torch":
-                raise
-            raise missing_package("torch", "cora", "cora") from error
         return load_network(self.params.path)
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the scores: the content of the weights' file."""
-        path = self.params.path
-        try:
-            content = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-        except OSError as error:
-            raise StoreError(f"cora: {path} cannot be read: {error}") from error
+        content = file_digest("cora", self.params.path, f"train some with {SCRIPT}")
         return cr.fingerprint([type(self).__qualname__, content])
 
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return what `prepare` encodes: graphs where they are kept, else texts; and regions."""
         texts = context.queries if context.direction == "t2i" else context.gallery
         of_text = ("graph",) if "graph" in texts else ("text",)
-        of_picture = self.info.candidate_features
-        everything = (*of_text, *of_picture)
-        if context.direction == "t2i":
-            return cr.Needs(of_text, of_picture, everything)
-        return cr.Needs(of_picture, of_text, everything)
+        return cr.Needs.by_modality(
+            context.direction, of_text, ("regions",), prepare_only=(*of_text, "regions")
+        )
 
     def prepare(self, context: cr.Context) -> CoraState:
         """Encode every picture and every text that occurs."""
@@ -89,19 +83,13 @@ class CoraReranker(cr.Reranker):
 
         device = device_of("cora", context.device, "cora")
         network = self.network if device is None else copy.deepcopy(self.network).to(device)
-        lists = context.lists
-        asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
-        found = []
-        for side, rows in (
-            (context.queries, np.unique(asked[lists.mask.any(axis=1)])),
-            (context.gallery, np.unique(lists.index[lists.mask])),
-        ):
-            is_text = (side is context.queries) == (context.direction == "t2i")
-            if not is_text:
-                self._check(side)
-            embed = embed_texts if is_text else embed_pictures
-            found.append(embed(network, side, rows, device, context.progress))
-        return CoraState(*found)
+        sizes, pictures = network.sizes, context.images
+        check_trained_on(
+            "cora", pictures.collection, {"regions": sizes.region}, sizes.encoder, SCRIPT
+        )
+        texts = embed_texts(network, context.texts, device, context.progress)
+        seen = embed_pictures(network, pictures, device, context.progress)
+        return CoraState(texts, seen) if text_asks(context.direction) else CoraState(seen, texts)
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return the cosines."""
@@ -122,26 +110,10 @@ class CoraReranker(cr.Reranker):
         """
         from crossrank_cora.explaining import entity_links
 
-        values = self.score(block, state).values
-        evidence = []
-        for row, column in zip(*np.nonzero(block.mask), strict=True):
-            candidate = int(block.index[row, column])
-            links = entity_links(self.network, block, int(row), candidate)
-            ids = block.queries.ids[row], block.candidates.ids[candidate]
-            evidence.append(cr.Evidence(*ids, float(values[row, column]), links))
-        return evidence
+        pairs, asks = block.pairs(), text_asks(block.direction)
 
-    def _check(self, pictures: cr.Collection) -> None:
-        """Refuse features of another encoder."""
-        sizes, found = self.network.sizes, pictures["regions"]
-        if len(found.flat) and found.trailing != (sizes.region,):
-            raise FeatureMismatchError(
-                f"cora: regions of the {pictures.modality}s have size {found.trailing}, the "
-                f"weights are for ({sizes.region},); encode them with 'lite'"
-            )
-        if sizes.encoder and pictures.encoder not in (None, sizes.encoder):
-            raise FeatureMismatchError(
-                f"cora: the {pictures.modality}s were encoded with {pictures.encoder}, the weights "
-                f"were trained on {sizes.encoder}; encode them with 'lite' as it ships, or train "
-                "weights for this encoder with research/train_cora.py"
-            )
+        def links(pair: int) -> Iterator[cr.Link]:
+            text, picture = int(pairs.texts[pair]), int(pairs.images[pair])
+            return entity_links(self.network, block.texts, text, block.images, picture, asks)
+
+        return evidence(block, self.score(block, state), links)

@@ -78,23 +78,15 @@ class CprdReranker(cr.Reranker):
                     f"{side.modality}s were encoded with {side.encoder}; encode them again, or "
                     "train another student"
                 )
-        lists = context.lists
-        asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
-        asked = np.unique(asked[lists.mask.any(axis=1)])
-        listed = np.unique(lists.index[lists.mask])
         from crossrank_cprd.embedding import embed
 
+        asked, listed = context.asked, context.listed
         device = device_of("cprd", context.device, "cprd")
         student = load_student(self.params.student).to(device)
         budget = context.memory_budget
-        queries = embed(student, context.queries, asked, budget)
-        candidates = embed(student, context.gallery, listed, budget)
-        return CprdState(
-            queries,
-            candidates,
-            _places(asked, len(context.queries)),
-            _places(listed, len(context.gallery)),
-        )
+        queries = embed(student, asked.collection, asked.rows, budget)
+        candidates = embed(student, listed.collection, listed.rows, budget)
+        return CprdState(queries, candidates, asked.places, listed.places)
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return the inner products."""
@@ -104,10 +96,3 @@ class CprdReranker(cr.Reranker):
         for row, query in enumerate(queries):
             values[row] = found[block.index[row]] @ query
         return cr.Scores(values)
-
-
-def _places(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return ``[count]`` the place of each row among `rows`, 0 for those that are not there."""
-    places = np.zeros(count, np.int64)
-    places[rows] = np.arange(len(rows))
-    return places

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossrank.errors import MissingPackageError, StoreError, missing_package
+from crossrank.errors import StoreError
 from crossrank.plugin.files import atomic_bytes, atomic_file, parse_json
+from crossrank.plugin.optional import needs
 from crossrank.plugin.torch_weights import check_shapes
 
 if TYPE_CHECKING:
@@ -106,14 +107,10 @@ def load_student(path: str | Path) -> Student:
     MissingPackageError
         If torch is not installed.
     """
-    try:
+    with needs("cprd", "cprd", "torch")():
         from safetensors.torch import load
 
         from crossrank_cprd.student import Student, StudentSizes
-    except ImportError as error:
-        if isinstance(error, MissingPackageError):
-            raise
-        raise missing_package("torch", "cprd", "cprd") from error
     path, card = Path(path), load_card(path)
     try:
         content = path.read_bytes()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, ParameterError
+from crossrank.plugin.parts import evidence
 from crossrank.plugin.torch_device import device_of
 from crossrank.plugin.unit_rows import check_unit_rows
-from crossrank_filip.explaining import Parts, links
+from crossrank_filip.explaining import Tokens, best_links
 from crossrank_filip.interaction import MeanOver, late_interaction
 from crossrank_filip.kernel import Floats
 from crossrank_filip.parameters import FilipParameters
@@ -52,32 +53,30 @@ class FilipReranker(cr.Reranker):
                 f"filip: backend='numpy' computes on the processor, but the run's device is "
                 f"{device!r}; leave out one of them"
             )
-        lists = context.lists
-        queries = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
-        asked = (context.queries, queries[lists.mask.any(axis=1)])
-        listed = (context.gallery, np.unique(lists.index[lists.mask]))
-        for side, (collection, rows) in (("query", asked), ("candidate", listed)):
-            if not isinstance(collection["tokens"], cr.Ragged):
+        asked, listed = context.asked, context.listed
+        for name, side in (("query", asked), ("candidate", listed)):
+            tokens = side.collection["tokens"]
+            if not isinstance(tokens, cr.Ragged):
                 raise InputError(
-                    f"filip: the {side} tokens are no crossrank.Ragged; give "
+                    f"filip: the {name} tokens are no crossrank.Ragged; give "
                     "Ragged(flat [rows, D], lengths), for an array [N, L, D] "
                     "Ragged(array.reshape(N * L, D), [L] * N)"
                 )
-            empty = rows[collection["tokens"].lengths[rows] == 0]
+            empty = side.rows[tokens.lengths[side.rows] == 0]
             if len(empty):
                 raise InputError(
-                    f"filip: {side} {collection.ids[empty[0]]!r} has no token, so there is "
+                    f"filip: {name} {side.collection.ids[empty[0]]!r} has no token, so there is "
                     "nothing to compare; leave it out, or encode it again"
                 )
-        sizes = [each["tokens"].trailing for each in (context.queries, context.gallery)]
-        if sizes[0] != sizes[1] and len(listed[1]):
+        sizes = [side.collection["tokens"].trailing for side in (asked, listed)]
+        if sizes[0] != sizes[1] and len(listed):
             raise FeatureMismatchError(
                 f"filip: the queries' tokens have size {sizes[0]}, the gallery's {sizes[1]}; "
                 "encode both with the same encoder"
             )
-        for collection, rows in (asked, listed):
-            if len(rows):
-                check_unit_rows("filip", collection, "tokens", rows)
+        for side in (asked, listed):
+            if len(side):
+                check_unit_rows("filip", side.collection, "tokens", side.rows)
         return device
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
@@ -96,18 +95,16 @@ class FilipReranker(cr.Reranker):
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
         """Return for each pair a link per word to its best patch, whichever asks for which."""
-        scores = self.score(block, state).values
+        pairs = block.pairs()
         asked, _, listed = block.direction.partition("2")
-        words_asked = not (listed == "t" and asked != "t")
-        evidence = []
-        for row, place in np.argwhere(block.mask).tolist():
-            candidate = int(block.index[row, place])
-            found = links(
-                Parts.of(block.queries, row), Parts.of(block.candidates, candidate), words_asked
-            )
-            ids = block.queries.ids[row], block.candidates.ids[candidate]
-            evidence.append(cr.Evidence(*ids, float(scores[row, place]), found))
-        return evidence
+        words_ask = not (listed == "t" and asked != "t")
+
+        def links(pair: int) -> Iterator[cr.Link]:
+            query = Tokens.of(block.queries, int(pairs.queries[pair]))
+            candidate = Tokens.of(block.candidates, int(pairs.candidates[pair]))
+            return best_links(query, candidate, words_ask)
+
+        return evidence(block, self.score(block, state), links)
 
     def _interaction(self, block: cr.Block, mean_over: MeanOver) -> Floats:
         tokens = block.queries["tokens"], block.candidates["tokens"]

@@ -83,9 +83,7 @@ class GraphReranker(cr.Reranker):
         of_picture = ["tokens"]
         if self.params.order and (bare or "token_boxes" in pictures):
             of_picture.append("token_boxes")
-        sides = tuple(of_text), tuple(of_picture)
-        asked, listed = sides if text_asks(context.direction) else sides[::-1]
-        return cr.Needs(asked, listed, prepare_only=tuple(of_text[:1]))
+        return cr.Needs.by_modality(context.direction, of_text, of_picture, of_text[:1])
 
     def prepare(self, context: cr.Context) -> GraphState:
         """Parse the texts, and find the vectors of their phrases and what any picture answers."""

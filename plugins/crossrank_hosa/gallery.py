@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import InputError
 from crossrank.plugin.cached_array import cached_array
-from crossrank.plugin.pairs import runs
+from crossrank.plugin.pairs import Side, runs
 from crossrank_hosa.bases import factorise
 from crossrank_hosa.folding import Floats, to_fourier
 from crossrank_hosa.parameters import HosaParameters
@@ -43,7 +43,7 @@ class HosaState:
 
 def prepared(
     context: cr.Context,
-    items: Integers,
+    listed: Side,
     source: VectorSource,
     params: HosaParameters,
     device: str | None,
@@ -53,13 +53,11 @@ def prepared(
     On a device of torch, if one is given.  Without a cache folder the tables lie in memory, or in a
     temporary file if they take more than a quarter of the budget.
     """
-    gallery = context.gallery
+    gallery, items = listed.collection, listed.rows
     lengths = gallery[source.token_feature(gallery.modality)].lengths[items] + source.extra()
     parts = 1 if params.beta == 0 else 2
     size = source.size(gallery)
     shape = (int(lengths.sum()), parts, size)
-    place = np.zeros(len(gallery), np.int64)
-    place[items] = np.arange(len(items))
     settings = [params.n3, params.ridge, parts, source.digest]
     if device is not None:  # it rounds in its own way, and the processor's bits should stay
         settings.append(device)
@@ -69,7 +67,7 @@ def prepared(
         _fill(table, context, items, lengths, source, params, device)
 
     table = cached_array("hosa", context, key, shape, fill)
-    return HosaState(cr.Ragged(table, lengths), place, device)
+    return HosaState(cr.Ragged(table, lengths), listed.places, device)
 
 
 def _fill(

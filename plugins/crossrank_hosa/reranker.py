@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError
+from crossrank.plugin.parts import evidence
 from crossrank.plugin.torch_device import device_of
-from crossrank_hosa.explaining import Parts, links
+from crossrank_hosa.explaining import Vectors, rebuilding_links
 from crossrank_hosa.folding import check_fold, to_fourier
 from crossrank_hosa.gallery import HosaState, prepared
 from crossrank_hosa.parameters import HosaParameters
@@ -64,62 +65,52 @@ class HosaReranker(cr.Reranker):
     def prepare(self, context: cr.Context) -> HosaState:
         """Refuse what cannot be scored, then factorise the candidates that occur."""
         device = device_of("hosa", context.device, "hosa", "float64")
-        queries, gallery, lists = context.queries, context.gallery, context.lists
-        items = np.unique(lists.index[lists.mask])
-        asked = np.array([queries.row(id) for id in lists.query_ids], np.int64)
-        self.source.check_empty(queries, asked[lists.mask.any(axis=1)])
-        self.source.check_empty(gallery, items)
+        queries, gallery, listed = context.queries, context.gallery, context.listed
+        self.source.check_empty(queries, context.asked.rows)
+        self.source.check_empty(gallery, listed.rows)
         sizes = self.source.size(queries), self.source.size(gallery)
-        if len(items) and sizes[0] != sizes[1]:
+        if len(listed) and sizes[0] != sizes[1]:
             raise FeatureMismatchError(
                 f"hosa: the queries' tokens have size {sizes[0]}, the gallery's {sizes[1]}; "
                 "encode both with the same encoder"
             )
-        lengths = gallery[self.source.token_feature(gallery.modality)].lengths[items]
+        lengths = gallery[self.source.token_feature(gallery.modality)].lengths[listed.rows]
         if self.params.beta != 0:
             most = int(lengths.max(initial=0)) + self.source.extra()
             check_fold(self.params.n3, sizes[1], most, f"a candidate {gallery.modality}")
-        return prepared(context, items, self.source, self.params, device)
+        return prepared(context, listed, self.source, self.params, device)
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return ``s_local + β · reconstruction + γ · global``."""
-        rows, columns = np.nonzero(block.mask)
-        candidates = block.index[rows, columns]
-        asked = self.source.vectors(block.queries, np.unique(rows))
+        pairs = block.pairs()
+        rows, of_queries = np.unique(pairs.queries, return_inverse=True)
+        asked = self.source.vectors(block.queries, rows)
         queries = cr.Ragged(
             to_fourier(asked.flat, self.params.n3).astype(np.float32), asked.lengths
         )
-        of_queries = np.unique(rows, return_inverse=True)[1]
-        of_gallery = state.place[block.candidate_rows[candidates]]
+        of_gallery = state.place[pairs.candidate_rows]
         local = _local_scores(state, queries, of_queries, of_gallery, self.params.n3)
         total = local.alignment + self.params.beta * local.rebuilt
         if self.params.reduction == "sum":
             total += local.alignment * (queries.lengths[of_queries] - 1)
         if self.params.gamma != 0:
-            total += self.params.gamma * _products(block, rows, columns)
-        values = np.zeros(block.mask.shape, np.float32)
-        values[rows, columns] = total
-        return cr.Scores(values)
+            total += self.params.gamma * _products(block)[block.mask]
+        return cr.Scores.of_pairs(pairs, total)
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
         """Return for each pair the reconstruction's coefficients, query part by candidate part."""
-        scores = self.score(block, state).values
-        evidence = []
-        for row, place in np.argwhere(block.mask).tolist():
-            candidate = int(block.index[row, place])
-            found = links(
-                self._parts(block.queries, row),
-                self._parts(block.candidates, candidate),
-                self.params.n3,
-                self.params.ridge,
-            )
-            ids = block.queries.ids[row], block.candidates.ids[candidate]
-            evidence.append(cr.Evidence(*ids, float(scores[row, place]), found))
-        return evidence
+        pairs = block.pairs()
 
-    def _parts(self, collection: cr.Collection, row: int) -> Parts:
+        def links(pair: int) -> Iterator[cr.Link]:
+            query = self._vectors(block.queries, int(pairs.queries[pair]))
+            candidate = self._vectors(block.candidates, int(pairs.candidates[pair]))
+            return rebuilding_links(query, candidate, self.params.n3, self.params.ridge)
+
+        return evidence(block, self.score(block, state), links)
+
+    def _vectors(self, collection: cr.Collection, row: int) -> Vectors:
         vectors = self.source.vectors(collection, np.array([row])).flat
-        return Parts.of(collection, row, vectors, len(vectors) - self.source.extra())
+        return Vectors.of(collection, row, vectors, len(vectors) - self.source.extra())
 
 
 def _local_scores(
@@ -136,12 +127,10 @@ def _local_scores(
     return score_pairs_on(state.device, queries, state.tables, of_queries, of_gallery, fold)
 
 
-def _products(
-    block: cr.Block, rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return ``[P]``: the inner products of the pairs' embeddings, query by query."""
+def _products(block: cr.Block) -> NDArray[np.float64]:
+    """Return ``[Q, K]``: the inner products of embeddings, query by query."""
     products = np.zeros(block.mask.shape)
-    for row in np.unique(rows).tolist():
+    for row in np.flatnonzero(block.mask.any(axis=1)).tolist():
         listed = block.candidates["embedding"][block.index[row]]
         products[row] = listed @ block.queries["embedding"][row]
-    return products[rows, columns]
+    return products

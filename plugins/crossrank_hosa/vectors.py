@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, InputError, StoreError, missing_package
+from crossrank.errors import FeatureMismatchError, InputError
+from crossrank.plugin.files import file_digest
+from crossrank.plugin.optional import needs
 from crossrank_hosa.folding import unit
 
 if TYPE_CHECKING:
@@ -37,10 +38,8 @@ class VectorSource:
         """The trained heads, read on first use."""
         if self.path is None:
             return None
-        try:
+        with needs("hosa with trained heads", "hosa", "torch")():
             from crossrank_hosa.heads import load_heads
-        except ImportError as error:
-            raise missing_package("torch", "hosa", "hosa with trained heads") from error
         return load_heads(self.path)
 
     @cached_property
@@ -48,14 +47,8 @@ class VectorSource:
         """What the vectors follow from besides the features."""
         if self.path is None:
             return self.interaction
-        try:
-            content = self.path.read_bytes()
-        except OSError as error:
-            raise StoreError(
-                f"hosa: {self.path} cannot be read: {error}; train heads with "
-                "research/train_hosa.py"
-            ) from error
-        return f"{self.interaction} {hashlib.blake2b(content, digest_size=16).hexdigest()}"
+        content = file_digest("hosa", self.path, "train heads with research/train_hosa.py")
+        return f"{self.interaction} {content}"
 
     def token_feature(self, modality: str) -> str:
         """Return the ragged feature that is read of a modality."""

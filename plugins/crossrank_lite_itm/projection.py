@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 import crossrank as cr
 from crossrank.plugin.cached_array import scratch_array
+from crossrank.plugin.pairs import Side
 from crossrank.plugin.torch_device import exact_products
 
 Floats = NDArray[np.float32]
@@ -60,22 +61,21 @@ class Projected:
 
 @torch.inference_mode()
 def project(
-    features: list[cr.Ragged],
-    rows: Integers,
+    side: Side,
+    names: Sequence[str],
     shape: tuple[int, int],
     head: Callable[..., Tensor],
     context: cr.Context,
-    what: str,
-    device: str | None = None,
+    device: str | None,
 ) -> Projected:
     """Project the vectors of the items that occur.
 
     Parameters
     ----------
-    features
-        What `head` reads; all of one length per item.
-    rows
-        The items that occur.
+    side
+        The items.
+    names
+        The features that `head` reads; all of one length per item.
     shape
         Members and dim of a projected vector.
     head
@@ -83,18 +83,15 @@ def project(
     context
         For memory budget and progress: what exceeds a quarter of the budget lies in a temporary
         file instead of memory, and no more than that is read at a time.
-    what
-        For progress.
     device
         Where the head lies, None for the processor.
     """
-    lengths = features[0].lengths[rows]
-    place = np.zeros(len(features[0]), np.int64)
-    place[rows] = np.arange(len(rows))
+    features: list[cr.Ragged] = [side.collection[name] for name in names]
+    lengths = features[0].lengths[side.rows]
     size = (int(lengths.sum()), *shape)
     share = context.memory_budget // SHARE_OF_BUDGET
     flat = scratch_array(size, share)
-    sources = features[0].rows_of(rows)
+    sources = features[0].rows_of(side.rows)
     numbers = sum(int(np.prod(each.trailing)) for each in features) + int(np.prod(shape))
     step = max(1, min(ROWS, share // (4 * numbers)))
     for start in range(0, len(sources), step):
@@ -102,5 +99,5 @@ def project(
         read = [torch.from_numpy(np.asarray(each.flat[part], np.float32)) for each in features]
         with exact_products():
             flat[start : start + step] = head(*(each.to(device) for each in read)).cpu().numpy()
-        context.progress(f"lite_itm: {what}", min(start + step, len(sources)), len(sources))
-    return Projected(cr.Ragged(flat, lengths), place)
+        context.progress(f"lite_itm: {names[0]}", min(start + step, len(sources)), len(sources))
+    return Projected(cr.Ragged(flat, lengths), side.places)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, InputError, StoreError, missing_package
+from crossrank.errors import InputError
+from crossrank.plugin.files import file_digest
+from crossrank.plugin.optional import needs
+from crossrank.plugin.pairs import text_asks
+from crossrank.plugin.parts import evidence, link, parts_of
 from crossrank.plugin.torch_device import device_of, exact_products
+from crossrank.plugin.trained import check_trained_on
 from crossrank_lite_itm.parameters import LiteItmParameters
 
 if TYPE_CHECKING:
     from crossrank_lite_itm.network import LiteItm
     from crossrank_lite_itm.scoring import ItmState
 
+SCRIPT = "research/train_lite_itm.py"
 REASON = "the picture has no regions or the text has no words"
 
 
@@ -45,12 +50,8 @@ class LiteItmReranker(cr.Reranker):
     @cached_property
     def network(self) -> LiteItm:
         """The trained network, read on first use."""
-        try:
+        with needs("lite_itm", "lite-itm", "torch")():
             from crossrank_lite_itm.network import load_network
-        except ImportError as error:
-            if error.name is None or error.name.partition(".")[0] != "torch":
-                raise
-            raise missing_package("torch", "lite-itm", "lite_itm") from error
         return load_network(self.params.path, self.params.members)
 
     def network_on(self, device: str | None) -> LiteItm:
@@ -67,20 +68,15 @@ class LiteItmReranker(cr.Reranker):
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the scores: the content of the weights' file."""
-        path = self.params.path
-        try:
-            content = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-        except OSError as error:
-            raise StoreError(f"lite_itm: {path} cannot be read: {error}") from error
+        content = file_digest("lite_itm", self.params.path, f"train some with {SCRIPT}")
         return cr.fingerprint([type(self).__qualname__, content, self.params.members])
 
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return what `prepare` projects; blocks carry nothing."""
         of_text, of_picture = self.info.query_features, self.info.candidate_features
-        everything = (*of_text, *of_picture)
-        if context.direction == "t2i":
-            return cr.Needs(of_text, of_picture, everything)
-        return cr.Needs(of_picture, of_text, everything)
+        return cr.Needs.by_modality(
+            context.direction, of_text, of_picture, prepare_only=(*of_text, *of_picture)
+        )
 
     def prepare(self, context: cr.Context) -> ItmState:
         """Project every picture's cells and every text's words once."""
@@ -89,25 +85,24 @@ class LiteItmReranker(cr.Reranker):
 
         device = device_of("lite_itm", context.device, "lite-itm")
         network = self.network_on(device)
-        (texts, text_rows) = context.texts.collection, context.texts.rows
-        (pictures, picture_rows) = context.images.collection, context.images.rows
-        self._check(texts, ("words", "tokens"), (network.sizes.word, network.sizes.token))
-        self._check(pictures, ("regions",), (network.sizes.region,))
-        words, tokens, regions = texts["words"], texts["tokens"], pictures["regions"]
-        odd = text_rows[words.lengths[text_rows] != tokens.lengths[text_rows]]
+        texts, pictures, sizes = context.texts, context.images, network.sizes
+        for side, read in (
+            (texts, {"words": sizes.word, "tokens": sizes.token}),
+            (pictures, {"regions": sizes.region}),
+        ):
+            check_trained_on("lite_itm", side.collection, read, sizes.encoder, SCRIPT)
+        words, tokens = texts.collection["words"], texts.collection["tokens"]
+        odd = texts.rows[words.lengths[texts.rows] != tokens.lengths[texts.rows]]
         if len(odd):
             raise InputError(
-                f"lite_itm: the text {texts.ids[odd[0]]!r} has {words.lengths[odd[0]]} words but "
-                f"{tokens.lengths[odd[0]]} tokens; encode it again"
+                f"lite_itm: the text {texts.collection.ids[odd[0]]!r} has "
+                f"{words.lengths[odd[0]]} words but {tokens.lengths[odd[0]]} tokens; encode it "
+                "again"
             )
-        shape = (network.sizes.members, network.sizes.dim)
+        shape = (sizes.members, sizes.dim)
         return ItmState(
-            project(
-                [regions], picture_rows, shape, network.project_cells, context, "cells", device
-            ),
-            project(
-                [words, tokens], text_rows, shape, network.project_words, context, "words", device
-            ),
+            project(pictures, ("regions",), shape, network.project_cells, context, device),
+            project(texts, ("words", "tokens"), shape, network.project_words, context, device),
             device,
         )
 
@@ -124,47 +119,19 @@ class LiteItmReranker(cr.Reranker):
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
         """Return for each pair a link from every word to the cell it looks at most."""
-        from crossrank_lite_itm.explaining import Names, links, word_attention
+        from crossrank_lite_itm.explaining import word_attention
 
-        pairs, values = block.pairs(), self.score(block, state).values
-        known = state.known(pairs)
-        words_asked = block.direction == "t2i"
-        evidence = []
-        for pair, (row, column) in enumerate(zip(pairs.queries, pairs.columns, strict=True)):
-            candidate = int(block.index[row, column])
-            found: tuple[cr.Link, ...] = ()
-            if known[pair]:
-                attention, gates = word_attention(
-                    self.network, state, int(pairs.image_rows[pair]), int(pairs.text_rows[pair])
-                )
-                sides = (block.queries, int(row)), (block.candidates, candidate)
-                text_side, picture_side = sides if words_asked else sides[::-1]
-                found = links(
-                    attention,
-                    gates,
-                    Names.of(*picture_side, attention.shape[1]),
-                    Names.of(*text_side, attention.shape[0]),
-                    words_asked,
-                )
-            ids = block.queries.ids[row], block.candidates.ids[candidate]
-            evidence.append(cr.Evidence(*ids, float(values[row, column]), found))
-        return evidence
+        pairs, asks = block.pairs(), text_asks(block.direction)
 
-    def _check(
-        self, collection: cr.Collection, features: Sequence[str], sizes: Sequence[int]
-    ) -> None:
-        """Refuse features of another encoder."""
-        for feature, size in zip(features, sizes, strict=True):
-            found = collection[feature]
-            if len(found.flat) and found.trailing != (size,):
-                raise FeatureMismatchError(
-                    f"lite_itm: {feature} of the {collection.modality}s have size "
-                    f"{found.trailing}, the weights are for ({size},); encode them with 'lite'"
-                )
-        trained_on = self.network.sizes.encoder
-        if collection.encoder not in (None, trained_on) and trained_on:
-            raise FeatureMismatchError(
-                f"lite_itm: the {collection.modality}s were encoded with {collection.encoder}, the "
-                f"weights were trained on {trained_on}; encode them with 'lite' as it ships, or "
-                "train weights for this encoder with research/train_lite_itm.py"
+        def links(pair: int) -> Iterator[cr.Link]:
+            """Weigh by gate and attention: words that look everywhere weigh little, too."""
+            attention, gates = word_attention(
+                self.network, state, int(pairs.image_rows[pair]), int(pairs.text_rows[pair])
             )
+            words = parts_of(block.texts, int(pairs.texts[pair]), len(attention))
+            cells = parts_of(block.images, int(pairs.images[pair]), attention.shape[1])
+            for word, cell in enumerate(attention.argmax(axis=1).tolist()):
+                weight = gates[word] * attention[word, cell]
+                yield link(words[word], cells[cell], weight, asks=asks)
+
+        return evidence(block, self.score(block, state), links)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.plugin import Pairs
+from crossrank.plugin.pairs import text_asks
+from crossrank.plugin.parts import Part, evidence, link, parts_of
 from crossrank.plugin.torch_device import device_of
 from crossrank_knowledge import KnowledgeBank
 from crossrank_knowledge.checks import same_space
 from crossrank_knowledge.vectors import region_vectors
-from crossrank_mack.explaining import boxes_of, concept_text, links, names_of
+from crossrank_mack.explaining import concept_text, strongest
 from crossrank_mack.maxima import maxima
 from crossrank_mack.parameters import MackParameters
 from crossrank_mack.pooling import mean_over_regions, mean_over_words
@@ -64,9 +66,7 @@ class MackReranker(cr.Reranker):
         of_text = ("concepts",) if "concepts" in texts else ("text",)
         in_advance = self._pooling(context.direction) == "t2i"
         prepare_only = (*of_text, "regions") if in_advance else of_text
-        if context.direction == "t2i":
-            return cr.Needs(of_text, ("regions",), prepare_only)
-        return cr.Needs(("regions",), of_text, prepare_only)
+        return cr.Needs.by_modality(context.direction, of_text, ("regions",), prepare_only)
 
     def prepare(self, context: cr.Context) -> MackState:
         """Find the concepts of all texts and, for the pooling of ``t2i``, the table of maxima."""
@@ -109,28 +109,23 @@ class MackReranker(cr.Reranker):
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
         """Return a link per word to its best region, or per region to its best word."""
-        pairs, values = block.pairs(), self.score(block, state).values
-        known, images = state.known(pairs), block.images
+        pairs, images, asks = block.pairs(), block.images, text_asks(block.direction)
         texts, _ = state.places(pairs)
         pooling = self._pooling(block.direction)
-        evidence = []
-        for pair, (row, column) in enumerate(zip(pairs.queries, pairs.columns, strict=True)):
-            found: tuple[cr.Link, ...] = ()
-            if known[pair]:
-                image = int(pairs.images[pair])
-                concepts = state.texts.concepts[state.texts.of_text[int(texts[pair])]]
-                regions = region_vectors(self.bank, images["regions"][image], self.params.centered)
-                cosines = similarities(regions, self._vectors(concepts))
-                words = [concept_text(self.bank, noun, adj) for noun, adj in concepts.tolist()]
-                boxes = boxes_of(images, image, len(regions))
-                names = names_of(images, image, len(regions))
-                found = links(cosines, words, boxes, names, pooling, block.direction == "t2i")
-            query, candidate = (
-                block.queries.ids[row],
-                block.candidates.ids[block.index[row, column]],
+
+        def links(pair: int) -> Iterator[cr.Link]:
+            image = int(pairs.images[pair])
+            concepts = state.texts.concepts[state.texts.of_text[int(texts[pair])]]
+            vectors = region_vectors(self.bank, images["regions"][image], self.params.centered)
+            cosines = similarities(vectors, self._vectors(concepts))
+            words = [Part(concept_text(self.bank, *each)) for each in concepts.tolist()]
+            regions = parts_of(
+                images, image, len(vectors), names=("labels",), boxes=("boxes", "token_boxes")
             )
-            evidence.append(cr.Evidence(query, candidate, float(values[row, column]), found))
-        return evidence
+            for region, word in strongest(cosines, pooling):
+                yield link(words[word], regions[region], cosines[region, word], asks=asks)
+
+        return evidence(block, self.score(block, state), links)
 
     def _over_regions(
         self, block: cr.Block, state: MackState, pairs: Pairs, known: NDArray[np.bool_]

@@ -13,7 +13,7 @@ own ``__all__``:
 - `items`: what a caller hands over, read as items
 - `encoders`: an encoder given by name, class or object
 - `hub`: a checkpoint from the model hub or a folder
-- `torch_weights`: weights in safetensors
+- `torch_weights`: weights in safetensors; `trained`: features that they were not trained on
 - `torch_device`: computing on the run's device; `torch_pairs`: pairs of ragged items there
 - `hookspecs`: the hooks; `registry`: what is installed
 

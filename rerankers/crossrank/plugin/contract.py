@@ -191,6 +191,29 @@ class Needs:
     prepare_only: tuple[str, ...] = ()
     previous: bool = False
 
+    @classmethod
+    def by_modality(
+        cls,
+        direction: str,
+        texts: Sequence[str],
+        images: Sequence[str],
+        prepare_only: Sequence[str] = (),
+    ) -> Needs:
+        """Return what is read of texts and of images, whichever of them asks.
+
+        Parameters
+        ----------
+        direction
+            ``"t2i"`` or ``"i2t"``.
+        texts, images
+            The features of either.
+        prepare_only
+            See `Needs`.
+        """
+        sides = tuple(texts), tuple(images)
+        asked, listed = sides if text_asks(direction) else sides[::-1]
+        return cls(asked, listed, tuple(prepare_only))
+
     def of_blocks(self) -> Needs:
         """Return what blocks carry."""
         return Needs(

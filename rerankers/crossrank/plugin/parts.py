@@ -109,7 +109,7 @@ def link(one: Part, other: Part, weight: float, *, asks: bool = True) -> Link:
 
 
 def evidence(
-    block: Block, scores: Scores, links: Callable[[int], Iterable[Link]]
+    block: Block, scores: Scores, links: Callable[[int], Iterable[Link]] = lambda pair: ()
 ) -> list[Evidence]:
     """Return the evidence for each pair of a block, as `Reranker.explain` does.
 
@@ -118,8 +118,8 @@ def evidence(
     block, scores
         The block, and what `score` made of it.
     links
-        The links of a pair by its number in ``block.pairs()``; it is not asked about pairs that
-        were abstained from, which have none.
+        The links of a pair by its number in ``block.pairs()``, none by default; it is not asked
+        about pairs that were abstained from, which have none.
     """
     pairs = block.pairs()
     found = []

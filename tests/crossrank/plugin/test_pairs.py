@@ -152,3 +152,12 @@ def test_runs_hold_neighbours_up_to_a_sum(lengths: list[int], most: int) -> None
         assert total <= most or part.stop - part.start == 1
         if after is not None:  # nothing more would have gone in
             assert total + lengths[after.start] > most
+
+
+def test_needs_by_modality_stand_on_the_side_that_has_them() -> None:
+    t2i = cr.Needs.by_modality("t2i", ("text",), ("path", "boxes"), ("boxes",))
+    i2t = cr.Needs.by_modality("i2t", ("text",), ("path", "boxes"), ("boxes",))
+    assert t2i == cr.Needs(("text",), ("path", "boxes"), ("boxes",))
+    assert i2t == cr.Needs(("path", "boxes"), ("text",), ("boxes",))
+    with pytest.raises(OrientationError):
+        cr.Needs.by_modality("it2i", ("text",), ("path",))

@@ -72,3 +72,12 @@ def test_evidence_of_every_pair_in_order(block: cr.Block) -> None:
     ]
     assert asked == [0, 2] and [len(each.links) for each in found] == [1, 0, 1]
     json.dumps([each.to_dict() for each in found])
+
+
+def test_evidence_without_links_is_ids_and_scores(block: cr.Block) -> None:
+    made = evidence(block, cr.Scores(np.array([[1.5, 2.5], [3.5, 0]], np.float32)))
+    assert made == [
+        cr.Evidence("t0", "q", 1.5, ()),
+        cr.Evidence("t0", "p", 2.5, ()),
+        cr.Evidence("t1", "p", 3.5, ()),
+    ]
