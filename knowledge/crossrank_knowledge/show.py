@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.report import Picture, embed, page_template
+from crossrank.report import Picture, embed, may_show, page_template
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.checks import same_space
 from crossrank_knowledge.drawing import draw_graph
@@ -38,7 +37,7 @@ class NearPicture:
     """
 
     id: str
-    path: Path | None
+    path: str | None
     cosine: float
     box: tuple[float, float, float, float] | None
 
@@ -99,7 +98,7 @@ def _best(
     for row in top_k(cosines, k):
         if not np.isfinite(cosines[row]):
             break
-        path = Path(gallery["path"][row]) if "path" in gallery else None
+        path = gallery["path"][row] if "path" in gallery else None
         box = _box(gallery, int(row), int(places[row]))
         found.append(NearPicture(gallery.ids[row], path, float(cosines[row]), box))
     return found
@@ -161,6 +160,6 @@ def render_page(bank: KnowledgeBank, words: Sequence[WordPage], center: bool = T
     )
 
 
-def _thumbnail(path: Path | None) -> Picture | None:
-    """Return a small copy of a picture, or None where the gallery knows no file."""
-    return None if path is None else embed(path, THUMBNAIL)
+def _thumbnail(path: str | None) -> Picture | None:
+    """Return a small copy of a picture, or None where there is none that a page may show."""
+    return None if path is None or not may_show(path) else embed(path, THUMBNAIL)

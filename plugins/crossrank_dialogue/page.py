@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from crossrank.errors import ImageError
 from crossrank.report import Picture, embed, page_template
@@ -81,7 +80,7 @@ def tiles(chat: Chat) -> list[Tile]:
     return [
         Tile(
             hit.id,
-            None if paths is None else thumbnail(str(paths[hit.index])),
+            None if paths is None else thumbnail(paths[hit.index]),
             hit.rank,
             before.get(hit.id),
         )
@@ -91,9 +90,9 @@ def tiles(chat: Chat) -> list[Tile]:
 
 @lru_cache(maxsize=512)
 def thumbnail(path: str) -> Picture | None:
-    """Return a small picture; None where the file is gone or no picture."""
+    """Return a small picture; None where the file is gone, no picture, or not to be shown."""
     try:
-        return embed(Path(path), longest=320)
+        return embed(path, longest=320)
     except ImageError:
         return None
 

@@ -168,6 +168,6 @@ def _picture(paths: Sequence[str] | None, row: int) -> Any:
     if paths is None:
         return None
     try:
-        return embed(Path(paths[row]), longest=200)
+        return embed(paths[row], longest=200)
     except CrossrankError:  # pictures may lie elsewhere by now; the numbers stand without them
         return None

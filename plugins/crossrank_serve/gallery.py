@@ -10,6 +10,7 @@ from pathlib import Path
 
 import crossrank as cr
 from crossrank.errors import CrossrankError, InputError, StoreError
+from crossrank.report import may_show
 from crossrank_serve.problems import RequestError
 
 logger = logging.getLogger(__name__)
@@ -86,8 +87,11 @@ class Gallery:
         collection = self.current()
         if not 0 <= row < len(collection) or "path" not in collection:
             raise RequestError(404, f"the gallery has no picture {row}")
+        path = collection["path"][row]
+        if not may_show(path):
+            raise RequestError(404, f"the picture {row} of the gallery is not shown")
         try:
-            image = cr.open_image(Path(collection["path"][row]))
+            image = cr.open_image(Path(path))
         except (CrossrankError, OSError):
             raise RequestError(404, f"the picture {row} of the gallery is not there") from None
         image.thumbnail((SIDE, SIDE))

@@ -17,7 +17,7 @@ from crossrank._lists.evidence import Evidence
 from crossrank._stage import Stage
 from crossrank.errors import CrossrankError
 from crossrank.plugin.contract import Reranker
-from crossrank.report import Box, Card, Said, Story, Word
+from crossrank.report import Box, Card, Said, Story, Word, may_show
 from crossrank_ablation.heat import heat_maps
 from crossrank_ablation.plan import Study
 from crossrank_ablation.run import Outcome, Run
@@ -182,14 +182,15 @@ class _Teller:
         if collection.modality == "text":
             return None
         if "path" in collection:
-            path = Path(str(collection["path"][collection.row(id)]))
-            if path.is_file():
+            path = collection["path"][collection.row(id)]
+            if Path(path).is_file() and may_show(path):
                 return str(path)
-        if self.plan.pictures is not None:
+        if (folder := self.plan.pictures) is not None:
             for suffix in SUFFIXES:
-                path = self.plan.pictures / f"{id}{suffix}"
-                if path.is_file():
-                    return str(path)
+                file = folder / f"{id}{suffix}"
+                # an id such as "../other" names no picture of the folder
+                if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
+                    return str(file)
         return None
 
 

@@ -84,8 +84,9 @@ def test_pictures_that_are_gone_leave_the_table(sides: tuple[cr.Collection, cr.C
 
 
 def test_loose_pictures_are_shown_by_their_paths(
-    sides: tuple[cr.Collection, cr.Collection],
+    sides: tuple[cr.Collection, cr.Collection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CROSSRANK_PICTURES", str(Path(sides[1]["path"][0]).parent))
     rankings = ranked(sides)
     again = pickle.loads(pickle.dumps(rankings))
     assert again == rankings

@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -40,6 +40,7 @@ from crossrank._files.parsing import parse_json
 from crossrank._files.system import is_of_system
 from crossrank._items.compact import COMPACT, Compact, write_rows
 from crossrank._items.feature import Feature, json_like
+from crossrank._items.provenance import Origin, StoredPaths, remember
 from crossrank._items.ragged import Ragged
 from crossrank.errors import InputError, StoreError
 
@@ -93,7 +94,12 @@ def save_collection(
             name: write_feature(partial, name, collection[name], dtypes.get(name))
             for name in collection.features
         }
-        write_manifest(partial, collection.modality, collection.encoder, len(collection), kinds)
+        paths: Iterable[object] = ()
+        if "path" in collection:
+            paths = collection["path"]
+        write_manifest(
+            partial, collection.modality, collection.encoder, len(collection), kinds, paths=paths
+        )
 
 
 def write_ids(folder: Path, ids: Sequence[str], stem: str = "ids") -> None:
@@ -153,8 +159,12 @@ def write_manifest(
     kinds: Mapping[str, str],
     *,
     contents: str | None = None,
+    paths: Iterable[object] = (),
 ) -> None:
-    """Write the manifest of a folder that holds everything else already."""
+    """Write the manifest of a folder that holds everything else already.
+
+    It is noted as written here before it takes its place; `paths` are those that it holds.
+    """
     files = {path.name: file_record(path) for path in sorted(folder.iterdir())}
     manifest = {
         "format": FORMAT,
@@ -167,6 +177,13 @@ def write_manifest(
         **({} if contents is None else {"contents": contents}),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    remember(content_digest(manifest), paths)
+
+
+def content_digest(manifest: Mapping[str, Any]) -> str:
+    """Return by what a collection on disk is recognised: the digest of its files' digests."""
+    digests = sorted((name, entry["digest"]) for name, entry in manifest["files"].items())
+    return hashlib.blake2b(json.dumps(digests).encode(), digest_size=16).hexdigest()
 
 
 def file_record(path: Path) -> dict[str, Any]:
@@ -228,12 +245,19 @@ def _opened(folder: Path, manifest: Mapping[str, Any]) -> StoredCollection:
         name: _open_feature(folder, stem_of(manifest, name), name, kind, count)
         for name, kind in manifest["features"].items()
     }
+    if isinstance(paths := features.get("path"), JsonLines):
+        stated = str(manifest["files"][paths.path.name]["digest"])
+        origin = Origin(paths.path, stated, content_digest(manifest))
+        features["path"] = StoredPaths(paths.path, count, origin)
     if len(ids) != count:
         raise StoreError(f"{path} holds {len(ids)} ids where {count} were written")
-    digests = sorted((name, entry["digest"]) for name, entry in manifest["files"].items())
-    digest = hashlib.blake2b(json.dumps(digests).encode(), digest_size=16).hexdigest()
     return StoredCollection(
-        ids, manifest["modality"], manifest["encoder"], features, digest, folder.resolve()
+        ids,
+        manifest["modality"],
+        manifest["encoder"],
+        features,
+        content_digest(manifest),
+        folder.resolve(),
     )
 
 

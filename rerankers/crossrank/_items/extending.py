@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from crossrank._items.collection import Collection
 from crossrank._items.collection_folder import (
     MANIFEST,
     OF_FEATURE,
+    content_digest,
     file_record,
     read_manifest,
     stem_of,
@@ -26,6 +28,7 @@ from crossrank._items.collection_folder import (
 )
 from crossrank._items.feature import Feature
 from crossrank._items.joining import check_joinable, write_parts
+from crossrank._items.provenance import remember
 from crossrank.errors import DuplicateIdError, MissingFeatureError, StoreError
 
 try:
@@ -72,7 +75,8 @@ def append_items(folder: Path, parts: Sequence[Collection], ids: Sequence[str]) 
         for name, features in columns.items():
             _write(folder, name, features, _stored_as(manifest, name), number)
         changed = {name: f"{name}.{number}" for name in ("ids", *columns)}
-        _replace(folder, manifest, number, changed, count=len(before) + len(ids))
+        paths, count = columns.get("path", ()), len(before) + len(ids)
+        _replace(folder, manifest, number, changed, paths, count=count)
     return Collection.open(folder)
 
 
@@ -99,9 +103,10 @@ def add_features(
         kinds = dict(manifest["features"])
         for name, features in parts.items():
             kinds[name] = _write(folder, name, features, dtypes.get(name), number)
-        _replace(
-            folder, manifest, number, {name: f"{name}.{number}" for name in parts}, features=kinds
-        )
+        changed = {name: f"{name}.{number}" for name in parts}
+        before = Collection.open(folder)
+        paths = [*parts.get("path", ()), *([before["path"]] if "path" in before else ())]
+        _replace(folder, manifest, number, changed, paths, features=kinds)
     return Collection.open(folder)
 
 
@@ -114,7 +119,12 @@ def _stored_as(manifest: Mapping[str, Any], name: str) -> str | None:
 
 
 def _replace(
-    folder: Path, manifest: dict[str, Any], number: int, stems: Mapping[str, str], **changes: Any
+    folder: Path,
+    manifest: dict[str, Any],
+    number: int,
+    stems: Mapping[str, str],
+    paths: Iterable[Iterable[object]],
+    **changes: Any,
 ) -> None:
     """Put the new manifest in place of the old one, and remove what nobody can have open."""
     known = {name: stem_of(manifest, name) for name in ("ids", *manifest["features"])}
@@ -127,6 +137,7 @@ def _replace(
     files |= {name: file_record(path) for name, path in sorted(written.items())}
     new = {**manifest, **changes, "state": number, "stems": every, "files": files}
     new.pop("contents", None)  # of what it was made from in one call
+    remember(content_digest(new), chain.from_iterable(paths))
     with atomic_file(folder / MANIFEST) as file:
         json.dump(new, file, indent=1)
         file.write("\n")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from crossrank._files.npy_rows import chunks
+from crossrank._items.provenance import StoredPath
 from crossrank.errors import ParameterError
 
 
@@ -39,7 +40,8 @@ def _feed(digest: hashlib.blake2b, value: Any) -> None:
     if callable(own) and not isinstance(value, type):
         digest.update(b"own" + str(own()).encode())
     elif value is None or isinstance(value, bool | int | float | str):
-        digest.update(type(value).__name__.encode() + json.dumps(value).encode() + b";")
+        kind = "str" if isinstance(value, StoredPath) else type(value).__name__
+        digest.update(kind.encode() + json.dumps(value).encode() + b";")
     elif isinstance(value, np.generic):
         _feed(digest, value.item())
     elif isinstance(value, Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -56,7 +57,8 @@ def write_joined(
             name: write_feature(partial, name, feature, dtypes.get(name))
             for name, feature in given.items()
         }
-        write_manifest(partial, modality, encoder, len(ids), kinds, contents=contents)
+        paths = chain(*parts.get("path", ()), given.get("path", ()))
+        write_manifest(partial, modality, encoder, len(ids), kinds, contents=contents, paths=paths)
 
 
 def joined(features: Sequence[Any]) -> Feature:

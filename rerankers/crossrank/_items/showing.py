@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from crossrank._items.images import open_image
+from crossrank._items.provenance import may_show
 from crossrank.errors import CrossrankError
 
 THUMBNAIL = 96
@@ -27,7 +28,7 @@ class Markup(str):
 
 
 def thumbnail(picture: Any, longest: int = THUMBNAIL) -> Markup:
-    """Return a picture as a small JPEG inside the page; nothing where it cannot be read.
+    """Return a picture as a small JPEG inside the page; nothing where it may not be shown or read.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ def thumbnail(picture: Any, longest: int = THUMBNAIL) -> Markup:
     longest
         Pixels of the longer side; a smaller picture is not enlarged.
     """
+    if not may_show(picture):
+        return Markup("")
     try:
         image = open_image(picture)
     except (CrossrankError, OSError, ValueError):

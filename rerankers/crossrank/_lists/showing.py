@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossrank._items.item import IMAGE_SUFFIXES
+from crossrank._items.provenance import lies_in_allowed
 from crossrank._items.showing import left_out, table, thumbnail
 from crossrank.errors import missing_package
 
@@ -59,10 +60,15 @@ class Shown:
 
 
 def is_picture(id: str) -> bool:
-    """Tell whether an id is the path of a picture that is there."""
+    """Tell whether an id is the path of a picture below the working folder, or an allowed one.
+
+    Ids come from runs and collections of others too; elsewhere they are names and no more.
+    """
     path = Path(id)
     try:
-        return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+        return (
+            path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and lies_in_allowed(path, ".")
+        )
     except (OSError, ValueError):
         return False
 

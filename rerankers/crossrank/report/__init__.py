@@ -8,6 +8,7 @@ What ``crossrank demo``, ``ablate`` and ``knowledge show`` are made with, and an
     html = template.render(title="What was found")  # page.html extends "frame.html"
 """
 
+from crossrank._items.provenance import may_show
 from crossrank.report._boxes import draw_boxes
 from crossrank.report._explanation import Explanation
 from crossrank.report._heat import Box, WordMaps, colours, gradient, to_png, word_maps
@@ -34,6 +35,7 @@ __all__ = [
     "embed",
     "gradient",
     "hints_of",
+    "may_show",
     "nested",
     "overlays",
     "page_template",

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from crossrank._items.collection import Collection
 from crossrank._items.images import open_image
+from crossrank._items.provenance import may_show
 from crossrank._lists.evidence import Evidence
 from crossrank.errors import InputError, UnknownIdError, missing_package, nearest
 from crossrank.plugin.parts import own_tokens
 from crossrank.report._heat import Box, word_maps
+from crossrank.report._pictures import not_shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -142,7 +144,10 @@ class Explanation(Mapping[str, Sequence[Evidence]]):
                 f"plot: the {collection.modality} collection has no 'path', which tells where its "
                 "pictures lie; encode it from files, or give it with_features(path=[…])"
             )
-        return open_image(collection["path"][collection.row(id)])
+        path = collection["path"][collection.row(id)]
+        if not may_show(path):
+            raise not_shown(path)
+        return open_image(path)
 
     def _pictured(self, evidence: Evidence) -> tuple[Collection, str]:
         """Return the side that is pictures, and who of it: the candidates where both are."""

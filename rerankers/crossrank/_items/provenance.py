@@ -1,0 +1,169 @@
+"""Where the paths of a stored collection come from, and whether a page may show what they name.
+
+A page holds its pictures, and pages are handed on.  The ``path`` of a collection that somebody
+else made names whatever file they like, so a page shows only pictures of collections that were
+written here, by this user, and pictures in the folders that ``$CROSSRANK_PICTURES`` names.  What
+was written here stands, as digests, in a file of the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from crossrank._files.json_lines import JsonLines
+from crossrank._files.user_cache import user_cache
+
+logger = logging.getLogger(__name__)
+
+ALLOWED = "CROSSRANK_PICTURES"
+"""The variable that names folders, separated as in ``$PATH``."""
+RECORD = "written"
+"""The file of the user's cache."""
+_written: set[str] = set()
+"""What this process wrote, for those whose cache cannot be written to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The file in which a path stands.
+
+    Parameters
+    ----------
+    file, digest
+        The file of the collection, and what its manifest says of its content.
+    collection
+        The digest of the collection.
+    """
+
+    file: Path
+    digest: str
+    collection: str
+
+
+class StoredPath(str):
+    """A path that knows which collection named it; a ``str`` in every other respect."""
+
+    __slots__ = ("origin",)
+    origin: Origin
+
+
+class StoredPaths(JsonLines):
+    """The feature ``path`` of a collection on disk: paths that know their origin.
+
+    Parameters
+    ----------
+    path, count
+        See `JsonLines`.
+    origin
+        What every one remembers.
+    """
+
+    __slots__ = ("_origin",)
+
+    def __init__(self, path: Path, count: int, origin: Origin) -> None:
+        super().__init__(path, count)
+        self._origin = origin
+
+    def _read(self) -> tuple[Any, ...]:
+        if self._values is None:
+            self._values = tuple(map(self._marked, super()._read()))
+        return self._values
+
+    def _marked(self, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        path = StoredPath(value)
+        path.origin = self._origin
+        return path
+
+
+def may_show(path: str | Path) -> bool:
+    """Tell whether a page may hold the picture that a path names.
+
+    Parameters
+    ----------
+    path
+        As the collection has it: what was made a ``Path`` or another ``str`` has no origin any
+        more, and is taken for the caller's own.
+
+    Returns
+    -------
+    bool
+        True for what the caller names, for collections written here, and below the folders of
+        ``$CROSSRANK_PICTURES``; links are followed before that is asked.  A collection of which
+        pictures are left out is named once in the log.
+    """
+    if not isinstance(path, StoredPath) or _is_own(path.origin):
+        return True
+    if lies_in_allowed(Path(path)):
+        return True
+    _warn(path.origin.file.parent)
+    return False
+
+
+def lies_in_allowed(path: Path, *folders: str) -> bool:
+    """Tell whether a file lies below folders that ``$CROSSRANK_PICTURES`` or the caller names."""
+    allowed = [*folders, *os.environ.get(ALLOWED, "").split(os.pathsep)]
+    with suppress(OSError, RuntimeError, ValueError):  # a NUL, or links in a circle
+        real = path.resolve()
+        return any(real.is_relative_to(Path(each).resolve()) for each in allowed if each)
+    return False
+
+
+def remember(collection: str, paths: Iterable[object] = ()) -> None:
+    """Note that a collection was written here, unless a page may not show what it names.
+
+    Parameters
+    ----------
+    collection
+        Its digest.
+    paths
+        Those that it holds: a copy of a stranger's collection stays a stranger's.
+    """
+    origins = {path.origin for path in paths if isinstance(path, StoredPath)}
+    if collection in _written or not all(map(_is_own, origins)):
+        return
+    _written.add(collection)
+    try:
+        file = user_cache(RECORD)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(file, flags, 0o600), "w", encoding="ascii") as lines:
+            lines.write(f"{collection}\n")  # one write: those of several processes do not mix
+    except (OSError, RuntimeError) as error:  # also: no home
+        logger.debug("%s; pages of other processes leave its pictures out", error)
+
+
+@lru_cache(maxsize=256)
+def _is_own(origin: Origin) -> bool:
+    """Tell whether a collection was written here, and its paths are still those."""
+    if origin.collection not in _written:
+        try:
+            known = user_cache(RECORD).read_text(encoding="ascii").split()
+        except (OSError, RuntimeError, ValueError):
+            return False
+        if origin.collection not in known:
+            return False
+    try:
+        content = origin.file.read_bytes()
+    except OSError:
+        return False
+    return hashlib.blake2b(content, digest_size=16).hexdigest() == origin.digest
+
+
+@lru_cache(maxsize=256)
+def _warn(folder: Path) -> None:
+    logger.warning(
+        "%s was not written here, so pages show none of the pictures that it names; where you "
+        "trust it, name the folder of the pictures: %s=FOLDER",
+        folder,
+        ALLOWED,
+    )
