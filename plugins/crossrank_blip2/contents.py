@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import lru_cache
 from pathlib import Path
 
 import crossrank as cr
+from crossrank.errors import StoreError
+from crossrank.plugin.files import file_digest
 
 
 def content_digest(path: Path) -> str:
@@ -18,16 +18,7 @@ def content_digest(path: Path) -> str:
         If there is no such file, or it cannot be read.
     """
     try:
-        stat = path.stat()
-        return _digest(path, stat.st_size, stat.st_mtime_ns)
-    except OSError:
+        return file_digest("blip2", path)
+    except StoreError:
         cr.open_image(path)  # says what is wrong
         raise
-
-
-@lru_cache(maxsize=1 << 16)
-def _digest(path: Path, size: int, changed: int) -> str:
-    """Digest a file; size and time of change are there to notice that it is another one."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    return digest.hexdigest()

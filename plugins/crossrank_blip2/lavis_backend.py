@@ -5,21 +5,19 @@ Nothing of LAVIS is imported: what counts is what the object has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from crossrank.errors import InputError
-from crossrank_blip2.checks import check_pixels, check_tokens, require_attributes
+from crossrank_blip2.checks import check_pixels, require_attributes
 from crossrank_blip2.fingerprints import weights_digest
-from crossrank_blip2.pictures import to_pixels
+from crossrank_blip2.qformer_backend import QFormerBackend
 from crossrank_blip2.shared_keys import cross_attentions
-from crossrank_blip2.texts import Tokens, tokenise
+from crossrank_blip2.texts import Tokens
 
 PARTS = (
     "visual_encoder.patch_embed.proj.weight",
@@ -35,7 +33,7 @@ PARTS = (
 )
 
 
-class LavisBackend:
+class LavisBackend(QFormerBackend):
     """A `Backend` over a LAVIS ``Blip2Qformer`` or ``Blip2ITM``, put into evaluation mode.
 
     Parameters
@@ -60,18 +58,12 @@ class LavisBackend:
                 "(Qformer.bert.encoder.layer[0].intermediate); captioning models drop them, so "
                 "load a Blip2Qformer or Blip2ITM"
             )
-        self._model = model.eval()
-        self._tokenizer = model.tokenizer if tokenizer is None else tokenizer
-        size = model.visual_encoder.patch_embed.img_size
-        height, width = (size, size) if isinstance(size, int) else size
-        if height != width:
-            raise InputError(f"blip2: the model's input is {height}×{width}; BLIP-2's is a square")
-        self._size = int(height)
-
-    @property
-    def model(self) -> Any:
-        """See `Backend.model`."""
-        return self._model
+        super().__init__(
+            model,
+            model.tokenizer if tokenizer is None else tokenizer,
+            model.visual_encoder.patch_embed.img_size,
+            model.Qformer.bert.embeddings.word_embeddings,
+        )
 
     @property
     def device(self) -> torch.device:
@@ -84,11 +76,6 @@ class LavisBackend:
         """See `Backend.dtype`."""
         dtype: torch.dtype = self._model.visual_encoder.patch_embed.proj.weight.dtype
         return dtype
-
-    @property
-    def image_size(self) -> int:
-        """See `Backend.image_size`."""
-        return self._size
 
     @property
     def embeds_shape(self) -> tuple[int, int]:
@@ -105,16 +92,6 @@ class LavisBackend:
         """See `Backend.fingerprint`."""
         return weights_digest(
             {"lavis": self._model.visual_encoder, "ln_vision": self._model.ln_vision}
-        )
-
-    def pixels(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """See `Backend.pixels`."""
-        return to_pixels(pictures, self.image_size)
-
-    def tokenise(self, texts: Sequence[str]) -> Tokens:
-        """See `Backend.tokenise`."""
-        return check_tokens(
-            tokenise(self._tokenizer, texts), self._model.Qformer.bert.embeddings.word_embeddings
         )
 
     def image_embeds(self, pixels: Tensor) -> Tensor:
@@ -152,10 +129,6 @@ class LavisBackend:
         )
         logits: Tensor = self._model.itm_head(states[:, :count])[..., 1].float().mean(dim=1)
         return logits
-
-    def _queries(self, count: int) -> Tensor:
-        queries: Tensor = self._model.query_tokens.expand(count, -1, -1)
-        return queries
 
     def _states(self, *, image_embeds: Tensor | None = None, **inputs: Any) -> Tensor:
         if image_embeds is not None:

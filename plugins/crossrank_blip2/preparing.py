@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import ImageError, InputError
 from crossrank.plugin.cached_array import scratch_array
+from crossrank.plugin.pairs import Side
 from crossrank_blip2.backend import Backend
 from crossrank_blip2.contents import content_digest
-from crossrank_blip2.state import Images, Integers, Room, Texts
+from crossrank_blip2.state import Images, Room, Texts
 from crossrank_blip2.texts import prepare_text
 
 FLOAT_BYTES = 4
@@ -22,8 +23,8 @@ FLOAT_BYTES = 4
 logger = logging.getLogger(__name__)
 
 
-def images_of(images: cr.Collection, rows: Integers, on_picture: str = "raise") -> Images:
-    """Return the images of some rows of a collection, with "abstain" those that can be read.
+def images_of(images: Side, on_picture: str = "raise") -> Images:
+    """Return the images of a side, with "abstain" those that can be read.
 
     Raises
     ------
@@ -32,16 +33,16 @@ def images_of(images: cr.Collection, rows: Integers, on_picture: str = "raise") 
     InputError
         If an image has no path.
     """
-    paths = _written(images, "path", rows)
+    paths, rows = _written(images, "path"), images.rows
     broken = np.zeros(len(rows), np.bool_)
     if on_picture == "abstain":
         broken = np.array([not _readable(path) for path in paths], np.bool_)
         paths = tuple(path for path, lost in zip(paths, broken, strict=True) if not lost)
-    sound = rows[~broken]
-    place = places(sound, len(images))
+    sound = Side(images.collection, rows[~broken])
+    place = sound.places
     place[rows[broken]] = -1
     keys = tuple(content_digest(Path(path)) for path in paths)
-    return Images(sound, paths, keys, place)
+    return Images(sound.rows, paths, keys, place)
 
 
 def _readable(path: str) -> bool:
@@ -53,30 +54,18 @@ def _readable(path: str) -> bool:
     return True
 
 
-def texts_of(backend: Backend, texts: cr.Collection, rows: Integers) -> Texts:
-    """Return the texts of some rows of a collection, as tokens.
+def texts_of(backend: Backend, texts: Side) -> Texts:
+    """Return the texts of a side, as tokens.
 
     Raises
     ------
     InputError
         If a text is none.
     """
-    written = _written(texts, "text", rows)
+    written = _written(texts, "text")
     tokens = backend.tokenise(written)
     wordless = np.array([not prepare_text(text)[0] for text in written], np.bool_)
-    return Texts(tokens, tokens.lengths.numpy(), wordless, places(rows, len(texts)))
-
-
-def sides_of(
-    context: cr.Context,
-) -> tuple[tuple[cr.Collection, Integers], tuple[cr.Collection, Integers]]:
-    """Return texts and images of a run, with the rows of each that occur in candidate lists."""
-    lists = context.lists
-    ids = [lists.query_ids[row] for row in np.flatnonzero(lists.mask.any(axis=1))]
-    query_rows = np.array([context.queries.row(id) for id in ids], np.int64)
-    queries = (context.queries, query_rows)
-    gallery = (context.gallery, np.unique(lists.index[lists.mask]))
-    return (queries, gallery) if context.direction == "t2i" else (gallery, queries)
+    return Texts(tokens, tokens.lengths.numpy(), wordless, texts.places)
 
 
 def image_bytes(backend: Backend) -> int:
@@ -106,21 +95,14 @@ def room_of(backend: Backend, memory_budget: int, batch_size: int) -> Room:
     )
 
 
-def places(rows: Integers, count: int) -> Integers:
-    """Return ``[count]`` the place of each row among `rows`, 0 for those that are not there."""
-    place = np.zeros(count, np.int64)
-    place[rows] = np.arange(len(rows))
-    return place
-
-
-def _written(collection: cr.Collection, feature: str, rows: Integers) -> tuple[str, ...]:
+def _written(side: Side, feature: str) -> tuple[str, ...]:
     """Return a feature that is a str for every item."""
-    values = tuple(collection[feature][row] for row in rows)
-    for row, value in zip(rows, values, strict=True):
+    values = tuple(side.collection[feature][row] for row in side.rows)
+    for id, value in zip(side.ids, values, strict=True):
         if not isinstance(value, str):
             raise InputError(
-                f"blip2: the {feature} of {collection.modality} {collection.ids[row]!r} is "
-                f"{value!r}; give a str"
+                f"blip2: the {feature} of {side.collection.modality} {id!r} is {value!r}; give a "
+                "str"
             )
     return values
 

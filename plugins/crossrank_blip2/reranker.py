@@ -25,9 +25,9 @@ from crossrank_blip2.fingerprints import weights_digest
 from crossrank_blip2.loading import source_of
 from crossrank_blip2.memory_features import MemoryFeatures
 from crossrank_blip2.parameters import Blip2Parameters
-from crossrank_blip2.preparing import image_bytes, images_of, room_of, sides_of, texts_of
+from crossrank_blip2.preparing import image_bytes, images_of, room_of, texts_of
 from crossrank_blip2.sizes import parse_bytes
-from crossrank_blip2.state import Blip2State, Images, pairs_of
+from crossrank_blip2.state import Blip2State, Images
 from crossrank_blip2.texts import MOST_TOKENS, MOST_WORDS
 from crossrank_blip2.vision import Vision
 
@@ -165,9 +165,8 @@ class Blip2Reranker(cr.Reranker):
         """Return texts and the paths of images, whichever side they are on; blocks carry none."""
         images = context.gallery if context.direction == "t2i" else context.queries
         of_images = ("path", *self.image_features(images))
-        if context.direction == "t2i":
-            return cr.Needs(("text",), of_images, prepare_only=("text", *of_images))
-        return cr.Needs(of_images, ("text",), prepare_only=("text", *of_images))
+        once = ("text", *of_images)
+        return cr.Needs.by_modality(context.direction, ("text",), of_images, prepare_only=once)
 
     def backend(self, state: Blip2State | cr.Context) -> Backend:
         """Return the model of a run, loaded on first use."""
@@ -189,26 +188,25 @@ class Blip2Reranker(cr.Reranker):
     def prepare(self, context: cr.Context) -> Blip2State:
         """Compute the vision output of all images that is not cached, and what ITC compares."""
         torch = _needing_torch(self.info, "torch")
-        (texts, text_rows), (images, image_rows) = sides_of(context)
-        found = images_of(images, image_rows, self.params.on_picture)
+        images = images_of(context.images, self.params.on_picture)
         backend = self.backend(context)
-        read = texts_of(backend, texts, text_rows)
+        texts = texts_of(backend, context.texts)
         limit = f"the {MOST_WORDS} words and {MOST_TOKENS} tokens that the model reads"
-        self._cut.add(read.tokens.cut, len(read.lengths), limit)
+        self._cut.add(texts.tokens.cut, len(texts.lengths), limit)
         self._pairs = Counter(context.progress, "blip2: pairs", int(context.lists.mask.sum()))
         state = Blip2State(
-            images=found,
-            texts=read,
-            store=self._store(backend, context, found),
+            images=images,
+            texts=texts,
+            store=self._store(backend, context, images),
             device=context.device,
             dtype=context.dtype,
             room=room_of(backend, context.memory_budget, self.params.batch_size),
-            extra=self.extra_state(context, images, found.rows),
+            extra=self.extra_state(context, context.images.collection, images.rows),
         )
-        seen = Counter(context.progress, "blip2: images", len(found.keys))
+        seen = Counter(context.progress, "blip2: images", len(images.keys))
         with torch.inference_mode():
             passes = self._passes(state, seen)
-            if "itc" not in self.params.score or not (len(found.rows) and len(text_rows)):
+            if "itc" not in self.params.score or not (len(images.rows) and len(texts.lengths)):
                 passes.see(seen.reach)
                 return state
             queries = passes.image_queries(seen.reach)
@@ -218,22 +216,17 @@ class Blip2Reranker(cr.Reranker):
         """Return ITC, ITM or their sum; abstain from texts without a word and lost pictures."""
         import torch
 
-        pairs = pairs_of(block, state)
-        known = ~state.texts.wordless[pairs.texts] & (pairs.images >= 0)
-        images, texts = pairs.images[known], pairs.texts[known]
-        found = np.zeros(len(images), np.float32)
+        pairs = block.pairs()
+        images, texts = state.places(pairs)
+        known = ~state.texts.wordless[texts] & (images >= 0)
+        images, texts = images[known], texts[known]
+        values = np.zeros(len(images), np.float32)
         if state.image_queries is not None:
-            found += contrast(state.image_queries, state.text_embeddings, images, texts)
+            values += contrast(state.image_queries, state.text_embeddings, images, texts)
         if "itm" in self.params.score:
             with torch.inference_mode():
-                found += self._passes(state).itm_logits(images, texts, self._pairs.add)
-        values = np.zeros(block.mask.shape, np.float32)
-        values[pairs.rows[known], pairs.columns[known]] = found
-        if known.all():
-            return cr.Scores(values)
-        abstained = np.zeros(block.mask.shape, np.bool_)
-        abstained[pairs.rows[~known], pairs.columns[~known]] = True
-        return cr.Scores(values, abstained, REASON)
+                values += self._passes(state).itm_logits(images, texts, self._pairs.add)
+        return cr.Scores.of_pairs(pairs, values, known, REASON)
 
     # the work -----------------------------------------------------------------------------------
 

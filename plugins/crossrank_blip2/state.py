@@ -1,4 +1,4 @@
-"""What `Blip2Reranker.prepare` hands to `score`, and the pairs of a block in its terms."""
+"""What `Blip2Reranker.prepare` hands to `score`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import crossrank as cr
+from crossrank.plugin import Pairs
 from crossrank_blip2.features import FeatureStore
 from crossrank_blip2.memory_features import MemoryFeatures
 from crossrank_blip2.texts import Tokens
@@ -117,29 +117,6 @@ class Blip2State:
     image_queries: NDArray[np.float32] | None = None
     text_embeddings: NDArray[np.float32] | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """The pairs of a block, in row-major order of its mask.
-
-    Parameters
-    ----------
-    rows, columns
-        ``[P]`` where in the block.
-    images, texts
-        ``[P]`` places among those that occur.
-    """
-
-    rows: Integers
-    columns: Integers
-    images: Integers
-    texts: Integers
-
-
-def pairs_of(block: cr.Block, state: Blip2State) -> Pairs:
-    """Look up the pairs of a block."""
-    rows, columns = np.nonzero(block.mask)
-    queries = block.query_rows[rows]
-    candidates = block.candidate_rows[block.index[rows, columns]]
-    images, texts = (candidates, queries) if block.direction == "t2i" else (queries, candidates)
-    return Pairs(rows, columns, state.images.place[images], state.texts.place[texts])
+    def places(self, pairs: Pairs) -> tuple[Integers, Integers]:
+        """Return ``[P]`` which image and which text of those that occur each pair is of."""
+        return self.images.place[pairs.image_rows], self.texts.place[pairs.text_rows]

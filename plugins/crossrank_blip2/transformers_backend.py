@@ -6,20 +6,18 @@ takes the first text tokens for places of the image and drops them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from crossrank.errors import InputError
-from crossrank_blip2.checks import check_pixels, check_tokens, require_attributes
+from crossrank_blip2.checks import check_pixels, require_attributes
 from crossrank_blip2.fingerprints import weights_digest
-from crossrank_blip2.pictures import to_pixels
+from crossrank_blip2.qformer_backend import QFormerBackend
 from crossrank_blip2.shared_keys import cross_attentions
-from crossrank_blip2.texts import Tokens, tokenise
+from crossrank_blip2.texts import Tokens
 
 PARTS = (
     "config.vision_config.image_size",
@@ -35,7 +33,7 @@ PARTS = (
 )
 
 
-class TransformersBackend:
+class TransformersBackend(QFormerBackend):
     """A `Backend` over a ``Blip2ForImageTextRetrieval``, which is put into evaluation mode.
 
     Parameters
@@ -59,18 +57,8 @@ class TransformersBackend:
                 "its config lacks qformer_config.use_qformer_text_input=true, which old revisions "
                 "on the hub spell 'qformer_text_input'; correct config.json or pin another revision"
             )
-        self._model = model.eval()
-        self._tokenizer = tokenizer
         size = model.config.vision_config.image_size
-        height, width = (size, size) if isinstance(size, int) else size
-        if height != width:
-            raise InputError(f"blip2: the model's input is {height}×{width}; BLIP-2's is a square")
-        self._size = int(height)
-
-    @property
-    def model(self) -> Any:
-        """See `Backend.model`."""
-        return self._model
+        super().__init__(model, tokenizer, size, model.embeddings.word_embeddings)
 
     @property
     def device(self) -> torch.device:
@@ -81,11 +69,6 @@ class TransformersBackend:
     def dtype(self) -> torch.dtype:
         """See `Backend.dtype`."""
         return self._patch_weight.dtype
-
-    @property
-    def image_size(self) -> int:
-        """See `Backend.image_size`."""
-        return self._size
 
     @property
     def embeds_shape(self) -> tuple[int, int]:
@@ -106,16 +89,6 @@ class TransformersBackend:
     def fingerprint(self) -> str:
         """See `Backend.fingerprint`."""
         return weights_digest({"transformers": self._model.vision_model})
-
-    def pixels(self, pictures: Sequence[Image.Image]) -> Tensor:
-        """See `Backend.pixels`."""
-        return to_pixels(pictures, self.image_size)
-
-    def tokenise(self, texts: Sequence[str]) -> Tokens:
-        """See `Backend.tokenise`."""
-        return check_tokens(
-            tokenise(self._tokenizer, texts), self._model.embeddings.word_embeddings
-        )
 
     def image_embeds(self, pixels: Tensor) -> Tensor:
         """See `Backend.image_embeds`."""
@@ -150,10 +123,6 @@ class TransformersBackend:
         head = self._model.itm_head
         logits: Tensor = head(states[:, :count].to(head.weight.dtype))[..., 1].float().mean(dim=1)
         return logits
-
-    def _queries(self, count: int) -> Tensor:
-        queries: Tensor = self._model.query_tokens.expand(count, -1, -1)
-        return queries
 
     def _states(
         self, inputs: Tensor, *, image_embeds: Tensor | None = None, **options: Any

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import crossrank as cr
+from crossrank.plugin.parts import Part, as_box, link
 from crossrank_qperturb.attention import attention_maps
 from crossrank_qperturb.coverage import Grid, patch_coverage
 from crossrank_qperturb.matrices import Perturbation
@@ -38,27 +39,22 @@ class Look:
     perturbed: Floats
     grid: Grid
 
-    def links(self, boxes: Floats, names: Sequence[str], text_first: bool) -> tuple[cr.Link, ...]:
+    def links(self, boxes: Floats, names: Sequence[str], text_asks: bool) -> tuple[cr.Link, ...]:
         """Return two links per box: the part of the attention in it, without and with.
 
         Parameters
         ----------
         boxes, names
             ``[n, 4]`` and what they show.
-        text_first
+        text_asks
             Whether the text is the query.
         """
-        found = []
         covered = patch_coverage(boxes, self.grid)
-        for name, corners, shares in zip(names, boxes.tolist(), covered, strict=True):
-            box = (corners[0], corners[1], corners[2], corners[3])
-            for what, attention in self._both():
-                weight = float(shares @ attention)
-                if text_first:
-                    found.append(cr.Link(what, name, weight, candidate_box=box))
-                else:
-                    found.append(cr.Link(name, what, weight, query_box=box))
-        return tuple(found)
+        return tuple(
+            link(Part(what), Part(name, as_box(corners)), shares @ attention, asks=text_asks)
+            for name, corners, shares in zip(names, boxes, covered, strict=True)
+            for what, attention in self._both()
+        )
 
     def maps(self) -> tuple[tuple[str, tuple[tuple[float, ...], ...]], ...]:
         """Return ``[rows][columns]`` without and with, as `crossrank.Evidence` holds them."""

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.pairs import text_asks
+from crossrank.plugin.parts import evidence
 from crossrank_blip2 import Blip2Reranker
-from crossrank_blip2.state import Blip2State, pairs_of
+from crossrank_blip2.state import Blip2State
 from crossrank_qperturb.objects import Objects, objects_of
 from crossrank_qperturb.parameters import QPerturbParameters
 from crossrank_qperturb.remembering import Remembered
@@ -80,27 +82,17 @@ class QPerturbReranker(Blip2Reranker):
         Its links tell which part of the attention lies in each box.  For ITM the queries look at
         the image together with the text, for ITC alone.
         """
-        pairs, scores = pairs_of(block, state), self.score(block, state).values
-        text_first = block.direction == "t2i"
-        images = block.candidates if text_first else block.queries
+        pairs, asks = block.pairs(), text_asks(block.direction)
+        images, texts = state.places(pairs)
         found: list[cr.Evidence] = []
-        for start in range(0, len(pairs.rows), state.room.pairs):
+        bare = iter(evidence(block, self.score(block, state)))
+        for start in range(0, len(pairs), state.room.pairs):
             part = slice(start, start + state.room.pairs)
-            seen = self._looks(state, pairs.images[part], pairs.texts[part])
-            for look, place, row, column in zip(
-                seen, pairs.images[part], pairs.rows[part], pairs.columns[part], strict=True
-            ):
-                candidate = block.index[row, column]
-                names = _names(images, candidate if text_first else row, state.extra.numbers[place])
-                found.append(
-                    cr.Evidence(
-                        block.queries.ids[row],
-                        block.candidates.ids[candidate],
-                        float(scores[row, column]),
-                        look.links(state.extra.boxes[place], names, text_first),
-                        look.maps(),
-                    )
-                )
+            looks = self._looks(state, images[part], texts[part])
+            for look, place, row in zip(looks, images[part], pairs.images[part], strict=True):
+                names = _names(block.images, row, state.extra.numbers[place])
+                links = look.links(state.extra.boxes[place], names, asks)
+                found.append(replace(next(bare), links=links, maps=look.maps()))
         return found
 
     def _perturbation(self, state: Blip2State, places: Rows, image_embeds: Embeds) -> Perturbation:

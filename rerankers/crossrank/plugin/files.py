@@ -72,7 +72,7 @@ def file_digest(who: str, path: str | Path, mend: str = "check the path") -> str
         raise StoreError(f"{who}: {path} cannot be read: {error.strerror}; {mend}") from error
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1 << 16)  # some digest every picture of a gallery
 def _digest(path: str, size: int, changed: int) -> str:
     """Digest a file; size and time of change are there to notice that it is another one."""
     with Path(path).open("rb") as file:
