@@ -1,7 +1,7 @@
 r"""Captions as rounds: the query is the first caption of a picture, round t adds its caption t + 1.
 
     python research/dialogue_captions.py --dialogues DATA/flickr8k --features FEATURES \\
-        -o docs/dialogue_captions.md
+        -o docs/studies/dialogue_captions.md
 
 Nobody asks and nothing is in rough English: what is left is how a query grows.  Weights are chosen
 on val by R@10 at the last round; test is looked at once.
@@ -85,8 +85,8 @@ def main() -> None:
             "# Captions as rounds, on Flickr8k",
             "",
             "Made by `python research/dialogue_captions.py`; what it shows stands in",
-            "[dialogue.md](dialogue.md#what-it-buys). The query is a picture's first caption, each",
-            "round adds the next one.",
+            "[dialogue.md](../dialogue.md#what-it-buys). The query is a picture's first caption,",
+            "each round adds the next one.",
             "",
             *table(f"All {len(talks):,} pictures of the test split", ranks),
             *gains(f"Over {JOINED}, at round {ROUNDS}", ranks, JOINED),

@@ -1,7 +1,7 @@
 r"""Which question to ask: by expected gain, at random, or none, answered by what captions say.
 
     python research/dialogue_questions.py --dialogues DATA/flickr8k --features FEATURES \\
-        --keep out/questions -o docs/dialogue_questions.md
+        --keep out/questions -o docs/studies/dialogue_questions.md
 
 A picture of Flickr8k has five captions.  The query is the first.  Whoever answers knows the other
 four of the target, and says "unknown" where these are silent, never "no".  The questioner knows
@@ -93,7 +93,7 @@ def main() -> None:
             "# Which question to ask, on Flickr8k",
             "",
             "Made by `python research/dialogue_questions.py`; what it shows stands in",
-            "[dialogue.md](dialogue.md#what-it-buys).",
+            "[dialogue.md](../dialogue.md#what-it-buys).",
             "",
             *lines,
         ],

@@ -1,7 +1,7 @@
 r"""Dialogues on Flickr8k through the whole pipeline: every part of a query is reranked.
 
     python research/dialogue_reranked.py --dialogues DATA/flickr8k --features FEATURES \\
-        -o docs/dialogue_reranked.md
+        -o docs/studies/dialogue_reranked.md
 
 The pipeline and its weights are those that val chose for captions (`hubness_study.py`); the weight
 of the dialogue is chosen on the first dialogues of val by R@10 at round 5.
@@ -64,7 +64,7 @@ def main() -> None:
             "# Dialogues through the whole pipeline",
             "",
             "Made by `python research/dialogue_reranked.py`; what it shows stands in",
-            "[dialogue.md](dialogue.md#what-it-buys). The pipeline: nnn with a bank of train",
+            "[dialogue.md](../dialogue.md#what-it-buys). The pipeline: nnn with a bank of train",
             "captions, filip 1.5, lite_itm 0.5 over the first 32 of 100 candidates.",
             "",
             *table(f"All {len(test.talks):,} dialogues of the test split", ranks, (0, ROUNDS)),

@@ -1,6 +1,7 @@
 r"""Rewrites by a language model, where they exist: PlugIR's files, with texts as documents.
 
-    python research/dialogue_rewrites.py --dialogues DATA/plugir -o docs/dialogue_rewrites.md
+    python research/dialogue_rewrites.py --dialogues DATA/plugir \
+        -o docs/studies/dialogue_rewrites.md
 
 The pictures of VisDial's 2,064 dialogues are not here, so each is stood for by a text: what BLIP-2
 answered to ChatGPT's questions about it (``ChatGPT_BLIP2.json``), as statements and without the
@@ -82,7 +83,7 @@ def main() -> None:
             "# Rewrites by a language model, on PlugIR's files",
             "",
             "Made by `python research/dialogue_rewrites.py`; what it shows stands in",
-            "[dialogue.md](dialogue.md#what-it-buys). Texts stand for pictures: what BLIP-2",
+            "[dialogue.md](../dialogue.md#what-it-buys). Texts stand for pictures: what BLIP-2",
             "answered to ChatGPT's questions, without the caption. Rewrites and documents have the",
             "same answerer, BLIP-2; people's rounds have not.",
             "",

@@ -1,7 +1,7 @@
 r"""Dialogues on Flickr8k: what five rounds of questions and answers buy, by how they are rewritten.
 
     python research/dialogue_study.py --dialogues DATA/flickr8k --features FEATURES \\
-        -o docs/dialogue_flickr8k.md
+        -o docs/studies/dialogue_flickr8k.md
 
 The weight of `Fuse` is chosen on val by R@10 at round 5; test is looked at once.  A dialogue that
 has ended keeps its last query.
@@ -67,7 +67,7 @@ def main() -> None:
             "# Dialogues on Flickr8k",
             "",
             "Made by `python research/dialogue_study.py`; what it shows stands in",
-            "[dialogue.md](dialogue.md#what-it-buys).",
+            "[dialogue.md](../dialogue.md#what-it-buys).",
             "",
             *table("All 1,000 dialogues of the test split", ranks),
             *gains(f"Over {RAW}, at round {ROUNDS}", ranks, RAW),

@@ -1,6 +1,7 @@
-"""Corrections under and over each stage on Flickr8k: chosen on val, reported on test.
+r"""Corrections under and over each stage on Flickr8k: chosen on val, reported on test.
 
-    python research/hubness_stages.py --features FEATURES --work WORK -o docs/hubness_stages.md
+    python research/hubness_stages.py --features FEATURES --work WORK \
+        -o docs/studies/hubness_stages.md
 
 WORK is what `stage_scores.py` made.  Settings are chosen by MRR with arithmetic on its scores; the
 rows of test are runs of the library, whose stages look these scores up.

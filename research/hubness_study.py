@@ -1,6 +1,6 @@
 """Hubness corrections on Flickr8k: tuned on val, reported on test, both directions.
 
-    python research/hubness_study.py --features FEATURES -o docs/hubness_flickr8k.md
+    python research/hubness_study.py --features FEATURES -o docs/studies/hubness_flickr8k.md
 
 FEATURES holds ``train``, ``val`` and ``test``, each with the collections ``images``, ``regions``
 and ``texts`` of ``lite`` (`examples/prepare_flickr8k.py` and ``crossrank encode`` make them).  The
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 HEAD = """# Hubness corrections on Flickr8k
 
 Made by `python research/hubness_study.py`; what it measures stands in
-[hubness.md](hubness.md#what-it-buys).
+[hubness.md](../hubness.md#what-it-buys).
 """
 CAPTIONS = 5
 METRICS = ("R@1", "R@5", "R@10", "MRR")

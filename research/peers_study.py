@@ -1,6 +1,6 @@
 """Calibration, depth by query and learned fusion on Flickr8k: fitted on val, reported on test.
 
-    python research/peers_study.py --features FEATURES --work WORK -o docs/peers_flickr8k.md
+    python research/peers_study.py --features FEATURES --work WORK -o docs/studies/peers_flickr8k.md
 
 FEATURES as for `hubness_study.py`, WORK as `stage_scores.py` made it.  t2i asks with the first
 caption of each picture.

@@ -1,7 +1,7 @@
 r"""How two scores of a short list should be added up: Flickr8k and SugarCrepe, 2 to 10 candidates.
 
     python research/short_lists.py --features FEATURES --work WORK --data DATA \
-        -o docs/short_lists.md
+        -o docs/studies/short_lists.md
 
 WORK is what `stage_scores.py` made of t2i and i2t, DATA holds ``sugarcrepe`` and ``coco_cc``.  The
 judgements are people's: captions that somebody wrote for a picture, and SugarCrepe's negatives,

@@ -16,7 +16,9 @@ from crossrank.cli import main
 from crossrank.errors import MissingPackageError
 
 HOUSE = Path(__file__).parents[2]
-PAGES = [HOUSE / "README.md", *sorted((HOUSE / "docs").glob("*.md"))]
+PAGES = [HOUSE / "README.md", *sorted((HOUSE / "docs").rglob("*.md"))]
+MAP = HOUSE / "docs" / "README.md"
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 SHORTENED = "…"
 
@@ -45,6 +47,39 @@ def commands() -> list[tuple[str, list[str]]]:
 
 COMMANDS = [(page, words[1:]) for page, words in commands() if words[0] == "crossrank"]
 SCRIPTS = [(page, words[1:]) for page, words in commands() if words[0] == "python"]
+
+
+def linked(page: Path) -> list[tuple[Path, str]]:
+    """Return the files that a page links to, each with the heading that is meant."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    found = [
+        link.removeprefix("https://github.com/crossrank/crossrank/blob/main/")
+        for link in LINK.findall(text)
+    ]
+    split = [link.partition("#") for link in found if "://" not in link]
+    start = HOUSE if page == HOUSE / "README.md" else page.parent
+    return [((start / path).resolve() if path else page, anchor) for path, _, anchor in split]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what links name the headings of a page by."""
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(HOUSE)) for page in PAGES])
+def test_links_lead_somewhere(page: Path) -> None:
+    for path, anchor in linked(page):
+        assert path.exists(), f"{page.name} links to {path}, which is not there"
+        assert not anchor or anchor in anchors(path), (
+            f"{page.name}: no heading {path.name}#{anchor}"
+        )
+
+
+def test_the_map_of_the_docs_names_every_page() -> None:
+    there = {page.resolve() for page in PAGES} - {MAP, HOUSE / "README.md"}
+    assert there == there & {path for path, _ in linked(MAP)}
 
 
 def test_the_pages_have_commands() -> None:
