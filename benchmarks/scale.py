@@ -38,7 +38,8 @@ from crossrank._engine.partition import Weights, layout, portions
 from crossrank._engine.resources import Resources
 from crossrank._engine.work import BlockWork
 from crossrank._files.atomic import atomic_folder
-from crossrank._items.collection_folder import write_ids, write_manifest
+from crossrank._items.collection_folder import write_ids
+from crossrank._items.manifest import write_manifest
 from crossrank_filip.kernel import widened
 
 QUERIES, WORDS, DEPTH, TOKENS, SIZE = 2000, 32, 100, 64, 128

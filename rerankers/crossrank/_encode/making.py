@@ -22,12 +22,12 @@ from crossrank._encode.left import remove_used
 from crossrank._encode.run import Run
 from crossrank._files.atomic import refuse_existing
 from crossrank._items.collection import Collection
-from crossrank._items.collection_folder import MANIFEST
 from crossrank._items.compact import check_dtypes
 from crossrank._items.extending import add_features, append_items
 from crossrank._items.feature import Feature, take_items
 from crossrank._items.fingerprint import fingerprint
 from crossrank._items.item import Item, ItemLike
+from crossrank._items.manifest import MANIFEST
 from crossrank._items.reuse import check_same_items, check_same_source, items_of
 from crossrank._lists.base_lists import check_positive
 from crossrank._progress import as_progress

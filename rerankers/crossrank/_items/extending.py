@@ -17,17 +17,17 @@ from typing import Any
 
 from crossrank._files.atomic import atomic_file, disk_errors
 from crossrank._items.collection import Collection
-from crossrank._items.collection_folder import (
+from crossrank._items.collection_folder import write_ids
+from crossrank._items.feature import Feature
+from crossrank._items.joining import check_joinable, write_parts
+from crossrank._items.manifest import (
     MANIFEST,
     OF_FEATURE,
     content_digest,
     file_record,
     read_manifest,
     stem_of,
-    write_ids,
 )
-from crossrank._items.feature import Feature
-from crossrank._items.joining import check_joinable, write_parts
 from crossrank._items.provenance import remember
 from crossrank.errors import DuplicateIdError, MissingFeatureError, StoreError
 

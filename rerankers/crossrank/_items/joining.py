@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from crossrank._files.atomic import atomic_folder
 from crossrank._files.reserving import new_npy_at
-from crossrank._items.collection_folder import write_feature, write_ids, write_manifest
+from crossrank._items.collection_folder import write_ids
 from crossrank._items.compact import COMPACT, write_rows
 from crossrank._items.feature import Feature
+from crossrank._items.feature_files import write_feature
+from crossrank._items.manifest import write_manifest
 from crossrank._items.ragged import Ragged
 from crossrank.errors import FeatureMismatchError
 

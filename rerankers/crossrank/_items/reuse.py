@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crossrank._items.collection import Collection
-from crossrank._items.collection_folder import read_manifest
 from crossrank._items.item import Item
+from crossrank._items.manifest import read_manifest
 from crossrank.errors import (
     FeatureMismatchError,
     InputError,
