@@ -6,94 +6,25 @@ the runs before in the same plan, and a block is named by exactly these pairs.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._engine.identity import identity
 from crossrank._engine.resources import Resources
-from crossrank._engine.scoring import cut_lists, prepare, score_lists
+from crossrank._engine.scoring import cut_lists
 from crossrank._items.fingerprint import fingerprint
-from crossrank._lists.candidates import Candidates
-from crossrank._lists.evidence import Evidence
 from crossrank._lists.ordering import arrange, scatter
 from crossrank._stage import Stage
-from crossrank.plugin.contract import Block, Context, Needs, Reranker, Scores, State
+from crossrank.plugin.contract import Context
 from crossrank_ablation.cache import ScoreCache, ScoredBlock, description_key
 from crossrank_ablation.data import Task
+from crossrank_ablation.scoring_job import Job
+from crossrank_ablation.spent import Rate, Spent
 
 BLOCK_QUERIES = 1024
 """Queries per block: as many as the engine scores together at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What some scores took.
-
-    Parameters
-    ----------
-    calls
-        How often ``score`` was called, in this process.
-    scored, from_cache, shared
-        Pairs that were scored now, read from disk, and known from an earlier run of the study.
-    """
-
-    calls: int = 0
-    scored: int = 0
-    from_cache: int = 0
-    shared: int = 0
-
-    def __add__(self, other: Spent) -> Spent:
-        return Spent(
-            self.calls + other.calls,
-            self.scored + other.scored,
-            self.from_cache + other.from_cache,
-            self.shared + other.shared,
-        )
-
-
-class Counted(Reranker):
-    """A scorer that counts its calls.
-
-    Parameters
-    ----------
-    scorer
-        The one that does the work.
-    """
-
-    def __init__(self, scorer: Reranker) -> None:
-        self.scorer = scorer
-        self.params = scorer.params
-        self.info = scorer.info  # type: ignore[misc]  # what the class of the scorer says
-        self.calls = 0
-        self._lock = threading.Lock()
-
-    def needs(self, context: Context) -> Needs:
-        """As the scorer."""
-        return self.scorer.needs(context)
-
-    def prepare(self, context: Context) -> State:
-        """As the scorer."""
-        return self.scorer.prepare(context)
-
-    def score(self, block: Block, state: State) -> Scores:
-        """Count, and score."""
-        with self._lock:
-            self.calls += 1
-        return self.scorer.score(block, state)
-
-    def explain(self, block: Block, state: State) -> Sequence[Evidence]:
-        """As the scorer."""
-        return self.scorer.explain(block, state)
-
-    def fingerprint(self) -> str:
-        """As the scorer."""
-        return self.scorer.fingerprint()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,20 +55,6 @@ class _Known:
     done: NDArray[np.bool_]
     reasons: list[str]
     rate: Rate
-
-
-@dataclass(slots=True)
-class Rate:
-    """How fast a scorer was when its scores were made, now or in another process."""
-
-    pairs: int = 0
-    seconds: float = 0.0
-    prepare_seconds: float = 0.0
-
-    @property
-    def seconds_per_pair(self) -> float:
-        """0 where nothing was scored."""
-        return self.seconds / self.pairs if self.pairs else 0.0
 
 
 @dataclass(slots=True)
@@ -244,7 +161,7 @@ class Scorings:
         if after is not None:
             previous = arrange(after.previous, places)
             context = replace(context, before=after.stages, previous=previous)
-        job = _Job(stage, context, self.task, self.resources)
+        job = Job(stage, context, self.task, self.resources)
         rows = np.flatnonzero(missing.any(axis=1))
         spent = Spent()
         for start in range(0, len(rows), BLOCK_QUERIES):
@@ -266,7 +183,7 @@ class Scorings:
         known.done |= missing
         return spent
 
-    def _block(self, job: _Job, rows: NDArray[np.int64]) -> tuple[ScoredBlock, bool]:
+    def _block(self, job: Job, rows: NDArray[np.int64]) -> tuple[ScoredBlock, bool]:
         """Return the scores of some queries' pairs, and whether they were made now."""
         description = None if self.cache is None else job.description(rows)
         if self.cache is None or description is None:
@@ -284,89 +201,7 @@ class Scorings:
             return made, True
 
 
-class _Job:
-    """The pairs of one scorer that are still missing."""
-
-    def __init__(self, stage: Stage, context: Context, task: Task, resources: Resources) -> None:
-        self.scorer = Counted(stage.scorer)
-        self.stage = Stage(self.scorer, fusion=stage.fusion, name=stage.name)
-        self.context, self.task, self.resources = context, task, resources
-        self._state: State = None
-        self._prepared = False
-        self._described: dict[str, Any] | None = None
-
-    def description(self, rows: NDArray[np.int64]) -> dict[str, Any] | None:
-        """Return all that the scores of some queries depend on; None if that cannot be told."""
-        if self._described is None:
-            self._described = self._whole() or {}
-        if not self._described:
-            return None
-        pairs = {"pairs": _pairs_digest(self.context.lists, rows)}
-        if self.context.previous is not None:
-            pairs["after"] = fingerprint([self.context.before, self.context.previous[rows]])
-        return {**self._described, **pairs}
-
-    def _whole(self) -> dict[str, Any] | None:
-        scorer = self.scorer.scorer
-        who = identity(scorer)
-        if who is None:
-            return None
-        lists = None
-        if scorer.info.transductive:
-            candidates = self.context.lists
-            lists = _pairs_digest(candidates, np.arange(len(candidates)))
-        return {
-            **who,
-            "features": self.task.digests.read_by(scorer, self.context),
-            "direction": self.context.direction,
-            "lists": lists,
-            "query_rows": fingerprint(self.task.query_rows),
-            "device": self.resources.device,
-            "dtype": self.resources.dtype,
-            "memory_budget": self.resources.memory_budget,
-        }
-
-    def score(self, rows: NDArray[np.int64]) -> ScoredBlock:
-        """Score the pairs of some queries."""
-        prepare_seconds = 0.0
-        if not self._prepared:
-            start = time.perf_counter()
-            self._state = prepare(self.stage, self.context)
-            self._prepared = True
-            prepare_seconds = time.perf_counter() - start
-        part, previous = _rows(self.context.lists, rows), self.context.previous
-        calls, start = self.scorer.calls, time.perf_counter()
-        raw, reasons = score_lists(
-            self.stage,
-            replace(
-                self.context, lists=part, previous=None if previous is None else previous[rows]
-            ),
-            self._state,
-            self.task.query_rows[rows],
-            self.resources,
-        )
-        seconds = time.perf_counter() - start
-        values = raw[part.mask]
-        return ScoredBlock(values, reasons, self.scorer.calls - calls, seconds, prepare_seconds)
-
-
 def scorer_key(stage: Stage) -> str:
     """Return by what a stage's scorer is told from others within one process."""
     scorer = stage.scorer
     return f"{scorer.info.name}:{scorer.fingerprint()}:"
-
-
-def _pairs_digest(candidates: Candidates, rows: NDArray[np.int64]) -> str:
-    mask = candidates.mask[rows]
-    scores = None if candidates.scores is None else np.where(mask, candidates.scores[rows], 0.0)
-    return fingerprint([rows, mask, np.where(mask, candidates.index[rows], 0), scores])
-
-
-def _rows(candidates: Candidates, rows: NDArray[np.int64]) -> Candidates:
-    return replace(
-        candidates,
-        index=candidates.index[rows],
-        scores=None if candidates.scores is None else candidates.scores[rows],
-        mask=candidates.mask[rows],
-        query_ids=tuple(candidates.query_ids[row] for row in rows),
-    )

@@ -29,8 +29,9 @@ from crossrank_ablation.plan import Study
 from crossrank_ablation.plots import check_matplotlib
 from crossrank_ablation.result import AblationResult
 from crossrank_ablation.run import Run, chosen_on, measured_on
-from crossrank_ablation.scorings import Scorings, Spent
+from crossrank_ablation.scorings import Scorings
 from crossrank_ablation.settings import Cell, StageSettings
+from crossrank_ablation.spent import Spent
 
 log = logging.getLogger(__name__)
 
