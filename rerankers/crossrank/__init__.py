@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from crossrank._lists.calibration import Calibration, Confidence
     from crossrank._lists.candidates import Candidates
     from crossrank._lists.evidence import Evidence, Link
-    from crossrank._lists.fusion import RRF, Fused, Fusion, Replace, WeightedSum
+    from crossrank._lists.fusion import RRF, Fused, Fusion, Replace
     from crossrank._lists.hits import Hit, Trace
     from crossrank._lists.rankings import Ranking, Rankings
     from crossrank._lists.stage_scores import StageScores
     from crossrank._lists.statistics import Statistics
+    from crossrank._lists.weighted_sum import WeightedSum
     from crossrank._pipeline import Pipeline
     from crossrank._rerank.awaiting import arerank, arerank_many
     from crossrank._rerank.call import rerank, rerank_many

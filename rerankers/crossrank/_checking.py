@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from crossrank.errors import ParameterError, nearest
+from crossrank.errors import InputError, ParameterError, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,18 @@ def checked(who: str, name: str, value: Any, of: Check) -> Any:
     if of.accepts(value):
         return value
     raise ParameterError(f"{who}: {name} is {value!r}; give {_instead(value, of)}")
+
+
+def check_count(who: str, name: str, value: int) -> None:
+    """Refuse a count below 1, and anything that is not a whole number.
+
+    Raises
+    ------
+    InputError
+        Naming the parameter and its value.
+    """
+    if not _is_integer(value) or value < 1:
+        raise InputError(f"{who}: {name} is {value!r}; give a whole number of at least 1")
 
 
 def _instead(value: Any, of: Check) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._checking import check_count, checked, finite
 from crossrank._engine.block import block_bytes
 from crossrank._engine.checks import align, check_features, check_fusable
 from crossrank._engine.durable import RESULT, DurableRun
@@ -22,14 +23,13 @@ from crossrank._engine.resources import Resources
 from crossrank._engine.scoring import explain_pairs, score_stage, skipped_stage
 from crossrank._items.collection import Collection
 from crossrank._items.fingerprint import fingerprint
-from crossrank._lists.base_lists import check_positive
 from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.candidates import Candidates
-from crossrank._lists.fusion import SHORT, check_finite
 from crossrank._lists.ordering import arrange, order_rows, ranks
 from crossrank._lists.rankings import Rankings
 from crossrank._lists.showing import Shown
 from crossrank._lists.stage_scores import StageScores
+from crossrank._lists.weighted_sum import SHORT
 from crossrank._stage import Stage
 from crossrank.errors import InputError, ParameterError
 from crossrank.plugin.contract import Context
@@ -76,7 +76,7 @@ class Deadline:
             raise ParameterError(f"rerank: deadline_per is {per!r}; give 'run' or 'query'")
         if seconds is None:
             return None
-        if check_finite("rerank", "deadline", seconds) <= 0:
+        if checked("rerank", "deadline", seconds, finite) <= 0:
             raise ParameterError(
                 f"rerank: deadline is {seconds!r}; give seconds above 0, or None for no deadline"
             )
@@ -318,11 +318,11 @@ class Pipeline:
     ) -> Cuts:
         """Check what is returned of every list."""
         if top_k is not None:
-            check_positive("rerank", "top_k", top_k)
+            check_count("rerank", "top_k", top_k)
         if score_threshold is not None:
-            check_finite("rerank", "score_threshold", score_threshold)
+            checked("rerank", "score_threshold", score_threshold, finite)
         if min_probability is not None:
-            if not 0 <= check_finite("rerank", "min_probability", min_probability) <= 1:
+            if not 0 <= checked("rerank", "min_probability", min_probability, finite) <= 1:
                 raise ParameterError(
                     f"rerank: min_probability is {min_probability!r}; give a number from 0 to 1"
                 )

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from crossrank._checking import check_count
 from crossrank._files.parsing import check_regular, parse_toml
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.auto_depth import AutoDepth
-from crossrank._lists.base_lists import check_positive
-from crossrank._lists.fusion import RRF, Fusion, Replace, WeightedSum
+from crossrank._lists.fusion import RRF, Fusion, Replace
+from crossrank._lists.weighted_sum import WeightedSum
 from crossrank.errors import CrossrankError, FormatError, ParameterError, nearest
 from crossrank.plugin.contract import Reranker
 from crossrank.plugin.registry import load_reranker
@@ -66,7 +67,7 @@ class Stage:
                 f"Stage: depth is {self.depth!r}; give a whole number, 'auto' or an AutoDepth"
             )
         if self.depth is not None and not isinstance(self.depth, AutoDepth):
-            check_positive("Stage", "depth", self.depth)
+            check_count("Stage", "depth", self.depth)
         if not isinstance(self.fusion, Fusion):
             raise ParameterError(
                 f"Stage: fusion is {self.fusion!r}; give Replace(), WeightedSum(...) or RRF(...)"

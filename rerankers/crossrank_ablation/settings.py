@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from crossrank._items.fingerprint import fingerprint
-from crossrank._lists.fusion import RRF, Replace, WeightedSum
+from crossrank._lists.fusion import RRF, Replace
+from crossrank._lists.weighted_sum import WeightedSum
 from crossrank._stage import Stage, stage_of
 from crossrank.plugin.contract import Reranker
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crossrank._checking import check_count
 from crossrank._encode.items import read_all
 from crossrank._encode.making import Options, add, make
 from crossrank._items.collection import Collection
 from crossrank._items.item import ItemLike
-from crossrank._lists.base_lists import check_positive
 from crossrank.errors import (
     InputError,
 )
@@ -100,7 +100,7 @@ def encode(
         that breaks its contract, `StoreError` where `out` cannot be written.
     """
     if threads is not None:
-        check_positive("encode", "threads", threads)
+        check_count("encode", "threads", threads)
     if add_to is None and items is None:
         raise InputError("encode: give the items, or add_to, the collection that has them")
     maker = as_encoder(encoder, with_device(encoder, params, device))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crossrank._checking import check_count
 from crossrank._encode.brought import carried_features, gathered
 from crossrank._encode.items import (
     asked_of,
@@ -29,7 +30,6 @@ from crossrank._items.fingerprint import fingerprint
 from crossrank._items.item import Item, ItemLike
 from crossrank._items.manifest import MANIFEST
 from crossrank._items.reuse import check_same_items, check_same_source, items_of
-from crossrank._lists.base_lists import check_positive
 from crossrank._progress import as_progress
 from crossrank.errors import (
     DuplicateIdError,
@@ -180,7 +180,7 @@ def _prepared(
     brought = [name for name in (wanted or ()) if read and all(name in i.features for i in read)]
     asked = asked_of(maker, modality, wanted, brought)
     size = maker.batch_size if options.batch_size is None else options.batch_size
-    check_positive("encode", "batch_size", size)
+    check_count("encode", "batch_size", size)
     check_contents(read, modality, bool(asked))
     _check_storable(options.dtypes, (*asked, *brought), folder)
     run = Run(maker, modality, asked, size, as_progress(options.progress), len(read))

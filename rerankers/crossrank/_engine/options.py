@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypedDict
 
-from crossrank._lists.base_lists import check_positive
-from crossrank._lists.fusion import check_finite
+from crossrank._checking import check_count, checked, finite
 from crossrank.errors import InputError, nearest
 from crossrank.plugin.contract import Progress
 
@@ -94,16 +93,16 @@ class RunOptions:
         for field in fields(self):
             if getattr(self, field.name) is None:
                 object.__setattr__(self, field.name, field.default)
-        check_positive("rerank", "workers", self.workers)
+        check_count("rerank", "workers", self.workers)
         if self.threads is not None:
-            check_positive("rerank", "threads", self.threads)
+            check_count("rerank", "threads", self.threads)
         if self.memory_budget is not None:
             parse_bytes(self.memory_budget)
         for name, choices in (("on_error", POLICIES), ("engine", ENGINES), ("dtype", DTYPES)):
             value = getattr(self, name)
             if value not in choices:
                 raise InputError(f"rerank: {name} is {value!r}; give one of {', '.join(choices)}")
-        if check_finite("rerank", "gpus_per_worker", self.gpus_per_worker) < 0:
+        if checked("rerank", "gpus_per_worker", self.gpus_per_worker, finite) < 0:
             raise InputError(
                 f"rerank: gpus_per_worker is {self.gpus_per_worker!r}; give a number of at least 0"
             )

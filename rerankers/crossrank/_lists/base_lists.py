@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from crossrank._checking import check_count
 from crossrank._items.arrays import to_numpy
 from crossrank._lists.topk import top_k
 from crossrank.errors import (
@@ -70,7 +71,7 @@ def similarity_columns(
     for side in (images, texts):
         _check_distinct("from_similarity", side)
     if depth is not None:
-        check_positive("from_similarity", "depth", depth)
+        check_count("from_similarity", "depth", depth)
     scores = matrix.T if direction == "t2i" else matrix
     queries, gallery = (texts, images) if direction == "t2i" else (images, texts)
     wrong = ~np.isfinite(scores)
@@ -210,18 +211,6 @@ def list_columns(
             )
         values[row, : len(found)] = _array("from_lists", f"the scores of query {query!r}", found)
     return index, values, mask, queries, gallery, direction
-
-
-def check_positive(who: str, name: str, value: int) -> None:
-    """Refuse a count below 1, and anything that is not a whole number.
-
-    Raises
-    ------
-    InputError
-        Naming the parameter and its value.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{who}: {name} is {value!r}; give a whole number of at least 1")
 
 
 def _array(who: str, what: str, given: Any, dtype: DTypeLike | None = np.float64) -> NDArray[Any]:

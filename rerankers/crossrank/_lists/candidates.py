@@ -18,15 +18,10 @@ from crossrank._lists.base_lists import (
     similarity_columns,
 )
 from crossrank._lists.candidates_html import candidates_html
+from crossrank._lists.list_checks import check_rows, check_scores, check_shapes, check_unique
 from crossrank._lists.neighbour_columns import hnswlib_columns, usearch_columns
 from crossrank._lists.ordering import order_rows
-from crossrank.errors import (
-    DuplicateIdError,
-    FormatError,
-    InputError,
-    OrientationError,
-    UnknownIdError,
-)
+from crossrank.errors import FormatError, OrientationError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,52 +65,10 @@ class Candidates:
     repeats: bool = False
 
     def __post_init__(self) -> None:
-        if self.index.ndim != 2 or self.index.shape != self.mask.shape:
-            raise InputError(
-                f"Candidates: index {self.index.shape} and mask {self.mask.shape} must be the "
-                "same two-dimensional shape"
-            )
-        if self.scores is not None and self.scores.shape != self.index.shape:
-            raise InputError(
-                f"Candidates: scores {self.scores.shape} do not fit index {self.index.shape}"
-            )
-        if len(self.query_ids) != len(self.index):
-            raise InputError(
-                f"Candidates: {len(self.query_ids)} query ids for {len(self.index)} lists"
-            )
-        _check_unique(self.query_ids, "query")
-        self._check_rows()
-        if self.scores is not None:
-            wrong = self.mask & ~np.isfinite(self.scores)
-            if wrong.any():
-                row, place = np.argwhere(wrong)[0]
-                raise InputError(
-                    f"Candidates: the base score of query {self.query_ids[row]!r} and candidate "
-                    f"{self.candidate_ids[self.index[row, place]]!r} is "
-                    f"{self.scores[row, place]}; scores must be finite (leave the candidate out)"
-                )
-
-    def _check_rows(self) -> None:
-        size = len(self.candidate_ids)
-        wrong = self.mask & ((self.index < 0) | (self.index >= size))
-        if wrong.any():
-            row, place = np.argwhere(wrong)[0]
-            raise UnknownIdError(
-                f"Candidates: query {self.query_ids[row]!r} lists gallery row "
-                f"{self.index[row, place]}, but the gallery has {size} rows"
-            )
-        if self.repeats:
-            return
-        spread = np.where(self.mask, self.index, -1 - np.arange(self.index.shape[1]))
-        ordered = np.sort(spread, axis=1)
-        twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-        if twice.any():
-            row = int(np.argmax(twice))
-            rows, counts = np.unique(self.index[row][self.mask[row]], return_counts=True)
-            raise DuplicateIdError(
-                f"Candidates: query {self.query_ids[row]!r} lists candidate "
-                f"{self.candidate_ids[rows[np.argmax(counts)]]!r} twice"
-            )
+        check_shapes(self.index, self.scores, self.mask, len(self.query_ids))
+        check_unique(self.query_ids)
+        check_rows(self)
+        check_scores(self)
 
     def _repr_html_(self) -> str:
         return candidates_html(self)
@@ -412,11 +365,3 @@ class Candidates:
 
 
 SHORT = {"text": "t", "image": "i", "image+text": "it"}
-
-
-def _check_unique(ids: Sequence[str], what: str) -> None:
-    seen: set[str] = set()
-    for id in ids:
-        if id in seen:
-            raise DuplicateIdError(f"Candidates: the {what} id {id!r} stands twice")
-        seen.add(id)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._checking import check_count
 from crossrank._files.trec import write_run
 from crossrank._items.showing import escaped, left_out
-from crossrank._lists.base_lists import check_positive
 from crossrank._lists.calibration import Calibration, as_calibration
+from crossrank._lists.equality import same_content
 from crossrank._lists.hits import Hit, Trace
+from crossrank._lists.ranking import Ranking
 from crossrank._lists.rankings_file import open_rankings, save_rankings, write_parquet
 from crossrank._lists.showing import (
     LISTS,
@@ -23,106 +25,11 @@ from crossrank._lists.showing import (
     display,
     frame,
     records,
-    table_of,
-    text_of,
 )
 from crossrank._lists.stage_scores import StageScores
 from crossrank.errors import UnknownIdError, nearest
 
 __all__ = ["Hit", "Ranking", "Rankings", "StageScores", "Trace"]
-
-
-class Ranking(Sequence[Hit]):
-    """The hits of one query, best first; each `Hit` is made when it is looked at."""
-
-    __slots__ = ("_rankings", "_row")
-
-    def __init__(self, rankings: Rankings, row: int) -> None:
-        self._rankings = rankings
-        self._row = row
-
-    @property
-    def query_id(self) -> str:
-        """Whose ranking this is."""
-        return self._rankings.query_ids[self._row]
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The candidates' ids, best first."""
-        rows = self._rankings.index[self._row, : len(self)]
-        return tuple(self._rankings.candidate_ids[row] for row in rows)
-
-    @property
-    def confidence(self) -> float | None:
-        """How good the ranking is thought to be; None without a calibration."""
-        found = self._rankings.confidences
-        return None if found is None else float(found[self._row])
-
-    def __len__(self) -> int:
-        return int(self._rankings.mask[self._row].sum())
-
-    @overload
-    def __getitem__(self, place: int) -> Hit: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
-    def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
-        if isinstance(place, slice):
-            return tuple(self[each] for each in range(*place.indices(len(self))))
-        count = len(self)
-        if not -count <= place < count:
-            raise IndexError(f"hit {place} of {count}")
-        return self._rankings.hit(self._row, place % count)
-
-    def __iter__(self) -> Iterator[Hit]:
-        return (self._rankings.hit(self._row, place) for place in range(len(self)))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Ranking):
-            return NotImplemented
-        return self.query_id == other.query_id and tuple(self) == tuple(other)
-
-    __hash__ = None  # type: ignore[assignment]  # equal by content
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Ranking, (self._rankings.take([self._row]), 0)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the list as JSON can hold it."""
-        return {"query_id": self.query_id, "hits": [hit.to_dict() for hit in self]}
-
-    def to_frame(self) -> Any:
-        """Return a pandas DataFrame, a row per hit; needs pandas."""
-        return frame(records({self.query_id: self}), "Ranking.to_frame")
-
-    def show(self, count: int = SHOWN) -> None:
-        """Show the first hits with base and new rank: pictures in a notebook, else lines of text.
-
-        Parameters
-        ----------
-        count
-            How many at most.
-        """
-        check_positive("Ranking.show", "count", count)
-        display(self._html(count), self._text(count))
-
-    def _html(self, count: int) -> str:
-        rankings, row = self._rankings, self._row
-        shown = Shown() if rankings.shown is None else rankings.shown
-        rows = rankings.index[row, : min(count, len(self))].tolist()
-        contents = (shown.cell(each, rankings.candidate_ids[each]) for each in rows)
-        title = shown.title(row, self.query_id)
-        return table_of(self[:count], contents, len(self), title)
-
-    def _text(self, count: int) -> str:
-        shown = Shown() if self._rankings.shown is None else self._rankings.shown
-        return text_of(self[:count], len(self), shown.title(self._row, self.query_id))
-
-    def _repr_html_(self) -> str:
-        return self._html(SHOWN)
-
-    def __repr__(self) -> str:
-        best = ", ".join(f"{hit.id} {hit.score:.4g}" for hit in self[:3])
-        return f"Ranking({self.query_id!r}, {len(self)} hits: {best})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -387,8 +294,8 @@ class Rankings(Mapping[str, Ranking]):
         count, lists
             How many hits of how many queries at most.
         """
-        check_positive("Rankings.show", "count", count)
-        check_positive("Rankings.show", "lists", lists)
+        check_count("Rankings.show", "count", count)
+        check_count("Rankings.show", "lists", lists)
         texts = [ranking._text(count) for ranking in self.values()[:lists]]
         more = left_out(lists, len(self), "queries")
         display(self._html(count, lists), "\n\n".join([*texts, *([more] if more else [])]))
@@ -412,7 +319,7 @@ class Rankings(Mapping[str, Ranking]):
         if not isinstance(other, Rankings):
             return NotImplemented
         return all(
-            _equal(getattr(self, each.name), getattr(other, each.name))
+            same_content(getattr(self, each.name), getattr(other, each.name))
             for each in fields(self)
             if each.name != "shown"
         )
@@ -422,17 +329,3 @@ class Rankings(Mapping[str, Ranking]):
     def __repr__(self) -> str:
         stages = " → ".join(stage.name for stage in self.stages) or "no stage"
         return f"Rankings({len(self)} queries, {int(self.mask.sum())} hits, {stages})"
-
-
-def _equal(left: Any, right: Any) -> bool:
-    if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
-        return (
-            isinstance(left, np.ndarray)
-            and isinstance(right, np.ndarray)
-            and np.array_equal(left, right, equal_nan=left.dtype.kind == "f")
-        )
-    if isinstance(left, StageScores) and isinstance(right, StageScores):
-        return all(_equal(getattr(left, f.name), getattr(right, f.name)) for f in fields(left))
-    if isinstance(left, tuple) and isinstance(right, tuple):
-        return len(left) == len(right) and all(map(_equal, left, right))
-    return bool(left == right)

@@ -9,14 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._checking import checked, none, one_of
+from crossrank._checking import check_count, checked, none, one_of
 from crossrank._engine.checks import check_fusable
 from crossrank._engine.options import RunOptions
 from crossrank._features.cache import feature_cache
 from crossrank._features.encoding import KeptEncoder
 from crossrank._items.collection import Collection
 from crossrank._items.item import ItemLike, listed
-from crossrank._lists.base_lists import check_positive
 from crossrank._lists.fusion import Fusion
 from crossrank._lists.rankings import Ranking, Rankings
 from crossrank._rerank.encoding import Asked, Loose, QueryLike, encode_items, needs_of
@@ -226,7 +225,7 @@ def rerank_many(
     checked("rerank", "on_item", on_item, ON_ITEM)
     checked("rerank", "modality", modality, MODALITY)
     if top_k is not None:
-        check_positive("rerank", "top_k", top_k)
+        check_count("rerank", "top_k", top_k)
     pipeline = pipeline_of(reranker, fusion, weight, base_scores is not None, params)
     features = feature_cache(cache)
     maker = encoder_of(encoder, stored, options.device, options.dtype)

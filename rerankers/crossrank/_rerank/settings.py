@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from crossrank._lists.fusion import RRF, Fusion, Replace, WeightedSum
+from crossrank._lists.fusion import RRF, Fusion, Replace
+from crossrank._lists.weighted_sum import WeightedSum
 from crossrank._pipeline import Pipeline
 from crossrank._stage import Stage
 from crossrank.errors import InputError, ParameterError, nearest

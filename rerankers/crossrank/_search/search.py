@@ -8,8 +8,8 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._checking import check_count
 from crossrank._items.collection import Collection
-from crossrank._lists.base_lists import check_positive
 from crossrank._lists.candidates import SHORT, Candidates
 from crossrank._progress import as_progress
 from crossrank._search.exact import best_rows
@@ -76,7 +76,7 @@ def search(
     >>> search(texts, images, depth=1).to_run()
     {'q': {'b': 0.6}}
     """
-    check_positive("search", "depth", depth)
+    check_count("search", "depth", depth)
     if engine not in ENGINES:
         raise InputError(f"search: no engine {engine!r}{nearest(engine, ENGINES)}")
     if engine == "auto":

@@ -8,8 +8,8 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from crossrank._checking import check_count
 from crossrank._items.arrays import to_numpy
-from crossrank._lists.base_lists import check_positive
 from crossrank.errors import InputError, OrientationError
 from crossrank.evaluation._both import BothDirections
 from crossrank.evaluation._captionmap import CaptionMap
@@ -208,7 +208,7 @@ def _pairs(
     if image_to_texts is not None:
         return CaptionMap.from_images(shape, image_to_texts)
     count = 5 if captions_per_image is None else captions_per_image
-    check_positive("evaluate_matrix", "captions_per_image", count)
+    check_count("evaluate_matrix", "captions_per_image", count)
     return CaptionMap.by_count(shape, count)
 
 

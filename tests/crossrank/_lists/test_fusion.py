@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank import RRF, Fusion, Replace, WeightedSum
-from crossrank._lists.fusion import NORMALISERS
 from crossrank._lists.ordering import ranks
+from crossrank._lists.weighted_sum import NORMALISERS
 from crossrank.errors import ParameterError
 
 values = st.floats(-100, 100, allow_nan=False).map(lambda value: round(value, 2))
@@ -167,8 +167,8 @@ def test_normalisations_survive_extreme_scores(scores: list[float]) -> None:
     ("make", "message"),
     [
         (lambda: WeightedSum(math.nan), "finite"),
-        (lambda: WeightedSum("1"), "give a number"),  # type: ignore[arg-type]  # the point
-        (lambda: WeightedSum(True), "give a number"),
+        (lambda: WeightedSum("1"), "give a finite number"),  # type: ignore[arg-type]  # the point
+        (lambda: WeightedSum(True), "give a finite number"),
         (lambda: WeightedSum(1.0, "z-score"), "did you mean 'zscore'"),
         (lambda: RRF(0), "positive"),
         (lambda: RRF(math.inf), "finite"),

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from crossrank._checking import check_count
 from crossrank._engine.options import RunOptions
 from crossrank._items.collection import Collection
-from crossrank._lists.base_lists import check_positive
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence, Link
 from crossrank._pipeline import Pipeline
@@ -116,7 +116,7 @@ def top_of_run(run: Path, query: str, top: int) -> list[str]:
     UnknownIdError
         If the run does not have the query.
     """
-    check_positive("explain", "top", top)
+    check_count("explain", "top", top)
     candidates = Candidates.from_trec(run)
     if query not in candidates.query_ids:
         hint = nearest(query, candidates.query_ids[:1000])

@@ -9,9 +9,10 @@ import numpy as np
 from crossrank._items.collection import Collection
 from crossrank._items.ragged import Ragged
 from crossrank._lists.candidates import Candidates
-from crossrank._lists.fusion import RRF, Replace, WeightedSum
+from crossrank._lists.fusion import RRF, Replace
 from crossrank._lists.hits import Hit
 from crossrank._lists.rankings import Ranking
+from crossrank._lists.weighted_sum import WeightedSum
 from crossrank.errors import CrossrankError, PluginError
 from crossrank.plugin.contract import Scores
 from crossrank.testing._case import RerankerCase
