@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 import crossrank as cr
 import lite_checkpoint as checkpoint
-from cora_training import grouped, schedule
 from crossrank_adamatch.losses import adamatch_loss, adamatch_loss_over_texts
 from crossrank_adamatch.network import AdaMatch
 from crossrank_filip.loss import INITIAL_TEMPERATURE, MINIMUM_TEMPERATURE, late_interaction
+from training_epochs import batches_in, grouped, train_epoch
 
 LOSSES = {"images": adamatch_loss, "texts": adamatch_loss_over_texts}
 
@@ -142,26 +142,18 @@ def fit(
     optimizer = torch.optim.AdamW(grouped(stage, recipe.decay), lr=recipe.rate)
     done = checkpoint.Progress({**settings, **asdict(recipe)})
     checkpoint.restore(path, stage, optimizer, done)
-    batches = len(data) // recipe.batch
-    if batches == 0:
-        raise SystemExit(f"a batch of {recipe.batch} needs more than {len(data)} pictures")
+    batches_in(len(data), recipe)
+
+    def loss_of(pictures: Tensor) -> Tensor:
+        return stage.loss(data, pictures)
+
     for epoch in range(len(done.history), recipe.epochs):
         # paired: the same seed draws the same batches, captions and patches whatever the boxes
         torch.manual_seed(settings["seed"] * 1000 + epoch)
         stage.train()
-        losses = []
-        order = torch.randperm(len(data))[: batches * recipe.batch].view(batches, recipe.batch)
-        for step, pictures in enumerate(order, start=epoch * batches):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate * schedule(step, recipe.epochs * batches)
-            loss = stage.loss(data, pictures)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            losses.append(loss.item())
-        record = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4)}
-        done.history.append(record)
+        loss = train_epoch(optimizer, recipe, epoch, torch.randperm(len(data)), loss_of)
+        done.history.append({"epoch": epoch, "loss": loss})
         checkpoint.save(path, stage, optimizer, done)
-        logger.info("%s: epoch %d loss %.4f", path.name.partition(".")[0], epoch, record["loss"])
+        logger.info("%s: epoch %d loss %.4f", path.name.partition(".")[0], epoch, loss)
     stage.eval()
     return done.history

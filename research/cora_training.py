@@ -19,6 +19,7 @@ import lite_checkpoint as checkpoint
 from cora_data import CAPTIONS, Integers, TrainingSet
 from crossrank_cora.losses import specificity_loss, supcon_loss, triplet_loss
 from crossrank_cora.network import Cora
+from training_epochs import batches_in, follow, grouped, train_epoch
 
 logger = logging.getLogger("train_cora")
 
@@ -151,12 +152,9 @@ class Stage(nn.Module):
         chance = torch.rand(len(rows), dtype=torch.float64).numpy()
         return data.changed.take((first + (behind - first) * chance).astype(np.int64)[some])
 
-    @torch.no_grad()
     def follow(self, step: int) -> None:
-        """Move the running average towards the weights, faster in the first steps."""
-        share = 1 - min(self.recipe.average, (1 + step) / (10 + step))
-        for kept, each in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-            kept.lerp_(each, share)
+        """Move the running average towards the weights."""
+        follow(self.averaged, self.network, self.recipe.average, step)
 
 
 def fit(
@@ -191,25 +189,18 @@ def fit(
     checkpoint.restore(path, stage, optimizer, done)
     with torch.no_grad():
         vectors = network.of_phrases(torch.from_numpy(data.vectors))
-    batches = len(data) // recipe.batch
-    if batches == 0:
-        raise SystemExit(f"a batch of {recipe.batch} needs more than {len(data)} pictures")
+    batches_in(len(data), recipe)
+
+    def loss_of(rows: Tensor) -> Tensor:
+        return stage.loss(data, vectors, rows)
+
     while len(done.history) < recipe.epochs and not exhausted(done.history, recipe.patience):
         epoch = len(done.history)
         torch.manual_seed(settings["seed"] * 1000 + epoch)
         stage.train()
-        losses = []
-        order = torch.randperm(len(data))[: batches * recipe.batch].view(batches, recipe.batch)
-        for step, rows in enumerate(order, start=epoch * batches):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate * schedule(step, recipe.epochs * batches)
-            loss = stage.loss(data, vectors, rows)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            stage.follow(step)
-            losses.append(loss.item())
-        record = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4)}
+        order = torch.randperm(len(data))
+        loss = train_epoch(optimizer, recipe, epoch, order, loss_of, stage.follow)
+        record: dict[str, Any] = {"epoch": epoch, "loss": loss}
         record |= measure(stage.averaged.eval())
         if record["rsum"] > max((each["rsum"] for each in done.history), default=-math.inf):
             stage.best.load_state_dict(stage.averaged.state_dict())
@@ -223,17 +214,3 @@ def exhausted(history: list[dict[str, Any]], patience: int) -> bool:
     """Return whether the last epochs brought nothing."""
     found = [each["rsum"] for each in history]
     return len(found) > patience and max(found[-patience:]) <= max(found[:-patience])
-
-
-def grouped(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Return the parameters in two groups: only matrices decay."""
-    everything = [each for each in network.parameters() if each.requires_grad]
-    return [
-        {"params": [each for each in everything if each.ndim > 1], "weight_decay": decay},
-        {"params": [each for each in everything if each.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def schedule(step: int, steps: int) -> float:
-    """Return the factor of the rate: up over the first tenth, down along a cosine to 0."""
-    return min(1.0, 10 * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2

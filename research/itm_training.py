@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import logging
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 import lite_checkpoint as checkpoint
 from crossrank_lite_itm.network import LiteItm
 from itm_data import CAPTIONS, TrainPairs
+from training_epochs import batches_in, follow, grouped, seed_of, train_epoch
 
 logger = logging.getLogger("train_lite_itm")
 
@@ -117,12 +116,9 @@ class Stage(nn.Module):
         loss: Tensor = -(over_texts + over_pictures) / 2
         return loss
 
-    @torch.no_grad()
     def follow(self, step: int) -> None:
-        """Move the running average towards the weights, faster in the first steps."""
-        share = 1 - min(self.recipe.average, (1 + step) / (10 + step))
-        for kept, each in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
-            kept.lerp_(each, share)
+        """Move the running average towards the weights."""
+        follow(self.averaged, self.network, self.recipe.average, step)
 
     def _drop(self, vectors: Tensor) -> Tensor:
         """Drop the same features from all vectors of an item."""
@@ -157,35 +153,26 @@ def fit(
         A record per epoch.
     """
     stage = Stage(network, recipe)
-    optimizer = torch.optim.AdamW(_grouped(network, recipe.decay), lr=recipe.rate)
+    optimizer = torch.optim.AdamW(grouped(network, recipe.decay), lr=recipe.rate)
     done = checkpoint.Progress({**settings, **asdict(recipe)})
     checkpoint.restore(path, stage, optimizer, done)
     pictures = len(data.alike)
-    batches = pictures // recipe.batch
-    if batches == 0:
-        raise SystemExit(f"a batch of {recipe.batch} needs more than {pictures} pictures")
+    batches_in(pictures, recipe)
+
+    def loss_of(rows: Tensor) -> Tensor:
+        captions = rows * CAPTIONS + torch.randint(CAPTIONS, (len(rows),))
+        return stage.loss(data, rows, captions, teacher)
+
     for epoch in range(len(done.history), recipe.epochs):
-        torch.manual_seed(_hash_of(settings["seed"], epoch))
+        torch.manual_seed(seed_of(settings["seed"], epoch))
         stage.train()
-        losses = []
         order = torch.randperm(pictures)
         if epoch >= recipe.hard_from * recipe.epochs:
             order = side_by_side(data.alike, recipe.group)
-        order = order[: batches * recipe.batch]
-        for step, rows in enumerate(order.view(batches, recipe.batch), start=epoch * batches):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate * _schedule(step, recipe.epochs * batches)
-            captions = rows * CAPTIONS + torch.randint(CAPTIONS, (len(rows),))
-            loss = stage.loss(data, rows, captions, teacher)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            stage.follow(step)
-            losses.append(loss.item())
-        record = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4)}
-        done.history.append(record)
+        loss = train_epoch(optimizer, recipe, epoch, order, loss_of, stage.follow)
+        done.history.append({"epoch": epoch, "loss": loss})
         checkpoint.save(path, stage, optimizer, done)
-        logger.info("%s: epoch %d loss %.4f", path.name.partition(".")[0], epoch, record["loss"])
+        logger.info("%s: epoch %d loss %.4f", path.name.partition(".")[0], epoch, loss)
     return stage.averaged.eval(), done.history
 
 
@@ -207,22 +194,3 @@ def side_by_side(alike: NDArray[np.int64], group: int) -> Tensor:
             groups.append(near[free[near]][:group])
             free[groups[-1]] = False
     return torch.from_numpy(np.concatenate([groups[n] for n in torch.randperm(len(groups))]))
-
-
-def _grouped(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Return the parameters in two groups: only matrices decay."""
-    everything = list(network.parameters())
-    return [
-        {"params": [each for each in everything if each.ndim > 1], "weight_decay": decay},
-        {"params": [each for each in everything if each.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Return the factor of the rate: up over the first tenth, down along a cosine to 0."""
-    return min(1.0, 10 * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def _hash_of(*parts: object) -> int:
-    """Return a seed that differs for every seed and epoch."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=7).digest())

@@ -21,6 +21,7 @@ from crossrank_lite.encoder import LiteEncoder
 from crossrank_lite.heads import load_heads
 from crossrank_lite.models import embeddings
 from crossrank_reinforce import SEED, Store, clip_loss, reinforced_loss
+from training_epochs import schedule
 
 BATCH, WIDTH, HIDDEN = 256, 128, 256
 DECAY = 0.1
@@ -204,11 +205,6 @@ class Training:
             torch.autograd.backward(loss)
             optimizer.step()
         return student.eval(), time.process_time() - begun
-
-
-def schedule(step: int, steps: int) -> float:
-    """Return the factor of the rate: up over the first tenth, down along a cosine to 0."""
-    return min(1.0, 10 * (step + 1) / steps) * (1 + float(np.cos(np.pi * step / steps))) / 2
 
 
 def measured(student: Student, split: Split) -> BothDirections:

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import logging
-import math
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import crossrank as cr
@@ -42,6 +39,7 @@ from lite_features import (
 )
 from lite_reranking import best_fusion, make_lists, report
 from lite_stages import EmbeddingStage, Features, Recipe, TokenStage
+from training_epochs import batches_in, grouped, seed_of, train_epoch, write_json
 
 logger = logging.getLogger("train_lite")
 
@@ -131,48 +129,22 @@ def fit(
     checkpoint.restore(path, stage, optimizer, done)
     stage.eval()
     pictures = len(train.cells[0])
-    batches = pictures // recipe.batch
-    if batches == 0:
-        raise SystemExit(f"{name}: a batch of {recipe.batch} needs more than {pictures} pictures")
+    batches_in(pictures, recipe, f"{name}: ")
+
+    def loss_of(rows: torch.Tensor) -> torch.Tensor:
+        captions = rows * CAPTIONS + torch.randint(CAPTIONS, (len(rows),))
+        return stage.loss(train, rows, captions)
+
     for epoch in range(len(done.history), recipe.epochs):
-        torch.manual_seed(hash_of(settings["seed"], name, epoch))
+        torch.manual_seed(seed_of(settings["seed"], name, epoch))
         stage.train()
-        losses = []
-        order = torch.randperm(pictures)[: batches * recipe.batch]
-        for step, rows in enumerate(order.view(batches, recipe.batch), start=epoch * batches):
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.rate * schedule(step, recipe.epochs * batches)
-            captions = rows * CAPTIONS + torch.randint(CAPTIONS, (len(rows),))
-            loss = stage.loss(train, rows, captions)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            losses.append(loss.item())
+        loss = train_epoch(optimizer, recipe, epoch, torch.randperm(pictures), loss_of)
         stage.eval()
-        record = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4), **stage.figures(val)}
+        record = {"epoch": epoch, "loss": loss, **stage.figures(val)}
         done.history.append(record)
         checkpoint.save(path, stage, optimizer, done)
         logger.info("%s: %s", name, " ".join(f"{key} {value}" for key, value in record.items()))
     return done.history
-
-
-def grouped(stage: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Return the parameters in two groups: only matrices decay."""
-    everything = list(stage.parameters())
-    return [
-        {"params": [each for each in everything if each.ndim > 1], "weight_decay": decay},
-        {"params": [each for each in everything if each.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def schedule(step: int, steps: int) -> float:
-    """Return the factor of the rate: up over the first tenth, down along a cosine to 0."""
-    return min(1.0, 10 * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def hash_of(*parts: object) -> int:
-    """Return a seed that differs for every seed, stage and epoch."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=7).digest())
 
 
 def measured(heads: Path, splits: dict[str, Split]) -> dict[str, Any]:
@@ -199,13 +171,6 @@ def encoded(encoder: LiteEncoder, split: Split) -> tuple[cr.Collection, cr.Colle
         cr.encode(encoder, pictures, features=features, progress=sys.stderr.isatty()),
         cr.encode(encoder, captions, features=features, progress=sys.stderr.isatty()),
     )
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

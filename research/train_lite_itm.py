@@ -34,6 +34,7 @@ from itm_data import CAPTIONS, SPREAD_FLOOR, crop_shards, digest, measure_spread
 from itm_report import DIRECTIONS, Encoded, choose, report
 from itm_training import Recipe, fit
 from lite_features import Split, read_split
+from training_epochs import write_json
 
 logger = logging.getLogger("train_lite_itm")
 
@@ -231,13 +232,6 @@ def flat(table: BothDirections) -> dict[str, Any]:
         for system in each.names
         for name in ("R@1", "R@5", "R@10")
     }
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

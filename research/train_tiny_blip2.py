@@ -11,10 +11,8 @@ what ``Blip2ForImageTextRetrieval.from_pretrained`` reads.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -36,6 +34,7 @@ from tiny_blip2_model import (
 )
 from tiny_blip2_scenes import SIZE, Fact, Scene, caption, draw, gallery
 from tiny_blip2_stages import Captioned, Labelled, MatchingStage, SightStage
+from training_epochs import grouped, schedule, seed_of
 
 logger = logging.getLogger("train_tiny_blip2")
 
@@ -139,11 +138,7 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train a stage, from its checkpoint if there is one, and return a record per round."""
     learning = [each for each in stage.parameters() if each.requires_grad]
-    groups = [
-        {"params": [each for each in learning if each.ndim > 1], "weight_decay": 0.01},
-        {"params": [each for each in learning if each.ndim < 2], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.rate)
+    optimizer = torch.optim.AdamW(grouped(stage, 0.01), lr=recipe.rate)
     done = checkpoint.Progress({**settings, **asdict(recipe)})
     path = out / f"{name}.checkpoint.safetensors"
     checkpoint.restore(path, stage, optimizer, done)
@@ -155,7 +150,7 @@ def fit(
         for step in range(recipe.steps):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate * schedule(
-                    round * recipe.steps + step, recipe.rounds * recipe.steps
+                    round * recipe.steps + step, recipe.rounds * recipe.steps, rising=20
                 )
             loss = loss_of(rng, round)
             optimizer.zero_grad()
@@ -172,16 +167,6 @@ def fit(
         logger.info("seed %d %s: %s (%.0f s of CPU)", settings["seed"], name, shown, seconds)
     stage.eval()
     return done.history
-
-
-def schedule(step: int, steps: int) -> float:
-    """Return the factor of the rate: up over the first twentieth, then down a cosine to 0."""
-    return min(1.0, 20 * (step + 1) / steps) * (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def seed_of(*parts: object) -> int:
-    """Return a seed that differs for every seed, stage and round."""
-    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=7).digest())
 
 
 def round_to(value: Any, digits: int) -> float:
