@@ -1,6 +1,7 @@
 """vlm beside the `CrossEncoder` of sentence-transformers: the same model, the same pairs.
 
-    python benchmarks/vlm.py [--sizes toy large] [--rounds 3] [--pairs 40] [--clock cpu] [--json]
+    python benchmarks/vlm.py [--sizes toy large] [--rounds 3] [--pairs 40] [--clock cpu]
+                             [--threads 2] [--json]
 
 LLaVA with random weights, saved as a CrossEncoder, so that both read one folder.  ``toy`` has some
 57 thousand parameters, ``large`` 76 million, half of them in the vision tower, which so has as much
@@ -12,8 +13,9 @@ one picture  the same with the query first: the prompts begin with nothing in co
 pictures     one text × 40 pictures: the query stands first, and every picture behind it
 seen before  the same, with the vision outputs of an earlier query
 
-Times are from pictures on disk to scores, models loaded, by one thread; rounds alternate.  On a
-busy machine ``--clock cpu`` counts what the processor spent on it and not the waiting.
+Times are from pictures on disk to scores, models loaded, by one thread unless ``--threads`` gives
+both sides more; rounds alternate.  On a busy machine ``--clock cpu`` counts what the processor
+spent on it and not the waiting.
 ``ratio`` is ours over theirs, by the minimum and by the median; ``passes`` how many pictures went
 through our vision tower in a round.
 """
@@ -75,9 +77,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--clock", default="wall", choices=list(CLOCKS))
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(given.threads)
     records = []
     for size in given.sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -153,7 +156,8 @@ def compare(
         ) -> Any:
             if forget:
                 scorer._memory = None  # every round sees its pictures again
-            return pipeline.rerank(*sides, threads=1).to_similarity().ravel()
+            threads = torch.get_num_threads()
+            return pipeline.rerank(*sides, threads=threads).to_similarity().ravel()
 
         def rival(theirs: Any = theirs, asked: Any = asked) -> Any:
             return theirs.predict(asked, batch_size=8, show_progress_bar=False)

@@ -35,7 +35,7 @@ def seen_window(width: int, height: int, processor: Any) -> Box:
     crop = processor.crop_size if getattr(processor, "do_center_crop", False) else None
     if crop is None:
         return WHOLE
-    wide, high = _resized(width, height, processor)
+    wide, high = resized(width, height, processor)
     left = (wide - crop["width"]) // 2
     top = (high - crop["height"]) // 2
     return (
@@ -93,8 +93,14 @@ def place(boxes: NDArray[Any], frame: Box) -> NDArray[Any]:
     return moved
 
 
-def _resized(width: int, height: int, processor: Any) -> tuple[int, int]:
-    """Return width and height after resizing, rounded as transformers does."""
+def resized(width: int, height: int, processor: Any) -> tuple[int, int]:
+    """Return width and height after resizing, rounded as transformers does.
+
+    Parameters
+    ----------
+    width, height, processor
+        As for `seen_window`.
+    """
     if not processor.do_resize:
         return width, height
     size = dict(processor.size)

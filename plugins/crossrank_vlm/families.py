@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from crossrank.errors import ImageError, ParameterError
 from crossrank.plugin.parts import Box
 from crossrank_clip.boxes import grid_boxes, place, seen_window
+from crossrank_vlm.pixels import Pixels
 
 Rows = NDArray[np.int64]
 
@@ -41,6 +43,7 @@ class Family:
 
     def __init__(self, config: Any, pictures: Any) -> None:
         self.config, self.pictures = config, pictures
+        self._pixels = Pixels(pictures)
 
     @property
     def image_token(self) -> int:
@@ -61,27 +64,26 @@ class Family:
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return rows and columns of a picture's tokens."""
+        return self._side, self._side
+
+    @cached_property
+    def _side(self) -> int:
         vision = self.config.vision_config
-        side = int(vision.image_size) // int(vision.patch_size)
-        return side, side
+        return int(vision.image_size) // int(vision.patch_size)
 
     def count(self, size: tuple[int, int]) -> int:
         """Return how many tokens a picture takes."""
         rows, columns = self.grid(size)
-        whole = self.config.vision_feature_select_strategy == "full"
-        return rows * columns + int(whole)
+        return rows * columns + self._whole
 
-    def inputs(self, pictures: Sequence[Image.Image]) -> dict[str, Any]:
-        """Return what the model takes of some upright RGB pictures."""
-        arrays = [np.asarray(picture) for picture in pictures]
-        found = self.pictures(
-            arrays,
-            # else a picture 3 pixels high could be taken for one of 3 channels
-            input_data_format="channels_last",
-            do_convert_rgb=False,
-            return_tensors="pt",
-        )
-        return {name: found[name] for name in found if name in ("pixel_values", "image_grid_thw")}
+    @cached_property
+    def _whole(self) -> int:
+        """A token for the picture as a whole, or none."""
+        return int(self.config.vision_feature_select_strategy == "full")
+
+    def inputs(self, picture: Image.Image) -> dict[str, Any]:
+        """Return what the model takes of an upright RGB picture."""
+        return self._pixels(picture)
 
     def positions(self, ids: Rows, grids: Sequence[tuple[int, int]]) -> Rows:
         """Return the positions of tokens ``[L]``, or ``[3, L]``."""

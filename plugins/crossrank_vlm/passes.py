@@ -275,14 +275,15 @@ class Passes:
                 shape = (len(ids), -1, -1, -1)
                 cache.update(keys.expand(shape), values.expand(shape), number)
             options["past_key_values"] = cache
-        mask = np.ones((len(ids), past + ids.shape[1]), np.int64)
-        if lengths is not None:
-            mask[:, past:] = np.arange(ids.shape[1]) < lengths[:, None]
+        if not past:  # behind a beginning, models mask by order alone, as padding needs no more
+            mask = np.ones(ids.shape, np.int64)
+            if lengths is not None:
+                mask[:] = np.arange(ids.shape[1]) < lengths[:, None]
+            options["attention_mask"] = torch.as_tensor(mask, device=device)
         options |= media
         return model.model(
             input_ids=torch.as_tensor(ids, device=device),
             position_ids=torch.as_tensor(positions, device=device),
-            attention_mask=torch.as_tensor(mask, device=device),
             use_cache=prefix is None or past > 0,
             **options,
         )

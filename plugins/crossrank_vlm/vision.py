@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import crossrank as cr
 from crossrank.errors import BudgetError, PluginError
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BATCH = 8
-"""Pictures that go through the tower together, at most."""
+"""So many pictures go through the tower together, or more that are small."""
+
+BATCH_TOKENS = 2048
+"""Of pictures that are small, as many as make so many tokens go together."""
 
 
 class Kept(Protocol):
@@ -79,7 +83,7 @@ class Vision:
             else:
                 found[number] = kept
         made: dict[str, Tensor] = {}
-        left, most = list(absent.items()), BATCH
+        left, most = list(absent.items()), self._most(absent.values())
         while left:
             batch = left[:most]
             work: dict[str, Tensor] = {}
@@ -103,12 +107,32 @@ class Vision:
         return {number: each.to(model.device, model.dtype) for number, each in found.items()}
 
     def pixels(self, numbers: Sequence[int]) -> dict[str, Any]:
-        """Return what the model itself takes of some pictures, for a pass without any sharing."""
-        opened = [cr.open_image(self._pictures[number].path) for number in numbers]
-        inputs = self._loaded.family.inputs(opened)
-        model = self._loaded.model
+        """Return what the model itself takes of some pictures.
+
+        As many are read at once as torch has threads.
+        """
+        import torch
+
+        model, family = self._loaded.model, self._loaded.family
+
+        def read(number: int) -> dict[str, Tensor]:
+            return family.inputs(cr.open_image(self._pictures[number].path))
+
+        threads = min(torch.get_num_threads(), len(numbers))
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                parts = list(pool.map(read, numbers))
+        else:
+            parts = [read(number) for number in numbers]
+        inputs = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
         return {name: each.to(model.device) for name, each in inputs.items()}
+
+    def _most(self, numbers: Collection[int]) -> int:
+        """Return how many of some pictures go through the tower together."""
+        count = self._loaded.family.count
+        largest = max((count(self._pictures[number].size) for number in numbers), default=1)
+        return max(BATCH, BATCH_TOKENS // largest)
 
     def _compute(self, batch: Sequence[tuple[str, int]]) -> dict[str, Tensor]:
         import torch
@@ -116,17 +140,20 @@ class Vision:
         inputs = self.pixels([number for _, number in batch])
         with torch.inference_mode():
             output = self._loaded.model.model.get_image_features(**inputs, return_dict=True)
-        layers = [output.pooler_output, *(getattr(output, "deepstack_features", None) or ())]
-        found = {}
-        for place, (key, number) in enumerate(batch):
-            features = torch.stack([layer[place] for layer in layers])
-            if not bool(torch.isfinite(features).all()):
-                raise PluginError(
-                    f"vlm: the vision output of {self._pictures[number].path} is not finite in "
-                    f"{features.dtype}; give dtype='bfloat16' or 'float32'"
-                )
-            found[key] = features.cpu()
-        return found
+            layers = [output.pooler_output, *(getattr(output, "deepstack_features", None) or ())]
+            features = [torch.stack(each).cpu() for each in zip(*layers, strict=True)]
+            finite = bool(torch.isfinite(torch.cat(features, dim=1)).all())
+        if not finite:
+            self._refuse(batch, features)
+        return {key: each for (key, _), each in zip(batch, features, strict=True)}
+
+    def _refuse(self, batch: Sequence[tuple[str, int]], features: Sequence[Tensor]) -> NoReturn:
+        """Name the first picture whose output is not finite."""
+        bad = next(place for place, each in enumerate(features) if not each.isfinite().all())
+        raise PluginError(
+            f"vlm: the vision output of {self._pictures[batch[bad][1]].path} is not finite in "
+            f"{features[bad].dtype}; give dtype='bfloat16' or 'float32'"
+        )
 
 
 def as_output(features: Sequence[Tensor]) -> Any:

@@ -28,6 +28,9 @@ FORMATS = (
 ROWS = 256
 """Of pixels that are scaled together."""
 
+AT_ONCE = 1 << 24
+"""Files of at most so many bytes are read whole: Pillow asks for a few at a time."""
+
 ORIENTATION = 0x0112
 """The one EXIF tag that matters."""
 
@@ -68,7 +71,7 @@ def open_image(source: PictureLike) -> Image.Image:
         with _named("the image"):
             return _to_rgb(picture, "the image")
     name = _name(picture, "")
-    with _opened(picture, name) as image, _named(name):
+    with _opened(picture, name, whole=True) as image, _named(name):
         return _to_rgb(image, name)
 
 
@@ -103,7 +106,7 @@ def _name(picture: Picture, owner: str) -> str:
 
 
 @contextmanager
-def _opened(picture: Path | bytes, name: str) -> Iterator[Image.Image]:
+def _opened(picture: Path | bytes, name: str, whole: bool = False) -> Iterator[Image.Image]:
     if isinstance(picture, Path):
         if not picture.is_file():
             raise ImageError(f"{name} is not a file; check the path of the picture")
@@ -113,7 +116,14 @@ def _opened(picture: Path | bytes, name: str) -> Iterator[Image.Image]:
     if size == 0:
         raise ImageError(f"{name} is empty (zero bytes); replace it or leave it out")
     with _named(name):
-        source = _File(picture) if isinstance(picture, Path) else io.BytesIO(picture)
+        source: io.BufferedIOBase
+        if isinstance(picture, bytes):
+            source = io.BytesIO(picture)
+        elif whole and size <= AT_ONCE:
+            with picture.open("rb", buffering=0) as file:
+                source = io.BytesIO(file.read(size))
+        else:
+            source = _File(picture)
     with source:
         with warnings.catch_warnings(), _named(name):
             # we have a limit of our own, below

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from crossrank import open_image
+from crossrank._items import images
 from crossrank._items.images import check_image
 from crossrank.errors import ImageError
 
@@ -62,6 +63,27 @@ def test_an_open_image_is_left_as_it_is() -> None:
     rgb = Image.new("RGB", (3, 3))
     open_image(rgb).putpixel((0, 0), (9, 9, 9))
     assert rgb.getpixel((0, 0)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("at_once", [0, 10**6])
+def test_a_file_is_read_whole_where_it_is_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    path = save(tmp_path / "x.png", Image.fromarray(values))
+    opened: list[int] = []
+
+    class Piecewise(images._File):
+        def __init__(self, path: Path) -> None:
+            opened.append(1)
+            super().__init__(path)
+
+    monkeypatch.setattr(images, "AT_ONCE", at_once)
+    monkeypatch.setattr(images, "_File", Piecewise)
+    np.testing.assert_array_equal(np.asarray(open_image(path)), values)
+    assert bool(opened) == (at_once == 0)
+    check_image(path)  # needs the header alone
+    assert len(opened) == 1 + (at_once == 0)
 
 
 def huge_png(path: Path, side: int) -> Path:
