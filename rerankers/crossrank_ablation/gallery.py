@@ -181,11 +181,13 @@ class _Teller:
     def _picture(self, collection: Collection, id: str) -> str | None:
         if collection.modality == "text":
             return None
+        folder = self.plan.pictures
+        named = () if folder is None else (folder,)
         if "path" in collection:
             path = collection["path"][collection.row(id)]
-            if Path(path).is_file() and may_show(path):
+            if Path(path).is_file() and may_show(path, *named):
                 return str(path)
-        if (folder := self.plan.pictures) is not None:
+        if folder is not None:
             for suffix in SUFFIXES:
                 file = folder / f"{id}{suffix}"
                 # an id such as "../other" names no picture of the folder

@@ -85,7 +85,7 @@ class StoredPaths(JsonLines):
         return path
 
 
-def may_show(path: str | Path) -> bool:
+def may_show(path: str | Path, *folders: str | Path) -> bool:
     """Tell whether a page may hold the picture that a path names.
 
     Parameters
@@ -93,28 +93,30 @@ def may_show(path: str | Path) -> bool:
     path
         As the collection has it: what was made a ``Path`` or another ``str`` has no origin any
         more, and is taken for the caller's own.
+    *folders
+        Where the caller says that pictures lie.
 
     Returns
     -------
     bool
-        True for what the caller names, for collections written here, and below the folders of
-        ``$CROSSRANK_PICTURES``; links are followed before that is asked.  A collection of which
+        True for what the caller names, for collections written here, and below `folders` and those
+        of ``$CROSSRANK_PICTURES``; links are followed before that is asked.  A collection of which
         pictures are left out is named once in the log.
     """
     if not isinstance(path, StoredPath) or _is_own(path.origin):
         return True
-    if lies_in_allowed(Path(path)):
+    if lies_in_allowed(Path(path), *folders):
         return True
     _warn(path.origin.file.parent)
     return False
 
 
-def lies_in_allowed(path: Path, *folders: str) -> bool:
+def lies_in_allowed(path: Path, *folders: str | Path) -> bool:
     """Tell whether a file lies below folders that ``$CROSSRANK_PICTURES`` or the caller names."""
-    allowed = [*folders, *os.environ.get(ALLOWED, "").split(os.pathsep)]
+    allowed = [*folders, *filter(None, os.environ.get(ALLOWED, "").split(os.pathsep))]
     with suppress(OSError, RuntimeError, ValueError):  # a NUL, or links in a circle
         real = path.resolve()
-        return any(real.is_relative_to(Path(each).resolve()) for each in allowed if each)
+        return any(real.is_relative_to(Path(each).resolve()) for each in allowed)
     return False
 
 

@@ -232,12 +232,11 @@ def test_a_studys_page_of_a_strangers_gallery_holds_no_picture(
     forget(monkeypatch)
     gallery = cr.Collection.open(tmp_path / "downloaded")
 
-    def page(out: Path, **report: object) -> str:
+    def page(out: Path) -> str:
         cr.ablate(
             cr.Pipeline([cr.Stage(Noisy)]),
             cr.Split(data.queries, gallery, data.qrels, depth=4),
             statistics={"resamples": 99},
-            report=report,
             cache=False,
             output=out,
         )
@@ -251,6 +250,9 @@ def test_a_studys_page_of_a_strangers_gallery_holds_no_picture(
     assert (images / f"{ids[0]}.png").is_file()
     teller: Any = SimpleNamespace(plan=SimpleNamespace(pictures=images))
     assert _Teller._picture(teller, cr.Collection(ids, "image"), ids[0]) is None
+    # who writes a study may say where its pictures lie
+    teller.plan.pictures = private.parent
+    assert _Teller._picture(teller, gallery, gallery.ids[0]) == str(private)
     monkeypatch.setenv(provenance.ALLOWED, str(private.parent))
     gallery = cr.Collection.open(tmp_path / "downloaded")
     assert "data:image/jpeg" in page(tmp_path / "again")
