@@ -28,34 +28,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from crossrank._files.npy_rows import is_stored
 from crossrank._items.collection_folder import open_collection, save_collection, verify_collection
 from crossrank._items.collection_html import collection_html
-from crossrank._items.compact import Compact
 from crossrank._items.feature import (
     UNIT,
     Feature,
     as_feature,
     check_unchanged,
+    is_stored_feature,
     read_only,
     same_feature,
     take_items,
     unit_rows,
 )
 from crossrank._items.fingerprint import fingerprint
-from crossrank._items.joining import check_joinable, joined, write_joined
-from crossrank._items.ragged import Ragged
-from crossrank.errors import (
-    DuplicateIdError,
-    FeatureMismatchError,
-    InputError,
-    MissingFeatureError,
-    StoreError,
-    UnknownIdError,
-)
+from crossrank._items.ids import chosen_rows, unique_rows
+from crossrank._items.joining import check_joinable, check_like, joined, write_joined
+from crossrank.errors import InputError, MissingFeatureError, StoreError, UnknownIdError
 
 
 class Collection:
@@ -104,12 +95,14 @@ class Collection:
         self.ids = tuple(str(id) for id in ids)
         self.modality = modality
         self.encoder = encoder
-        self._rows: dict[str, int] | None = _unique_rows(self.ids)
+        self._rows: dict[str, int] | None = unique_rows(self.ids)
         self._features: Mapping[str, Feature] = {
             name: as_feature(name, value, len(self.ids)) for name, value in features.items()
         }
         if normalise is True:
-            self._features = {name: _unit(name, each) for name, each in self._features.items()}
+            promised = {name: each for name, each in self._features.items() if name in UNIT}
+            unit = {name: unit_rows(each) for name, each in promised.items()}
+            self._features = {**self._features, **unit}
         self._digest: str | None = None
         self._folder: Path | None = None
         if modality not in ("image", "text", "image+text"):
@@ -166,7 +159,7 @@ class Collection:
             If no item has this id.
         """
         if self._rows is None:
-            self._rows = _unique_rows(self.ids)
+            self._rows = unique_rows(self.ids)
         try:
             return self._rows[id]
         except KeyError:
@@ -177,7 +170,7 @@ class Collection:
     def rows(self, ids: Iterable[str]) -> list[int]:
         """Return the rows of several ids, -1 for one that no item has."""
         if self._rows is None:
-            self._rows = _unique_rows(self.ids)
+            self._rows = unique_rows(self.ids)
         known = self._rows
         return [known.get(id, -1) for id in ids]
 
@@ -207,29 +200,14 @@ class Collection:
         DuplicateIdError
             If a row, or a new id, stands twice.
         """
-        chosen = np.asarray(rows)
-        if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
-            raise InputError(
-                f"Collection.take: rows are {chosen.dtype} of shape {chosen.shape}; give the "
-                "numbers of the rows (numpy.flatnonzero of a mask)"
-            )
-        chosen = chosen.astype(np.int64, copy=False)
-        if len(chosen) and (chosen.min() < 0 or chosen.max() >= len(self)):
-            wrong = chosen[(chosen < 0) | (chosen >= len(self))][0]
-            raise InputError(f"Collection.take: there is no row {wrong} among {len(self)}")
+        chosen = chosen_rows(rows, len(self), distinct=ids is None)
         names = self.features if features is None else features
-        if ids is None:
-            ordered = np.sort(chosen)
-            if (ordered[1:] == ordered[:-1]).any():
-                raise DuplicateIdError(
-                    "Collection.take: a row stands twice; give ids=, a name for every place"
-                )
-            own = tuple(map(self.ids.__getitem__, chosen.tolist()))
-        else:
+        own = tuple(map(self.ids.__getitem__, chosen.tolist()))
+        if ids is not None:
             own = tuple(str(id) for id in ids)
             if len(own) != len(chosen):
                 raise InputError(f"Collection.take: {len(own)} ids for {len(chosen)} rows")
-            _unique_rows(own)
+            unique_rows(own)
         return self._derived(own, {name: take_items(self[name], chosen) for name in names})
 
     @classmethod
@@ -266,9 +244,9 @@ class Collection:
             raise InputError("Collection.concat: give a list of at least one collection")
         first = given[0]
         for number, part in enumerate(given):
-            _check_like(first, part, f"Collection.concat: collection {number}")
+            check_like(first, part, f"Collection.concat: collection {number}")
         ids = tuple(id for part in given for id in part.ids)
-        _unique_rows(ids)
+        unique_rows(ids)
         encoder = first.encoder if all(part.encoder for part in given) else None
         columns = {name: [part[name] for part in given] for name in first.features}
         for name, features in columns.items():
@@ -281,12 +259,7 @@ class Collection:
 
     def is_stored(self, features: Sequence[str]) -> bool:
         """Return whether any of some features lies on disk, or has to be decoded."""
-        arrays: Iterable[Any] = (self[name] for name in features)
-        flat = [each.flat if isinstance(each, Ragged) else each for each in arrays]
-        return any(
-            isinstance(each, Compact) or (isinstance(each, np.ndarray) and is_stored(each))
-            for each in flat
-        )
+        return any(is_stored_feature(self[name]) for name in features)
 
     def read_only(self, features: Sequence[str]) -> Collection:
         """Return a view of some features whose arrays refuse to be written to."""
@@ -396,34 +369,6 @@ class Collection:
         return f"Collection({len(self)} {self.modality}s: {', '.join(self.features) or 'ids only'})"
 
 
-def _unit(name: str, feature: Feature) -> Feature:
-    """Return a feature whose rows have unit length, if it is one that promises so."""
-    return unit_rows(feature) if name in UNIT else feature
-
-
-def _check_like(first: Collection, other: Collection, who: str) -> None:
-    """Refuse a collection that does not go on where another ends."""
-    if other.modality != first.modality:
-        raise InputError(f"{who} holds {other.modality}s, the first {first.modality}s")
-    for name in first.features:
-        if name not in other:
-            raise MissingFeatureError(
-                f"{who} has no feature {name!r}, which the first has; encode it with the same "
-                "features, or take() those that all have"
-            )
-    for name in other.features:
-        if name not in first:
-            raise MissingFeatureError(
-                f"{who} has the feature {name!r}, which the first has not; encode all with the "
-                "same features, or take() those that all have"
-            )
-    if first.encoder and other.encoder and first.encoder != other.encoder:
-        raise FeatureMismatchError(
-            f"{who} was encoded by {other.encoder!r}, the first by {first.encoder!r}; encode both "
-            "with the same encoder"
-        )
-
-
 def _reopened(folder: Path, digest: str) -> Collection:
     collection = Collection.open(folder)
     if collection.fingerprint() != digest:
@@ -435,13 +380,3 @@ def _rebuilt(
     ids: tuple[str, ...], modality: str, encoder: str | None, features: Mapping[str, Feature]
 ) -> Collection:
     return Collection(ids, modality, encoder=encoder, **features)
-
-
-def _unique_rows(ids: tuple[str, ...]) -> dict[str, int]:
-    rows = {id: row for row, id in enumerate(ids)}
-    if "" in rows:
-        raise InputError(f"Collection: the id of item {rows['']} is empty")
-    if len(rows) != len(ids):
-        second = next(id for row, id in enumerate(ids) if rows[id] != row)
-        raise DuplicateIdError(f"Collection: the id {second!r} stands twice; ids must be unique")
-    return rows

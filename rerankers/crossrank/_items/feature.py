@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._files.json_lines import JsonLines
-from crossrank._files.npy_rows import checked, take_rows
+from crossrank._files.npy_rows import checked, is_stored, take_rows
 from crossrank._items.arrays import to_numpy
 from crossrank._items.compact import Compact
 from crossrank._items.ragged import Ragged
@@ -92,6 +92,12 @@ def check_unchanged(feature: Feature) -> None:
     """
     rows: Any = feature.flat if isinstance(feature, Ragged) else feature
     checked(rows.codes if isinstance(rows, Compact) else rows)
+
+
+def is_stored_feature(feature: Feature) -> bool:
+    """Return whether a feature lies on disk, or has to be decoded."""
+    rows: Any = feature.flat if isinstance(feature, Ragged) else feature
+    return isinstance(rows, Compact) or (isinstance(rows, np.ndarray) and is_stored(rows))
 
 
 def read_only(feature: Feature) -> Feature:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,10 @@ from crossrank._items.feature import Feature
 from crossrank._items.feature_files import write_feature
 from crossrank._items.manifest import write_manifest
 from crossrank._items.ragged import Ragged
-from crossrank.errors import FeatureMismatchError
+from crossrank.errors import FeatureMismatchError, InputError, MissingFeatureError
+
+if TYPE_CHECKING:
+    from crossrank._items.collection import Collection
 
 
 def write_joined(
@@ -122,6 +125,29 @@ def check_joinable(who: str, name: str, features: Sequence[Any]) -> None:
         shown = " and ".join(sorted(f"{kind} {list(shape)}".strip() for kind, shape in forms))
         raise FeatureMismatchError(
             f"{who}: {name!r} is {shown}; encode both with the same encoder and settings"
+        )
+
+
+def check_like(first: Collection, other: Collection, who: str) -> None:
+    """Refuse a collection that does not go on where another ends."""
+    if other.modality != first.modality:
+        raise InputError(f"{who} holds {other.modality}s, the first {first.modality}s")
+    for name in first.features:
+        if name not in other:
+            raise MissingFeatureError(
+                f"{who} has no feature {name!r}, which the first has; encode it with the same "
+                "features, or take() those that all have"
+            )
+    for name in other.features:
+        if name not in first:
+            raise MissingFeatureError(
+                f"{who} has the feature {name!r}, which the first has not; encode all with the "
+                "same features, or take() those that all have"
+            )
+    if first.encoder and other.encoder and first.encoder != other.encoder:
+        raise FeatureMismatchError(
+            f"{who} was encoded by {other.encoder!r}, the first by {first.encoder!r}; encode both "
+            "with the same encoder"
         )
 
 
