@@ -6,14 +6,21 @@ from a frame to the one around it: patches → what the model sees → the origi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from crossrank import Ragged
 
 Box: TypeAlias = tuple[float, float, float, float]
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+LONGEST = 8
+"""A picture longer than this many times its short side is cut before a centre crop."""
 
 
 def seen_window(width: int, height: int, processor: Any) -> Box:
@@ -55,6 +62,33 @@ def crops_ends(processor: Any) -> bool:
     )
 
 
+def shorten(picture: Image.Image, cropped: bool) -> tuple[Image.Image, Box]:
+    """Cut the ends off a very long picture, which a centre crop would drop after resizing.
+
+    Resizing the short side of a 1×5000 picture to 224 would make a million columns first.
+
+    Parameters
+    ----------
+    picture
+        Of any size.
+    cropped
+        Whether its ends will be cropped away; else it stays whole.
+
+    Returns
+    -------
+    tuple
+        The picture, and its box in the original.
+    """
+    width, height = picture.size
+    most = LONGEST * min(width, height)
+    if max(width, height) <= most or not cropped:
+        return picture, WHOLE
+    left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
+    right, bottom = min(width, left + most), min(height, top + most)
+    frame = (left / width, top / height, right / width, bottom / height)
+    return picture.crop((left, top, right, bottom)), frame
+
+
 def grid_boxes(rows: int, columns: int, covered: tuple[float, float] = (1.0, 1.0)) -> NDArray[Any]:
     """Return the boxes of a grid of patches.
 
@@ -91,6 +125,25 @@ def place(boxes: NDArray[Any], frame: Box) -> NDArray[Any]:
     scale = np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0])
     moved: NDArray[Any] = boxes * scale + np.array([x0, y0, x0, y0])
     return moved
+
+
+def original_boxes(
+    grids: Iterable[NDArray[Any]], windows: Iterable[Box], frames: Iterable[Box]
+) -> Ragged:
+    """Carry the patches of pictures to the originals.
+
+    Parameters
+    ----------
+    grids
+        Per picture the boxes of its patches in what the model sees.
+    windows, frames
+        Per picture what the model sees in its frame, and the frame in the original.
+    """
+    placed = (
+        place(place(grid, window), frame)
+        for grid, window, frame in zip(grids, windows, frames, strict=True)
+    )
+    return Ragged.from_list([np.clip(each, 0.0, 1.0).astype(np.float32) for each in placed])
 
 
 def resized(width: int, height: int, processor: Any) -> tuple[int, int]:

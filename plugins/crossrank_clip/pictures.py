@@ -12,12 +12,9 @@ from PIL import Image
 
 from crossrank import Ragged
 from crossrank.plugin import Feature
-from crossrank_clip.boxes import WHOLE, Box, crops_ends, grid_boxes, place, seen_window
+from crossrank_clip.boxes import crops_ends, grid_boxes, original_boxes, seen_window, shorten
 from crossrank_clip.checkpoint import Loaded
 from crossrank_clip.towers import project_patches, see_images, to_array, to_ragged, unit
-
-LONGEST = 8
-"""A picture longer than this many times its short side is cut before a centre crop."""
 
 
 def encode_pictures(
@@ -44,7 +41,7 @@ def encode_pictures(
     model, processor = checkpoint.model, checkpoint.image_processor
     sizes, shortened, read = [], [], []
     for picture in pictures:
-        part, frame = shorten(picture, processor)
+        part, frame = shorten(picture, crops_ends(processor))
         sizes.append(picture.size)
         shortened.append((part.size, frame))
         read.append(_preprocess(processor, part))
@@ -56,13 +53,9 @@ def encode_pictures(
 
     def boxes() -> Ragged:
         patch = int(model.config.vision_config.patch_size)
-        placed = [
-            place(place(grid, seen_window(*size, processor)), frame)
-            for grid, (size, frame) in zip(
-                _grids(inputs, patch, len(sizes)), shortened, strict=True
-            )
-        ]
-        return Ragged.from_list([np.clip(each, 0.0, 1.0).astype(np.float32) for each in placed])
+        windows = [seen_window(*size, processor) for size, _ in shortened]
+        frames = [frame for _, frame in shortened]
+        return original_boxes(_grids(inputs, patch, len(sizes)), windows, frames)
 
     make: dict[str, Callable[[], Feature]] = {
         "embedding": lambda: to_array(unit(seen.pooled)),
@@ -73,26 +66,6 @@ def encode_pictures(
         "size": lambda: np.array(sizes, np.int64),
     }
     return {name: make[name]() for name in features}
-
-
-def shorten(picture: Image.Image, processor: Any) -> tuple[Image.Image, Box]:
-    """Cut the ends off a very long picture, which a centre crop would drop after resizing.
-
-    Resizing the short side of a 1×5000 picture to 224 would make a million columns first.
-
-    Returns
-    -------
-    tuple
-        The picture, and its box in the original.
-    """
-    width, height = picture.size
-    most = LONGEST * min(width, height)
-    if max(width, height) <= most or not crops_ends(processor):
-        return picture, WHOLE
-    left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
-    right, bottom = min(width, left + most), min(height, top + most)
-    frame = (left / width, top / height, right / width, bottom / height)
-    return picture.crop((left, top, right, bottom)), frame
 
 
 def _preprocess(processor: Any, picture: Image.Image) -> dict[str, torch.Tensor]:

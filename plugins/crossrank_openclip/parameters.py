@@ -7,8 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossrank.errors import ParameterError
+from crossrank.plugin.parameters import (
+    Check,
+    boolean,
+    check,
+    float_type,
+    instance_of,
+    none,
+    text,
+)
 
+PROMPT = Check(
+    lambda value: isinstance(value, str) and value.count("{}") == 1, "a text with one {} in it"
+)
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
@@ -62,30 +73,18 @@ class OpenClipParameters:
     def __post_init__(self) -> None:
         if isinstance(self.pretrained, Path):
             object.__setattr__(self, "pretrained", str(self.pretrained))
-        for name in ("model", "pretrained", "device"):
-            value = getattr(self, name)
-            if not (name == "pretrained" and value is None) and not _is_name(value):
-                raise ParameterError(f"openclip: {name} is {value!r}; give a non-empty str")
-        if self.quick_gelu is not None and not isinstance(self.quick_gelu, bool):
-            raise ParameterError(
-                f"openclip: quick_gelu is {self.quick_gelu!r}; give True, False or None"
-            )
-        if not isinstance(self.reparameterize, bool):
-            raise ParameterError(
-                f"openclip: reparameterize is {self.reparameterize!r}; give True or False"
-            )
-        if not (self.preprocess is None or isinstance(self.preprocess, str | Mapping)):
-            raise ParameterError(
-                f"openclip: preprocess is {self.preprocess!r}; give a tag or a mapping"
-            )
-        if not isinstance(self.prompt, str) or self.prompt.count("{}") != 1:
-            raise ParameterError(
-                f"openclip: prompt is {self.prompt!r}; give a text with one {{}} in it"
-            )
-        if self.dtype not in PRECISIONS:
-            raise ParameterError(
-                f"openclip: dtype is {self.dtype!r}; give one of {', '.join(PRECISIONS)}"
-            )
+        check(
+            "openclip",
+            self,
+            model=text,
+            pretrained=text | none,
+            quick_gelu=boolean | none,
+            preprocess=instance_of(str, Mapping, give="a tag or a mapping") | none,
+            reparameterize=boolean,
+            prompt=PROMPT,
+            device=text,
+            dtype=float_type,
+        )
 
     @property
     def folder(self) -> Path | None:
@@ -98,7 +97,3 @@ class OpenClipParameters:
         """What ``hf-hub:`` names."""
         kind, found, rest = self.model.partition("hf-hub:")
         return rest if found and not kind else None
-
-
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())

@@ -19,7 +19,7 @@ from torch import Tensor
 from crossrank import Ragged
 from crossrank.errors import MissingFeatureError
 from crossrank.plugin import Feature
-from crossrank_clip.boxes import grid_boxes, place
+from crossrank_clip.boxes import grid_boxes, original_boxes
 from crossrank_clip.towers import to_array, to_ragged, unit
 from crossrank_openclip.checkpoint import Checkpoint
 
@@ -30,24 +30,7 @@ PATCHES_AT_ONCE = 4096
 def encode_pictures(
     checkpoint: Checkpoint, pictures: Iterable[Image.Image], features: Sequence[str]
 ) -> dict[str, Feature]:
-    """Return features of some pictures, of which one at a time is held at its full size.
-
-    Parameters
-    ----------
-    checkpoint
-        The model with its preprocessing.
-    pictures
-        N upright RGB images.
-    features
-        Which ones.
-
-    Returns
-    -------
-    dict
-        ``embedding`` ``[N, D]`` and ``tokens`` ragged ``[L, D]``, unit rows; ``regions`` ragged
-        ``[L, H]``, the patches' raw states; ``token_boxes`` and ``boxes`` ragged ``[L, 4]``, where
-        they lie in the original; all float32.  ``size`` ``[N, 2]`` int64.
-    """
+    """Return features of some pictures; see `crossrank_clip.pictures.encode_pictures`."""
     preparing = checkpoint.preprocessing
     sizes, shortened, applied = [], [], []
     for picture in pictures:
@@ -63,11 +46,9 @@ def encode_pictures(
         every = np.ones((len(sizes), count), bool)
 
         def boxes() -> Ragged:
-            grid = grid_boxes(rows, columns, tower.covered)
-            placed = [
-                place(place(grid, preparing.window(*size)), frame) for size, frame in shortened
-            ]
-            return Ragged.from_list([np.clip(each, 0, 1).astype(np.float32) for each in placed])
+            grids = [grid_boxes(rows, columns, tower.covered)] * len(sizes)
+            windows = [preparing.window(*size) for size, _ in shortened]
+            return original_boxes(grids, windows, [frame for _, frame in shortened])
 
         def tokens() -> Ragged:
             alone = torch.split(states.reshape(-1, states.shape[-1]), PATCHES_AT_ONCE)

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crossrank.errors import ParameterError
-from crossrank_clip.boxes import WHOLE, Box
+from crossrank_clip.boxes import Box, shorten
 
 RESIZE_MODES = ("shortest", "longest", "squash")
 FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
-LONGEST = 8
-"""A picture longer than this many times its short side is cut before a centre crop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +113,11 @@ class Preprocessing:
         return left / wide, top / high, right / wide, bottom / high
 
     def shorten(self, picture: Image.Image) -> tuple[Image.Image, Box]:
-        """Cut the ends off a very long picture, which a centre crop would drop after resizing.
+        """Return a picture without ends that are cropped away anyhow, and its box.
 
-        Returns
-        -------
-        tuple
-            The picture, and its box in the original.
+        See `crossrank_clip.boxes.shorten`.
         """
-        width, height = picture.size
-        most = LONGEST * min(width, height)
-        if max(width, height) <= most or self.resize_mode != "shortest":
-            return picture, WHOLE
-        left, top = max(0, (width - most) // 2), max(0, (height - most) // 2)
-        right, bottom = min(width, left + most), min(height, top + most)
-        frame = (left / width, top / height, right / width, bottom / height)
-        return picture.crop((left, top, right, bottom)), frame
+        return shorten(picture, cropped=self.resize_mode == "shortest")
 
     def apply(self, picture: Image.Image) -> NDArray[np.float32]:
         """Return a picture's ``[3, height, width]`` input."""

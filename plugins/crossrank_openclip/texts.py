@@ -76,23 +76,7 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
 def encode_tokens(
     checkpoint: Checkpoint, tokens: Tokens, features: Sequence[str]
 ) -> dict[str, Feature]:
-    """Return features of some texts.
-
-    Parameters
-    ----------
-    checkpoint
-        The model.
-    tokens
-        The texts, cut by `tokenize`.
-    features
-        Which ones.
-
-    Returns
-    -------
-    dict
-        ``embedding`` ``[N, D]`` and ``tokens`` ragged ``[L_n, D]``, unit rows; ``words`` ragged
-        ``[L_n, H]``, the raw states; all float32.  ``token_text``: N lists of str.
-    """
+    """Return features of some texts; see `crossrank_clip.texts.encode_tokens`."""
     model, ids = checkpoint.model, tokens.ids.to(checkpoint.device)
     with torch.inference_mode():
         pooled, states, last = _see(model, ids)

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import crossrank as cr
-from crossrank_clip.boxes import WHOLE, grid_boxes, place, seen_window
+from crossrank_clip.boxes import WHOLE, crops_ends, grid_boxes, place, seen_window, shorten
 from crossrank_clip.encoder import ClipEncoder
-from crossrank_clip.pictures import shorten
 from toys import tiny_clip
 from toys.clip_oracle import FAMILIES
 from toys.tiny_tokenizers import transformers
@@ -101,10 +100,10 @@ def test_padding_around_a_small_picture_lies_in_no_box(tmp_path: Path) -> None:
 
 def test_a_very_long_picture_is_cut_before_it_is_resized(encoder: Loaded) -> None:
     checkpoint = encoder("clip")._loaded()
-    short, frame = shorten(Image.new("RGB", (5000, 1)), checkpoint.image_processor)
+    short, frame = shorten(Image.new("RGB", (5000, 1)), crops_ends(checkpoint.image_processor))
     assert short.size == (8, 1)
     assert frame == (2496 / 5000, 0.0, 2504 / 5000, 1.0)
-    whole, frame = shorten(Image.new("RGB", (80, 10)), checkpoint.image_processor)
+    whole, frame = shorten(Image.new("RGB", (80, 10)), crops_ends(checkpoint.image_processor))
     assert whole.size == (80, 10)
     assert frame == WHOLE
 
@@ -114,7 +113,7 @@ def test_a_very_long_picture_is_not_cut_where_all_of_it_is_seen(
     family: str, encoder: Loaded
 ) -> None:
     processor = encoder(family)._loaded().image_processor
-    assert shorten(Image.new("RGB", (5000, 1)), processor)[0].size == (5000, 1)
+    assert shorten(Image.new("RGB", (5000, 1)), crops_ends(processor))[0].size == (5000, 1)
 
 
 def test_cutting_a_long_picture_does_not_change_what_is_seen(

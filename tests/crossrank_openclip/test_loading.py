@@ -66,7 +66,7 @@ def found(model: str, pretrained: Any = None, **params: Any) -> Any:
         ({}, "needs the parameter 'model'"),
         ({"model": " "}, "model is ' '"),
         ({"model": "x", "pretrained": ""}, "pretrained is ''"),
-        ({"model": "x", "quick_gelu": 1}, "quick_gelu is 1; give True, False or None"),
+        ({"model": "x", "quick_gelu": 1}, "quick_gelu is 1; give true or false, or None"),
         ({"model": "x", "reparameterize": "yes"}, "reparameterize is 'yes'"),
         ({"model": "x", "preprocess": 3}, "preprocess is 3; give a tag or a mapping"),
         ({"model": "x", "prompt": "a photo"}, "one {} in it"),
