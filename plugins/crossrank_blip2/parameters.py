@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from crossrank.errors import ParameterError
+from crossrank.plugin.parameters import boolean, check, float_type, integer, none, one_of, text
 from crossrank_blip2.sizes import parse_bytes
 
 SCORES = ("itc", "itm", "itm+itc")
-DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +69,16 @@ class Blip2Parameters:
     on_picture: str = "raise"
 
     def __post_init__(self) -> None:
-        if self.score not in SCORES:
-            raise ParameterError(f"blip2: score is {self.score!r}; give one of {', '.join(SCORES)}")
-        for name in ("revision", "device"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value.strip()):
-                raise ParameterError(f"blip2: {name} is {value!r}; give a non-empty str")
-        if self.dtype is not None and self.dtype not in DTYPES:
-            raise ParameterError(f"blip2: dtype is {self.dtype!r}; give one of {', '.join(DTYPES)}")
-        if self.cache_dtype not in ("auto", *DTYPES):
-            raise ParameterError(
-                f"blip2: cache_dtype is {self.cache_dtype!r}; give one of auto, {', '.join(DTYPES)}"
-            )
-        if self.on_picture not in ("raise", "abstain"):
-            raise ParameterError(
-                f"blip2: on_picture is {self.on_picture!r}; give 'raise' or 'abstain'"
-            )
-        if not isinstance(self.local_files_only, bool):
-            raise ParameterError(
-                f"blip2: local_files_only is {self.local_files_only!r}; give True or False"
-            )
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int):
-            raise ParameterError(f"blip2: batch_size is {self.batch_size!r}; give an integer")
-        if self.batch_size < 1:
-            raise ParameterError(f"blip2: batch_size is {self.batch_size}; give at least 1")
+        check(
+            "blip2",
+            self,
+            score=one_of(*SCORES),
+            revision=text | none,
+            device=text | none,
+            dtype=float_type | none,
+            cache_dtype=one_of("auto", "float32", "bfloat16", "float16"),
+            on_picture=one_of("raise", "abstain"),
+            local_files_only=boolean,
+            batch_size=integer(1),
+        )
         parse_bytes(self.cache_budget)

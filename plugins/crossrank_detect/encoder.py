@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +11,13 @@ from typing import Any
 import numpy as np
 
 import crossrank as cr
-from crossrank.errors import MissingFeatureError, ParameterError
+from crossrank.errors import MissingFeatureError
 from crossrank.plugin.encoders import as_encoder
+from crossrank.plugin.parameters import Check, check, finite, instance_of, integer
 from crossrank_detect.detections import Detector
 from crossrank_knowledge.regions import pool_under_box
+
+SHARE = Check(lambda value: finite.accepts(value) and 0 <= value < 1, "a number in [0, 1)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,8 @@ class DetectParameters:
     most: int = 36
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, str | Path):
-            raise ParameterError(f"detect: model is {self.model!r}; give a file or a model's name")
-        for name in ("threshold", "overlap"):
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or not 0 <= value < 1:
-                raise ParameterError(f"detect: {name} is {value!r}; give a number in [0, 1)")
-        if isinstance(self.most, bool) or not isinstance(self.most, int) or self.most < 1:
-            raise ParameterError(f"detect: most is {self.most!r}; give an integer of at least 1")
+        model = instance_of(str, Path, give="a file or a model's name")
+        check("detect", self, model=model, threshold=SHARE, overlap=SHARE, most=integer(1))
 
 
 class DetectEncoder(cr.Encoder):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossrank.errors import ParameterError
-
-_CHOICES = {"reduction": ("mean", "sum"), "interaction": ("none", "mean", "embedding")}
+from crossrank.plugin.parameters import at_least, check, finite, integer, none, one_of, path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +47,14 @@ class HosaParameters:
         return 1 if self.beta == 0 else self.fold
 
     def __post_init__(self) -> None:
-        for name in ("beta", "gamma", "ridge"):
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value):
-                raise ParameterError(f"hosa: {name} is {value!r}; give a finite number")
-        if self.ridge < 0:
-            raise ParameterError(f"hosa: ridge is {self.ridge!r}; give a number of at least 0")
-        if isinstance(self.fold, bool) or not isinstance(self.fold, int) or self.fold < 1:
-            raise ParameterError(f"hosa: fold is {self.fold!r}; give an integer of at least 1")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ParameterError(
-                    f"hosa: {name} is {getattr(self, name)!r}; give one of {', '.join(choices)}"
-                )
-        if self.heads is not None and not isinstance(self.heads, str | Path):
-            raise ParameterError("hosa: heads must be the path of a file of trained heads")
+        check(
+            "hosa",
+            self,
+            beta=finite,
+            gamma=finite,
+            ridge=at_least(0),
+            fold=integer(1),
+            reduction=one_of("mean", "sum"),
+            interaction=one_of("none", "mean", "embedding"),
+            heads=path | none,
+        )

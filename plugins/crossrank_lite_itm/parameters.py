@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossrank.errors import ParameterError
+from crossrank.plugin.parameters import check, integer, none, path
 
 SHIPPED = Path(__file__).with_name("lite_itm.safetensors")
 
@@ -28,8 +28,7 @@ class LiteItmParameters:
     members: int | None = None
 
     def __post_init__(self) -> None:
-        if self.members is not None and self.members < 1:
-            raise ParameterError(f"lite_itm: members is {self.members}; give 1 or more, or None")
+        check("lite_itm", self, weights=path | none, members=integer(1) | none)
 
     @property
     def path(self) -> Path:

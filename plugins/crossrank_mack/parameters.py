@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from crossrank.errors import ParameterError
+from crossrank.plugin.parameters import (
+    boolean,
+    check,
+    finite,
+    instance_of,
+    integer,
+    methods,
+    none,
+    one_of,
+)
 from crossrank_knowledge import KnowledgeBank, Parser
 
 SHIPPED = Path(__file__).with_name("bank_lite")
 """A bank of Flickr8k's train captions for regions of ``lite``."""
 
-_CHOICES = {
-    "mode": ("auto", "t2i", "i2t"),
-    "no_noun": ("abstain", "one_hot"),
-    "prototypes": ("mean", "max"),
-}
+BANK = instance_of(KnowledgeBank, str, Path, give="a KnowledgeBank or the folder of one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +66,18 @@ class MackParameters:
     parser: Parser | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.knowledge, KnowledgeBank | str | Path):
-            raise ParameterError(
-                f"mack: knowledge is a {type(self.knowledge).__name__}; give a KnowledgeBank or "
-                "the folder of one"
-            )
-        wanted = 1 if self.k_max is None else self.k_max
-        if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-            raise ParameterError(f"mack: k_max is {self.k_max!r}; give an integer of at least 1")
-        if not isinstance(self.center, bool | None):
-            raise ParameterError(f"mack: center is {self.center!r}; give true or false")
-        number = isinstance(self.adjective, int | float) and not isinstance(self.adjective, bool)
-        if not number or not math.isfinite(self.adjective):
-            raise ParameterError(f"mack: adjective is {self.adjective!r}; give a finite number")
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ParameterError(
-                    f"mack: {name} is {getattr(self, name)!r}; give one of {', '.join(choices)}"
-                )
-        if self.parser is not None and not isinstance(self.parser, Parser):
-            raise ParameterError("mack: parser must have phrases(texts) and fingerprint()")
+        check(
+            "mack",
+            self,
+            knowledge=BANK,
+            k_max=integer(1) | none,
+            center=boolean | none,
+            adjective=finite,
+            mode=one_of("auto", "t2i", "i2t"),
+            no_noun=one_of("abstain", "one_hot"),
+            prototypes=one_of("mean", "max"),
+            parser=methods("phrases", "fingerprint") | none,
+        )
 
     @property
     def shipped(self) -> bool:

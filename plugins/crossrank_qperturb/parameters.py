@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossrank.errors import ParameterError
+from crossrank.plugin.parameters import check, integer, none
 from crossrank_blip2.parameters import Blip2Parameters
 from crossrank_qperturb.settings import Settings
 
@@ -45,8 +45,4 @@ class QPerturbParameters(Blip2Parameters):
             self.preserve_norm,
             self.coverage,
         )
-        whole = isinstance(self.top_n, int) and not isinstance(self.top_n, bool)
-        if self.top_n is not None and not (whole and self.top_n >= 1):
-            raise ParameterError(
-                f"qperturb: top_n is {self.top_n!r}; give an integer of at least 1, or None"
-            )
+        check("qperturb", self, top_n=integer(1) | none)

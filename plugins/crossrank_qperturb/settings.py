@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.errors import ParameterError, nearest
+from crossrank.plugin.parameters import Check, boolean, check, finite, one_of
 
 WEIGHTINGS = {
     "constant": (0.0, 1.0),
@@ -21,6 +20,10 @@ WEIGHTINGS = {
 
 PROJECTORS = ("pca", "reference_rows")
 COVERAGES = ("exact", "reference")
+SOME_COMPONENTS = Check(
+    lambda n_pc: finite.accepts(n_pc) and (n_pc >= 1 if isinstance(n_pc, int) else 0 < n_pc < 1),
+    "a share of the energy, a float in (0, 1), or a number of components, an int of at least 1",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +64,19 @@ class Settings:
     coverage: str = "exact"
 
     def __post_init__(self) -> None:
-        if not _is_number(self.alpha) or not math.isfinite(self.alpha):
-            raise ParameterError(f"qperturb: alpha is {self.alpha!r}; give a finite number")
-        if not _is_number(self.n_pc) or not _keeps_something(self.n_pc):
-            raise ParameterError(
-                f"qperturb: n_pc is {self.n_pc!r}; give a share of the energy, a float in (0, 1), "
-                "or a number of components, an int of at least 1"
-            )
-        for name, value, choices in (
-            ("weighting", self.weighting, tuple(WEIGHTINGS)),
-            ("projector", self.projector, PROJECTORS),
-            ("coverage", self.coverage, COVERAGES),
-        ):
-            if value not in choices:
-                raise ParameterError(f"qperturb: {name} is {value!r}{nearest(str(value), choices)}")
-        if not isinstance(self.preserve_norm, bool):
-            raise ParameterError(
-                f"qperturb: preserve_norm is {self.preserve_norm!r}; give true or false"
-            )
+        check(
+            "qperturb",
+            self,
+            alpha=finite,
+            n_pc=SOME_COMPONENTS,
+            weighting=one_of(*WEIGHTINGS),
+            projector=one_of(*PROJECTORS),
+            coverage=one_of(*COVERAGES),
+            preserve_norm=boolean,
+        )
 
     def object_weights(self, areas: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the weight of objects of these areas, in parts of the model's input."""
         slope, offset = WEIGHTINGS[self.weighting]
         weights: NDArray[np.float64] = self.alpha * (slope * areas + offset)
         return weights
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _keeps_something(n_pc: float | int) -> bool:
-    return n_pc >= 1 if isinstance(n_pc, int) else 0.0 < n_pc < 1.0

@@ -348,14 +348,14 @@ def test_the_installed_name(model: Any, tokenizer: Any) -> None:
     ("params", "says"),
     [
         ({"score": "itm-itc"}, "score is 'itm-itc'; give one of itc, itm, itm"),
-        ({"batch_size": 0}, "batch_size is 0; give at least 1"),
+        ({"batch_size": 0}, "batch_size is 0; give an integer of at least 1"),
         ({"batch_size": True}, "batch_size is True; give an integer"),
         ({"cache_budget": "a lot"}, "cache_budget is 'a lot'; give bytes"),
         ({"cache_dtype": "int8"}, "cache_dtype is 'int8'; give one of auto"),
         ({"dtype": "float64"}, "dtype is 'float64'; give one of float32"),
         ({"device": ""}, "device is ''"),
         ({"revision": 3}, "revision is 3"),
-        ({"local_files_only": 1}, "local_files_only is 1; give True or False"),
+        ({"local_files_only": 1}, "local_files_only is 1; give true or false"),
     ],
 )
 def test_a_wrong_parameter_is_refused_at_once(params: dict[str, Any], says: str) -> None:

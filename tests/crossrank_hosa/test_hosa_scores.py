@@ -239,7 +239,7 @@ def test_what_it_refuses() -> None:
         ({"fold": 2.0}, "fold is 2.0"),
         ({"reduction": "max"}, "reduction is 'max'; give one of mean, sum"),
         ({"interaction": "sum"}, "interaction is 'sum'"),
-        ({"heads": 3}, "heads must be the path"),
+        ({"heads": 3}, "heads is 3; give a path, or None"),
     ],
 )
 def test_parameters_are_checked(params: dict[str, Any], message: str) -> None:

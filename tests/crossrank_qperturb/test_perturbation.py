@@ -315,7 +315,7 @@ def test_the_projector_of_any_boxes_is_bounded_by_alpha(corners: list[Any]) -> N
         ({"n_pc": HEAD_SIZE + 1}, "a head has 8 dimensions"),
         ({"alpha": float("inf")}, "alpha is inf"),
         ({"alpha": "8"}, "alpha is '8'"),
-        ({"weighting": "areas"}, "did you mean 'area'"),
+        ({"weighting": "areas"}, "give one of constant, area, area_minus_half"),
         ({"projector": "rows"}, "reference_rows"),
         ({"preserve_norm": 1}, "preserve_norm is 1"),
     ],
