@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Protocol, runtime_checkable
 
 from crossrank.errors import missing_package
+from crossrank.plugin.optional import required
 from crossrank_graphs.graph import Graph, Object, Relation, moved, shifted
 from crossrank_graphs.lemmas import Lemmas
 from crossrank_graphs.rules import graph_of
@@ -69,18 +70,9 @@ class RuleParser:
             for number, text in enumerate(texts)
             for start, piece in _pieces(text)
         )
-        current, found = -1, list[tuple[int, Graph]]()
-        whole = ""
-        for document, (number, start, text) in pipeline.pipe(
-            pieces, as_tuples=True, batch_size=self.batch_size
-        ):
-            if number != current:
-                if current >= 0:
-                    yield _joined(whole, found)
-                current, found, whole = number, [], text
-            found.append((start, graph_of(document, lemmas)))
-        if current >= 0:
-            yield _joined(whole, found)
+        documents = pipeline.pipe(pieces, as_tuples=True, batch_size=self.batch_size)
+        for (_, text), group in groupby(documents, lambda each: (each[1][0], each[1][2])):
+            yield _joined(text, [(start, graph_of(one, lemmas)) for one, (_, start, _) in group])
 
     def lemma(self, word: str, kind: str) -> str:
         """Return the lemma of a word, as names and predicates are written.
@@ -157,10 +149,7 @@ def _joined(text: str, pieces: Sequence[tuple[int, Graph]]) -> Graph:
 
 
 def _load(model: str) -> Any:
-    try:
-        import spacy
-    except ImportError as error:
-        raise missing_package("spacy", "graphs", "parsing scene graphs") from error
+    spacy = required("spacy", "graphs", "parsing scene graphs")
     try:
         return spacy.load(model, exclude=["ner"], disable=["lemmatizer"])
     except OSError as error:

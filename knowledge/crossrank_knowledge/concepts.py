@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from crossrank import Collection
 from crossrank.errors import MissingFeatureError, missing_package
+from crossrank.plugin.optional import required
 
 Phrase: TypeAlias = tuple[str, tuple[str, ...]]
 """A noun and all the adjectives that modify it, in the order of the text."""
@@ -62,16 +63,9 @@ class SpacyParser:
             for number, text in enumerate(texts)
             for piece in _pieces(text.strip().lower())
         )
-        current, found = -1, list[Phrase]()
         documents = self._pipeline().pipe(pieces, as_tuples=True, batch_size=self.batch_size)
-        for document, number in documents:
-            if number != current:
-                if current >= 0:
-                    yield found
-                current, found = number, []
-            found += _phrases(document)
-        if current >= 0:
-            yield found
+        for _, group in groupby(documents, lambda each: each[1]):
+            yield [phrase for document, _ in group for phrase in _phrases(document)]
 
     def lemmas(self) -> dict[str, str]:
         """Return the map from words to lemmas of the model, filled as it is asked."""
@@ -150,10 +144,7 @@ def _pieces(text: str) -> Sequence[str]:
 
 
 def _load(model: str, exclude: list[str]) -> Any:
-    try:
-        import spacy
-    except ImportError as error:
-        raise missing_package("spacy", "mack", "finding nouns") from error
+    spacy = required("spacy", "mack", "finding nouns")
     try:
         return spacy.load(model, exclude=exclude)
     except OSError as error:

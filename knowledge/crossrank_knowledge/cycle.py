@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crossrank.errors import InputError, ParameterError, missing_package
+from crossrank.errors import InputError, ParameterError
+from crossrank.plugin.optional import required
 
 if TYPE_CHECKING:
     import torch
@@ -76,8 +77,4 @@ def own_row_loss(logits: torch.Tensor, reduction: str) -> torch.Tensor:
 
 def import_torch() -> Any:
     """Return torch, or say which extra brings it."""
-    try:
-        import torch
-    except ImportError as error:
-        raise missing_package("torch", "knowledge", "refining a bank") from error
-    return torch
+    return required("torch", "knowledge", "refining a bank")

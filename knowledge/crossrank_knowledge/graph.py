@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crossrank.errors import missing_package
+from crossrank.plugin.optional import needs
 from crossrank_knowledge.vectors import top_k
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ def nearest_graph(
     MissingPackageError
         Without networkx.
     """
-    try:
+    with needs("the graph of words", "knowledge", "networkx")():
         import networkx as nx
-    except ImportError as error:
-        raise missing_package("networkx", "knowledge", "the graph of words") from error
     rows = range(len(bank)) if words is None else [bank.row(word) for word in words]
     names = [bank.words[row] for row in rows]
     vectors = bank.unit_prototypes(center)[list(rows)]

@@ -57,8 +57,13 @@ class Adaptive:
         return self.network.sizes.dim
 
     def fingerprint(self) -> str:
-        """Return a digest of the weights, and of the device, which rounds in its own way."""
-        return f"{self.digest} on {self.device}{', cells' * self.still}"
+        """Return a digest of what makes patches."""
+        return f"{self._computes}{', cells' * self.still}"
+
+    @property
+    def _computes(self) -> str:
+        """The weights, and the device, which rounds in its own way."""
+        return f"{self.digest} on {self.device}"
 
     @torch.inference_mode()
     def make(self, pictures: Sequence[Cells]) -> list[tuple[Floats, Floats]]:
@@ -83,8 +88,7 @@ class Adaptive:
         """Return per text that occurs its words' unit rows ``[L, dim]``, made once and kept."""
         words = side.collection[self.network.sizes.words]
         lengths = words.lengths[side.rows]
-        read_by = f"{self.digest} on {self.device}"
-        key = cr.fingerprint([side.collection.fingerprint(), side.rows, read_by])
+        key = cr.fingerprint([side.collection.fingerprint(), side.rows, self._computes])
         rows = words.rows_of(side.rows)
 
         def fill(table: Floats) -> None:

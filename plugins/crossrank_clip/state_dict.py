@@ -13,9 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from crossrank.errors import ParameterError, PluginError, StoreError, missing_package
+from crossrank.errors import ParameterError, PluginError, StoreError
 from crossrank.plugin.files import atomic_folder, refuse_existing
 from crossrank.plugin.hub import first_line
+from crossrank.plugin.optional import required
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -88,7 +89,9 @@ def convert(
         If the tokenizer cannot be read.
     """
     refuse_existing(folder)
-    torch, transformers = _package("torch"), _package("transformers")
+    torch, transformers = (
+        required(name, "clip", "converting a checkpoint") for name in ("torch", "transformers")
+    )
     weights = _read(torch, file)
     renamed = rename(weights)
     config = _config(transformers, weights, quick_gelu, vision_heads, text_heads)
@@ -221,10 +224,3 @@ def _config(
 
 def _layers(weights: Mapping[str, Any], prefix: str) -> int:
     return sum(name.startswith(prefix) and name.endswith(".ln_1.weight") for name in weights)
-
-
-def _package(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise missing_package(name, "clip", "converting a checkpoint") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -96,7 +95,7 @@ def teacher_scores(
         path = None if folder is None else Path(folder) / f"{rows.start:08d}.npy"
         found = None if path is None else _read(path, scores[rows].shape)
         if found is None:
-            found = _score(pipeline, _part(candidates, rows), queries, gallery, memory_budget)
+            found = _score(pipeline, candidates.take(rows), queries, gallery, memory_budget)
             if path is not None:
                 _write(path, found)
         scores[rows] = found
@@ -109,17 +108,6 @@ def _shards(pipeline: cr.Pipeline, lists: int) -> list[slice]:
     whole = any(stage.scorer.info.transductive for stage in pipeline.stages)
     size = max(lists, 1) if whole else SHARD
     return [slice(start, min(start + size, lists)) for start in range(0, lists, size)]
-
-
-def _part(candidates: cr.Candidates, rows: slice) -> cr.Candidates:
-    scores = candidates.scores
-    return replace(
-        candidates,
-        index=candidates.index[rows],
-        scores=None if scores is None else scores[rows],
-        mask=candidates.mask[rows],
-        query_ids=candidates.query_ids[rows],
-    )
 
 
 def _score(

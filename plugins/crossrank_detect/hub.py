@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crossrank.errors import missing_package
 from crossrank.plugin.hub import Checkpoint, check_weights
+from crossrank.plugin.optional import required
 from crossrank_detect.detections import Detections, best_detections
 
 
@@ -32,11 +32,9 @@ class HubDetector:
     """
 
     def __init__(self, name: str, threshold: float, most: int) -> None:
-        try:
-            import torch
-            import transformers
-        except ImportError as error:
-            raise missing_package("transformers", "detect", "a detector of the hub") from error
+        torch, transformers = (
+            required(name, "detect", "a detector of the hub") for name in ("torch", "transformers")
+        )
         models: Any = transformers.AutoModelForObjectDetection
         processors: Any = transformers.AutoImageProcessor
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crossrank.errors import InputError, missing_package
+from crossrank.errors import InputError
+from crossrank.plugin.optional import required
 from crossrank_detect.coco import COCO_CLASSES
 from crossrank_detect.detections import Detections, Floats, best_detections, suppress
 
@@ -40,10 +41,7 @@ class Yolox:
     def __init__(
         self, path: Path, threshold: float, overlap: float, most: int, threads: int = 1
     ) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise missing_package("onnxruntime", "detect", "an ONNX detector") from error
+        onnxruntime = required("onnxruntime", "detect", "an ONNX detector")
         if not path.is_file():
             raise InputError(f"detect: {path} is not a file; check the path of the model")
         options = onnxruntime.SessionOptions()

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
 
-from crossrank.errors import InputError, missing_package
+from crossrank.errors import InputError
+from crossrank.plugin.optional import needs
 
 Floats = NDArray[np.float64]
 
@@ -151,11 +152,9 @@ def cluster_labels(rows: Floats, clusters: int, seed: int) -> NDArray[np.int64]:
     MissingPackageError
         If scikit-learn is not installed.
     """
-    try:
+    with needs("the summary of candidates", "dialogue", "sklearn")():
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
-    except ImportError as error:
-        raise missing_package("sklearn", "dialogue", "the summary of candidates") from error
     with warnings.catch_warnings():
         # fewer distinct rows than clusters: the caller fills up
         warnings.simplefilter("ignore", ConvergenceWarning)

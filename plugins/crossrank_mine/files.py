@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import crossrank as cr
-from crossrank.errors import InputError, missing_package
+from crossrank.errors import InputError
 from crossrank.plugin.contents import Content, contents_of
 from crossrank.plugin.files import atomic_binary, atomic_file, json_line
+from crossrank.plugin.optional import needs
 
 PICTURES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tiff", ".webp"))
 """Names by which sentence-transformers knows a str to be a picture's path."""
@@ -57,11 +58,9 @@ def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def _write_parquet(path: Path, rows: list[dict[str, Any]]) -> int:
-    try:
+    with needs("mine, for a .parquet file,", "parquet", "pyarrow")():
         import pyarrow as pa
         from pyarrow import parquet
-    except ImportError as error:
-        raise missing_package("pyarrow", "parquet", "mine, for a .parquet file,") from error
     _refuse_nothing(len(rows))
     with atomic_binary(path) as file:
         parquet.write_table(pa.Table.from_pylist(rows), file)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossrank.errors import CrossrankError, StoreError, missing_package
+from crossrank.errors import CrossrankError, StoreError
 from crossrank.plugin.hub import first_line
+from crossrank.plugin.optional import required
 
 PROJECTION = "visual_proj.safetensors"
 
@@ -50,10 +51,7 @@ class Parts:
 
 def package(name: str) -> Any:
     """Import torch or transformers, or say how to install them."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise missing_package(name, "vista", "the encoder 'vista'") from error
+    return required(name, "vista", "the encoder 'vista'")
 
 
 def read_parts(folder: Path, device: str, dtype: Any) -> Parts:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -191,7 +190,7 @@ def make_task(
             "qrels of the same ids"
         )
     left_out = len(given) - len(known)
-    candidates, query_rows, _ = align(_rows(given, known), queries, gallery)
+    candidates, query_rows, _ = align(given.take(known), queries, gallery)
     return _task(split, encoder, wanted, queries, gallery, candidates, query_rows, qrels, left_out)
 
 
@@ -256,12 +255,6 @@ def joined(parts: Sequence[Collection], where: str) -> Collection:
     return first
 
 
-def open_collections(paths: str | Sequence[str], root: Path, where: str) -> Collection:
-    """Open one folder, or several whose features are joined."""
-    names = [paths] if isinstance(paths, str) else list(paths)
-    return joined([Collection.open(root / name) for name in names], where)
-
-
 def _task(
     split: str,
     encoder: str | None,
@@ -310,19 +303,6 @@ def _relevant_places(candidates: Candidates, qrels: Qrels) -> NDArray[np.bool_]:
         for row in wanted:
             found[number] |= candidates.index[number] == row
     return found & candidates.mask
-
-
-def _rows(candidates: Candidates, rows: Sequence[int]) -> Candidates:
-    if len(rows) == len(candidates):
-        return candidates
-    chosen = np.asarray(rows, np.int64)
-    return replace(
-        candidates,
-        index=candidates.index[chosen],
-        scores=None if candidates.scores is None else candidates.scores[chosen],
-        mask=candidates.mask[chosen],
-        query_ids=tuple(candidates.query_ids[row] for row in rows),
-    )
 
 
 def _all_relevant(task: Task) -> set[str]:

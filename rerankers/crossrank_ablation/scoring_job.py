@@ -124,7 +124,7 @@ class Job:
             self._state = prepare(self.stage, self.context)
             self._prepared = True
             prepare_seconds = time.perf_counter() - start
-        part, previous = _rows(self.context.lists, rows), self.context.previous
+        part, previous = self.context.lists.take(rows), self.context.previous
         calls, start = self.scorer.calls, time.perf_counter()
         raw, reasons = score_lists(
             self.stage,
@@ -144,13 +144,3 @@ def _pairs_digest(candidates: Candidates, rows: NDArray[np.int64]) -> str:
     mask = candidates.mask[rows]
     scores = None if candidates.scores is None else np.where(mask, candidates.scores[rows], 0.0)
     return fingerprint([rows, mask, np.where(mask, candidates.index[rows], 0), scores])
-
-
-def _rows(candidates: Candidates, rows: NDArray[np.int64]) -> Candidates:
-    return replace(
-        candidates,
-        index=candidates.index[rows],
-        scores=None if candidates.scores is None else candidates.scores[rows],
-        mask=candidates.mask[rows],
-        query_ids=tuple(candidates.query_ids[row] for row in rows),
-    )

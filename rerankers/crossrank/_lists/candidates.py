@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,17 @@ class Candidates:
         names = ("query_ids", "candidate_ids", "direction")
         return all(getattr(self, name) == getattr(other, name) for name in names) and (
             self.to_lists() == other.to_lists()
+        )
+
+    def take(self, rows: ArrayLike | slice) -> Candidates:
+        """Return the lists of some queries, by their rows."""
+        chosen = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows, int)]
+        return replace(
+            self,
+            index=self.index[chosen],
+            scores=None if self.scores is None else self.scores[chosen],
+            mask=self.mask[chosen],
+            query_ids=tuple(self.query_ids[row] for row in chosen.tolist()),
         )
 
     def to_lists(self) -> list[list[tuple[int, float | None]]]:

@@ -12,6 +12,12 @@ from crossrank._items.collection import Collection
 from crossrank._items.ragged import Ragged
 
 
+def numbers_of(feature: Any) -> NDArray[Any] | None:
+    """Return the rows of an array, or of all items of a ragged one; None for anything else."""
+    rows = feature.flat if isinstance(feature, Ragged) else feature
+    return rows if isinstance(rows, np.ndarray) else None
+
+
 def with_arrays(
     collection: Collection, change: Callable[[NDArray[Any]], NDArray[Any]]
 ) -> Collection:

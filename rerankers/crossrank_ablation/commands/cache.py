@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,44 +80,36 @@ def _scores(folder: Path | None, reranker: str | None, verify: bool, clear: bool
     place = default_folder() if folder is None else folder
     if not place.is_dir():  # nothing was kept yet, and looking makes no folder
         return {"folder": str(place), "count": 0, "bytes": 0, "removed": 0, "rerankers": []}
-    cache = ScoreCache(place)
-    removed, entries = _tended(cache, "reranker", reranker, verify, clear)
-    groups = _groups(
-        entries,
-        "blocks",
-        lambda entry: {
-            "reranker": str(entry.description.get("reranker", "(damaged)")),
-            "distribution": str(entry.description.get("distribution", "")),
-        },
-    )
-    return {
-        "folder": str(place),
-        "count": len(entries),
-        "bytes": sum(group["bytes"] for group in groups),
-        "removed": removed,
-        "rerankers": groups,
-    }
+    told = ("reranker", "distribution")
+    return _contents(place, ScoreCache(place), "blocks", told, reranker, verify, clear)
 
 
 def _features(
     folder: Path | None, encoder: str | None, verify: bool, clear: bool
 ) -> dict[str, Any]:
     place = user_cache("features") if folder is None else folder
-    removed, entries = _tended(FeatureStore(place, ON_DISK), "encoder", encoder, verify, clear)
-    groups = _groups(
-        entries,
-        "items",
-        lambda entry: {
-            "encoder": str(entry.description.get("encoder", "(damaged)")),
-            "modality": str(entry.description.get("modality", "")),
-        },
-    )
+    told = ("encoder", "modality")
+    return _contents(place, FeatureStore(place, ON_DISK), "items", told, encoder, verify, clear)
+
+
+def _contents(
+    place: Path,
+    cache: Any,
+    unit: str,
+    told: tuple[str, str],
+    name: str | None,
+    verify: bool,
+    clear: bool,
+) -> dict[str, Any]:
+    """Tend a cache and return what is in it, grouped by what its entries tell of themselves."""
+    removed, entries = _tended(cache, told[0], name, verify, clear)
+    groups = _groups(entries, unit, told)
     return {
         "folder": str(place),
         "count": len(entries),
         "bytes": sum(group["bytes"] for group in groups),
         "removed": removed,
-        "encoders": groups,
+        f"{told[0]}s": groups,
     }
 
 
@@ -134,13 +126,14 @@ def _tended(
     return removed, entries
 
 
-def _groups(
-    entries: Sequence[Any], unit: str, names: Callable[[Any], dict[str, str]]
-) -> list[dict[str, Any]]:
+def _groups(entries: Sequence[Any], unit: str, told: tuple[str, str]) -> list[dict[str, Any]]:
     """Return per reranker and distribution, or encoder and modality, how much there is."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for entry in entries:
-        named = names(entry)
+        named = {
+            told[0]: str(entry.description.get(told[0], "(damaged)")),
+            told[1]: str(entry.description.get(told[1], "")),
+        }
         group = found.setdefault(tuple(named.values()), {**named, unit: 0, "bytes": 0, "used": ""})
         group[unit] += 1
         group["bytes"] += entry.bytes

@@ -183,3 +183,12 @@ def test_no_queries_and_empty_lists_are_fine() -> None:
     assert len(Candidates.from_lists([])) == 0
     empty = Candidates.from_lists([[], []])
     assert (len(empty), empty.depth) == (2, 0)
+
+
+@pytest.mark.parametrize("rows", [[1], slice(1, None), np.array([1])])
+def test_take_keeps_lists_with_scores_and_ids(rows: Any) -> None:
+    lists = Candidates.from_run({"a": {"x": 1.0, "y": 2.0}, "b": {"y": 3.0}})
+    part = lists.take(rows)
+    assert (part.query_ids, part.candidate_ids) == (("b",), lists.candidate_ids)
+    assert part.to_run() == {"b": {"y": 3.0}}
+    assert len(lists.take([])) == 0

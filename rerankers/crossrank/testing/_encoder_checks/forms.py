@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from crossrank._items.images import open_image
 from crossrank._items.ragged import Ragged
+from crossrank.testing._arrays import numbers_of
 from crossrank.testing._check import require
 from crossrank.testing._encoder_case import EncoderCase
 from crossrank.testing._standard import BOXES, PARTNERS, STANDARD, Form
@@ -27,7 +28,7 @@ def features_have_their_standard_form(case: EncoderCase) -> None:
 def numbers_are_finite(case: EncoderCase) -> None:
     """Expect neither NaN nor infinity."""
     for name, feature in case.batch().items():
-        rows = _numbers(feature)
+        rows = numbers_of(feature)
         if rows is not None:
             require(
                 rows.dtype.kind not in "fc" or bool(np.isfinite(rows).all()),
@@ -38,7 +39,7 @@ def numbers_are_finite(case: EncoderCase) -> None:
 def unit_rows_have_unit_length(case: EncoderCase) -> None:
     """Expect rows that inner products can compare, in ``embedding`` and ``tokens``."""
     for name, feature in case.batch().items():
-        rows = _numbers(feature)
+        rows = numbers_of(feature)
         if name in STANDARD and STANDARD[name].unit and rows is not None:
             lengths = np.linalg.norm(rows.astype(np.float64), axis=-1)
             require(
@@ -51,7 +52,7 @@ def unit_rows_have_unit_length(case: EncoderCase) -> None:
 def boxes_lie_in_the_picture(case: EncoderCase) -> None:
     """Expect boxes ``x0, y0, x1, y1`` in [0, 1] of the original picture."""
     for name, feature in case.batch().items():
-        boxes = _numbers(feature)
+        boxes = numbers_of(feature)
         if name in BOXES and boxes is not None:
             require(
                 bool(((boxes >= 0) & (boxes <= 1)).all()),
@@ -93,7 +94,7 @@ def sizes_are_those_of_the_pictures(case: EncoderCase) -> None:
 def _require_form(name: str, feature: Any, form: Form) -> None:
     if form.kind in ("array", "ragged"):
         kind = np.ndarray if form.kind == "array" else Ragged
-        rows = _numbers(feature)
+        rows = numbers_of(feature)
         require(
             isinstance(feature, kind) and rows is not None,
             f"{name!r} is a {type(feature).__name__}; return a {kind.__name__}",
@@ -120,12 +121,6 @@ def _require_rows(name: str, rows: NDArray[Any], form: Form) -> None:
         rows.dtype.kind in ("iu" if form.integer else "f"),
         f"{name!r} holds {rows.dtype}; it must hold {'integers' if form.integer else 'floats'}",
     )
-
-
-def _numbers(feature: Any) -> NDArray[Any] | None:
-    """Return the rows of an array, or of all items of a ragged one; None for anything else."""
-    rows = feature.flat if isinstance(feature, Ragged) else feature
-    return rows if isinstance(rows, np.ndarray) else None
 
 
 CHECKS = (

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crossrank._items.item import Item
 from crossrank._items.ragged import Ragged
 from crossrank.plugin._threads import LIMITS
+from crossrank.testing._arrays import numbers_of
 from crossrank.testing._differences import require_same_features
 from crossrank.testing._encoder_case import EncoderCase
 
@@ -32,7 +32,7 @@ def features_are_the_callers_own(case: EncoderCase) -> None:
     mend = "return new arrays from every call, not some that are used again"
     require_same_features(expected, _rows(items, first), "after later batches", mend, 0.0)
     for feature in first.values():
-        array = _array(feature)
+        array = numbers_of(feature)
         if array is not None and array.flags.writeable:
             array[...] = 0
     again = case.entries()
@@ -102,11 +102,6 @@ def _rows(items: Sequence[Item], made: dict[str, Any]) -> dict[str, dict[str, An
         str(item.id): {name: feature[row] for name, feature in made.items()}
         for row, item in enumerate(items)
     }
-
-
-def _array(feature: Any) -> NDArray[Any] | None:
-    rows = feature.flat if isinstance(feature, Ragged) else feature
-    return rows if isinstance(rows, np.ndarray) else None
 
 
 def _copied(feature: Any) -> Any:

@@ -59,7 +59,7 @@ def other_queries_do_not_matter(case: RerankerCase) -> None:
     run = case.start()
     expected = run.scores()
     for row in run.rows():
-        alone = case.start(_some_lists(case.lists(), [row]), queries=case.queries.take([row]))
+        alone = case.start(case.lists().take([row]), queries=case.queries.take([row]))
         require_same_scores(
             expected,
             alone.scores(),
@@ -137,16 +137,6 @@ def _lists_of_one(lists: Candidates) -> Iterator[Candidates]:
     """Yield lists that hold only the first candidate each, then only the second."""
     for place in range(lists.mask.shape[1]):
         yield _arranged(lists, np.full((len(lists), 1), place, np.int64))
-
-
-def _some_lists(lists: Candidates, rows: list[int]) -> Candidates:
-    return replace(
-        lists,
-        index=lists.index[rows],
-        mask=lists.mask[rows],
-        scores=None if lists.scores is None else lists.scores[rows],
-        query_ids=tuple(lists.query_ids[row] for row in rows),
-    )
 
 
 def _paddings(block: Block) -> Iterator[Block]:
