@@ -9,7 +9,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crossrank_hubness.matrices import Floats, held, positive, similarities
+from crossrank.plugin.parameters import checked, positive
+from crossrank_hubness.matrices import Floats, held, similarities
 
 TOLERANCE = 1e-9
 MOST_ROUNDS = 10_000
@@ -56,7 +57,7 @@ def sinkhorn(s: ArrayLike, temperature: float, *, log: bool = False) -> Floats:
     (Schmitzer, SIAM Journal on Scientific Computing 41, 2019, section 3.1).
     """
     asked = similarities("sinkhorn", s)
-    scale = 1 / positive("sinkhorn", "temperature", temperature)
+    scale = 1 / float(checked("sinkhorn", "temperature", temperature, positive))
     if not asked.size:
         return asked
     rows, columns = potentials(lambda: [(slice(0, len(asked)), asked)], asked.shape, scale)

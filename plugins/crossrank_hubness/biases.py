@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crossrank_hubness.matrices import Floats, finite, largest, similarities, with_bank
+from crossrank.plugin.parameters import checked, finite
+from crossrank_hubness.matrices import Floats, largest, similarities, with_bank
 
 
 def mean_of_largest(values: Floats, count: int) -> Floats:
@@ -48,7 +49,8 @@ def nnn(s: ArrayLike, s_bank: ArrayLike, k: int, alpha: float = 0.75) -> Floats:
     """
     asked, bank = with_bank("nnn", s, s_bank)
     count = largest("nnn", k, len(bank), "bank")
-    return asked - finite("nnn", "alpha", alpha) * mean_of_largest(bank.T, count)
+    weight = float(checked("nnn", "alpha", alpha, finite))
+    return asked - weight * mean_of_largest(bank.T, count)
 
 
 def csls(s: ArrayLike, s_bank: ArrayLike, k: int) -> Floats:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank.errors import InputError, ParameterError
+from crossrank.plugin.parameters import checked, integer
 
 Floats: TypeAlias = NDArray[np.float64]
 Integers: TypeAlias = NDArray[np.int64]
@@ -58,55 +59,10 @@ def with_bank(
 
 def largest(who: str, k: int, there: int, of: str) -> int:
     """Return how many of the largest are averaged: k, or as many as there are, which is told."""
-    check_count(who, "k", k)
+    checked(who, "k", k, integer(1))
     if k > there:
         log.warning("%s: k is %d, but the %s has only %d; all of them are used", who, k, of, there)
     return min(int(k), there)
-
-
-def check_count(who: str, name: str, value: int) -> None:
-    """Refuse what is no whole number of at least 1.
-
-    Raises
-    ------
-    ParameterError
-        If it is something else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ParameterError(f"{who}: {name} is {value!r}; give a whole number of at least 1")
-
-
-def check_flag(who: str, name: str, value: bool) -> None:
-    """Refuse what is neither True nor False.
-
-    Raises
-    ------
-    ParameterError
-        If it is something else.
-    """
-    if not isinstance(value, bool):
-        raise ParameterError(f"{who}: {name} is {value!r}; give true or false")
-
-
-def positive(who: str, name: str, value: float) -> float:
-    """Return a finite number above 0.
-
-    Raises
-    ------
-    ParameterError
-        If it is something else.
-    """
-    if finite(who, name, value) <= 0:
-        raise ParameterError(f"{who}: {name} is {value!r}; give a number above 0")
-    return float(value)
-
-
-def finite(who: str, name: str, value: float) -> float:
-    """Return a finite number, or refuse it; see `positive`."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not np.isfinite(value):
-        raise ParameterError(f"{who}: {name} is {value!r}; give a finite number")
-    return float(value)
 
 
 def held(who: str, parameter: str, logarithms: Floats, factor: Floats | float = 1.0) -> Floats:

@@ -36,9 +36,7 @@ class RunSides:
     @classmethod
     def of(cls, context: cr.Context) -> RunSides:
         """Look at the lists of a run."""
-        lists = context.lists
-        asked = np.array([context.queries.row(id) for id in lists.query_ids], np.int64)
-        return cls(context, asked, np.unique(lists.index[lists.mask]))
+        return cls(context, context.query_rows, context.listed.rows)
 
     @property
     def block_bytes(self) -> int:
@@ -48,9 +46,7 @@ class RunSides:
     def previous(self) -> Floats:
         """Return ``[A, K]`` the scores before the stage, −inf where there is no candidate."""
         lists = self.context.lists
-        scores = (
-            np.zeros(lists.mask.shape) if self.context.previous is None else (self.context.previous)
-        )
+        scores = 0.0 if self.context.previous is None else self.context.previous
         return np.where(lists.mask, scores, -np.inf)
 
     def best_listed(self) -> Integers:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crossrank.plugin.parameters import checked, positive
 from crossrank_hubness.matrices import (
     Floats,
     held,
     largest,
-    positive,
     similarities,
     with_bank,
 )
@@ -178,7 +178,7 @@ def _share(
     what: str = "s_bank",
 ) -> Floats:
     asked, bank = with_bank(who, s, s_bank, what)
-    factor = positive(who, parameter, beta)
+    factor = float(checked(who, parameter, beta, positive))
     from scipy.special import logsumexp  # a fifth of a second, too long for a mere look
 
     shared: Floats = factor * asked - logsumexp(factor * bank, axis=0)

@@ -270,7 +270,7 @@ BAD_PARAMETERS: list[tuple[str, dict[str, Any], str]] = [
     ("nnn", {"bank": "queries", "k": 0}, "nnn: k is 0"),
     ("nnn", {"bank": "queries", "alpha": float("inf")}, "nnn: alpha is inf"),
     ("csls", {"bank": "queries", "k": 2.5}, "csls: k is 2.5"),
-    ("invsoftmax", {"bank": "queries", "beta": 0}, "beta is 0; give a number above 0"),
+    ("invsoftmax", {"bank": "queries", "beta": 0}, "beta is 0; give a positive number"),
     ("invsoftmax", {"bank": "queries", "log": 1}, "log is 1; give true or false"),
     ("qbnorm", {"bank": "queries", "k": True}, "qbnorm: k is True"),
     ("dualis", {"bank": "queries", "beta2": -1}, "dualis: beta2 is -1"),

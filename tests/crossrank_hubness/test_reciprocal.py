@@ -64,7 +64,7 @@ def test_equal_items_are_each_their_own_first_neighbour() -> None:
     [
         ({"k1": 0}, "k1 is 0"),
         ({"k2": 1.5}, "k2 is 1.5"),
-        ({"mix": 1.1}, "a share from 0 to 1"),
+        ({"mix": 1.1}, "a number from 0 to 1"),
         ({"mix": float("nan")}, "mix is nan"),
     ],
 )

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 import crossrank as cr
+from crossrank.plugin.parameters import check, integer
 from crossrank_hubness.banks import FEATURE
 from crossrank_hubness.corrections import Terms
-from crossrank_hubness.matrices import Floats, check_count, largest
+from crossrank_hubness.matrices import Floats, largest
 from crossrank_hubness.over import OverScores
 from crossrank_hubness.rerankers.base import EMBEDDINGS
 from crossrank_hubness.rerankers.over_base import OverParameters, OverReranker
@@ -38,7 +39,7 @@ class CslsParameters(OverParameters):
 
     def __post_init__(self) -> None:
         OverParameters.__post_init__(self)
-        check_count("csls", "k", self.k)
+        check("csls", self, k=integer(1))
 
 
 class CslsReranker(OverReranker):

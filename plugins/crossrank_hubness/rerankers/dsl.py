@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError
+from crossrank.plugin.parameters import boolean, check, positive
 from crossrank_hubness.banks import QUERIES, Bank, vectors
 from crossrank_hubness.corrections import Terms, exponentials
-from crossrank_hubness.matrices import Floats, check_flag, positive
+from crossrank_hubness.matrices import Floats
 from crossrank_hubness.rerankers.base import (
     EMBEDDINGS,
     BankParameters,
@@ -43,8 +44,7 @@ class DslParameters(BankParameters):
 
     def __post_init__(self) -> None:
         BankParameters.__post_init__(self)
-        positive("dsl", "beta", self.beta)
-        check_flag("dsl", "log", self.log)
+        check("dsl", self, beta=positive, log=boolean)
 
 
 class DslReranker(BankReranker):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import crossrank as cr
+from crossrank.plugin.parameters import boolean, check, positive
 from crossrank_hubness.banks import Bank, check_gallery_bank
 from crossrank_hubness.corrections import Terms, exponentials
-from crossrank_hubness.matrices import Floats, check_flag, positive
+from crossrank_hubness.matrices import Floats
 from crossrank_hubness.rerankers.base import (
     EMBEDDINGS,
     BankParameters,
@@ -44,9 +45,7 @@ class DualisParameters(BankParameters):
     def __post_init__(self) -> None:
         BankParameters.__post_init__(self)
         check_gallery_bank("dualis", self.gallery_bank)
-        positive("dualis", "beta1", self.beta1)
-        positive("dualis", "beta2", self.beta2)
-        check_flag("dualis", "log", self.log)
+        check("dualis", self, beta1=positive, beta2=positive, log=boolean)
 
 
 class DualisReranker(GalleryBankReranker):

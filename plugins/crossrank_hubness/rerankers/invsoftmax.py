@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import crossrank as cr
+from crossrank.plugin.parameters import boolean, check, positive
 from crossrank_hubness.corrections import Terms, exponentials
-from crossrank_hubness.matrices import Floats, check_flag, positive
+from crossrank_hubness.matrices import Floats
 from crossrank_hubness.rerankers.base import EMBEDDINGS
 from crossrank_hubness.rerankers.over_base import OverParameters, OverReranker
 from crossrank_hubness.run_sides import RunSides
@@ -19,11 +20,8 @@ class InvsoftmaxParameters(OverParameters):
 
     Parameters
     ----------
-    bank
-        A collection of queries, or its folder; ``"queries"`` for the run's own, which makes the
-        run transductive.
-    over
-        What s is: ``"embedding"``, ``"scores"`` or a stage; see `OverParameters`.
+    bank, over
+        See `OverParameters`.
     beta
         The inverse temperature, above 0.
     log
@@ -35,8 +33,7 @@ class InvsoftmaxParameters(OverParameters):
 
     def __post_init__(self) -> None:
         OverParameters.__post_init__(self)
-        positive("invsoftmax", "beta", self.beta)
-        check_flag("invsoftmax", "log", self.log)
+        check("invsoftmax", self, beta=positive, log=boolean)
 
 
 class InvsoftmaxReranker(OverReranker):

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import ParameterError
+from crossrank.plugin.parameters import between, check, integer
 from crossrank_hubness.banks import QUERIES, Bank, vectors
 from crossrank_hubness.corrections import pair_products
-from crossrank_hubness.matrices import Floats, check_count, finite
+from crossrank_hubness.matrices import Floats
 from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, BankReranker
 from crossrank_hubness.run_sides import RunSides
 
@@ -42,10 +42,7 @@ class KreciprocalParameters(BankParameters):
 
     def __post_init__(self) -> None:
         BankParameters.__post_init__(self)
-        check_count("kreciprocal", "k1", self.k1)
-        check_count("kreciprocal", "k2", self.k2)
-        if not 0 <= finite("kreciprocal", "mix", self.mix) <= 1:
-            raise ParameterError(f"kreciprocal: mix is {self.mix}; give a share from 0 to 1")
+        check("kreciprocal", self, k1=integer(1), k2=integer(1), mix=between(0, 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import crossrank as cr
+from crossrank.plugin.parameters import check, finite, integer
 from crossrank_hubness.corrections import Terms
-from crossrank_hubness.matrices import check_count, finite, largest
+from crossrank_hubness.matrices import largest
 from crossrank_hubness.rerankers.base import EMBEDDINGS
 from crossrank_hubness.rerankers.over_base import OverParameters, OverReranker
 from crossrank_hubness.run_sides import RunSides
@@ -19,11 +20,8 @@ class NnnParameters(OverParameters):
 
     Parameters
     ----------
-    bank
-        A collection of queries, or its folder; ``"queries"`` for the run's own, which makes the
-        run transductive.
-    over
-        What s is: ``"embedding"``, ``"scores"`` or a stage; see `OverParameters`.
+    bank, over
+        See `OverParameters`.
     k
         How many of the bank's items nearest to a candidate count.
     alpha
@@ -35,8 +33,7 @@ class NnnParameters(OverParameters):
 
     def __post_init__(self) -> None:
         OverParameters.__post_init__(self)
-        check_count("nnn", "k", self.k)
-        finite("nnn", "alpha", self.alpha)
+        check("nnn", self, k=integer(1), alpha=finite)
 
 
 class NnnReranker(OverReranker):

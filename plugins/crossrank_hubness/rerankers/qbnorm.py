@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.parameters import check, integer
 from crossrank_hubness.corrections import Terms, exponentials
-from crossrank_hubness.matrices import Floats, check_count, largest
+from crossrank_hubness.matrices import Floats, largest
 from crossrank_hubness.over import OverScores
 from crossrank_hubness.rerankers.base import EMBEDDINGS
 from crossrank_hubness.rerankers.invsoftmax import InvsoftmaxParameters, log_shares
@@ -36,7 +37,7 @@ class QbnormParameters(InvsoftmaxParameters):
 
     def __post_init__(self) -> None:
         InvsoftmaxParameters.__post_init__(self)
-        check_count("qbnorm", "k", self.k)
+        check("qbnorm", self, k=integer(1))
 
 
 @dataclass(frozen=True, slots=True)

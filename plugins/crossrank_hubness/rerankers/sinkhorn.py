@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 import crossrank as cr
+from crossrank.plugin.parameters import boolean, check, positive
 from crossrank_hubness.balance import potentials
 from crossrank_hubness.banks import vectors
 from crossrank_hubness.corrections import Terms, exponentials, pair_products
-from crossrank_hubness.matrices import Floats, check_flag, positive
+from crossrank_hubness.matrices import Floats
 from crossrank_hubness.rerankers.base import EMBEDDINGS
 from crossrank_hubness.run_sides import RunSides
 from crossrank_hubness.streaming import products
@@ -38,8 +39,7 @@ class SinkhornParameters:
     log: bool = False
 
     def __post_init__(self) -> None:
-        positive("sinkhorn", "temperature", self.temperature)
-        check_flag("sinkhorn", "log", self.log)
+        check("sinkhorn", self, temperature=positive, log=boolean)
 
 
 class SinkhornReranker(cr.Reranker):
