@@ -1,8 +1,9 @@
 r"""What the bank that ``mack`` ships buys on Flickr8k, the rows of docs/mack.md.
 
-    python research/mack_shipped.py --features FEATURES
+    python research/mack_shipped.py --features FEATURES [--knowledge BANK]
 
 Weights are chosen on ``val`` by R@1, ``test`` is measured once; FEATURES as for `lite_bank.py`.
+BANK is another bank in the place of the one that ships, asked as that one is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,36 +64,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--features", type=Path, required=True)
     parser.add_argument("--directions", nargs="+", default=["t2i", "i2t"])
+    parser.add_argument("--knowledge", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
-        report(given.features, Path(cache), given.directions)
+        report(given.features, Path(cache), given.directions, given.knowledge)
 
 
-def report(features: Path, cache: Path, directions: Sequence[str]) -> None:
+def report(
+    features: Path, cache: Path, directions: Sequence[str], knowledge: Path | None = None
+) -> None:
     print("| | weight | R@1/5/10 | gain in R@1 | p |\n|---|---|---|---|---|")
     for direction in directions:
         val, test = (Split(features / split, direction, cache) for split in ("val", "test"))
         base = cr.Stage("dsl", fusion=cr.WeightedSum(0.0))
+        params = asked_as_shipped(knowledge, direction)
 
         before = test.hits([base])
         row(f"{direction}: base", "", before)
         row(
             f"{direction}: mack alone",
             "",
-            test.hits([cr.Stage("mack", fusion=cr.Replace())], whole=True),
+            test.hits([cr.Stage("mack", fusion=cr.Replace(), params=params)], whole=True),
         )
         row(f"{direction}: + filip", "1.25", test.hits([FILIP]), before, test.clusters)
         for name, others in (("+ mack", []), ("+ filip + mack", [FILIP])):
             weight = max(
                 WEIGHTS,
-                key=lambda w: val.hits([*others, mack(w)])[:, 0].mean(),
+                key=lambda w: val.hits([*others, mack(w, params)])[:, 0].mean(),
             )
-            found = test.hits([*others, mack(weight)])
+            found = test.hits([*others, mack(weight, params)])
             row(f"{direction}: {name}", f"{weight:g}", found, before, test.clusters)
 
 
-def mack(weight: float) -> cr.Stage:
-    return cr.Stage("mack", fusion=cr.WeightedSum(weight))
+def mack(weight: float, params: dict[str, Any]) -> cr.Stage:
+    return cr.Stage("mack", fusion=cr.WeightedSum(weight), params=params)
+
+
+def asked_as_shipped(knowledge: Path | None, direction: str) -> dict[str, Any]:
+    """Return the parameters of the bank that ships, which are its defaults, for another."""
+    if knowledge is None:
+        return {}
+    return {"knowledge": knowledge, "center": True, "k_max": 10 if direction == "t2i" else 1}
 
 
 def row(

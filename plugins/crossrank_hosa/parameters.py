@@ -7,6 +7,9 @@ from pathlib import Path
 
 from crossrank.plugin.parameters import at_least, check, finite, integer, none, one_of, path
 
+SHIPPED = Path(__file__).with_name("hosa_lite.safetensors")
+"""Heads over the tokens of ``lite``, see MODEL_CARD.md."""
+
 
 @dataclass(frozen=True, slots=True)
 class HosaParameters:
@@ -30,7 +33,8 @@ class HosaParameters:
         A global vector as one more token on both sides: ``"mean"`` of the tokens, or the
         ``"embedding"``, where it is as long as a token.
     heads
-        A file of trained heads (``research/train_hosa.py``) that the tokens go through first.
+        Trained heads that the tokens go through first: ``"lite"`` for those that ship, which read
+        the tokens of the encoder ``lite``, or a file of ``research/train_hosa.py``; None for none.
     """
 
     beta: float = 0.5
@@ -45,6 +49,13 @@ class HosaParameters:
     def n3(self) -> int:
         """The fold that is used: without a reconstruction nothing need be folded."""
         return 1 if self.beta == 0 else self.fold
+
+    @property
+    def file(self) -> Path | None:
+        """The file of the heads, None for none."""
+        if self.heads is None:
+            return None
+        return SHIPPED if self.heads == "lite" else Path(self.heads)
 
     def __post_init__(self) -> None:
         check(

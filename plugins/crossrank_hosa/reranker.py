@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,8 +44,7 @@ class HosaReranker(cr.Reranker):
     @cached_property
     def source(self) -> VectorSource:
         """Where the vectors come from."""
-        heads = self.params.heads
-        return VectorSource(self.params.interaction, None if heads is None else Path(heads))
+        return VectorSource(self.params.interaction, self.params.file)
 
     def fingerprint(self) -> str:
         """Return a digest of the parameters and of the heads' file."""

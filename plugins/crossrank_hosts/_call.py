@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import wraps
 from numbers import Real
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,12 +145,11 @@ class SecondLook:
 
     def _candidates(self, lists: Sequence[Sequence[Found]]) -> dict[str, Any]:
         if self.gallery is None:
-            names = _names(lists)
+            names: dict[Any, str] = {}
             stored = all(each.features for found in lists for each in found)
             return {
                 "candidate_lists": [
-                    [self._item(each, name, stored) for each, name in zip(found, own, strict=True)]
-                    for found, own in zip(lists, names, strict=True)
+                    [self._item(each, names, stored) for each in found] for found in lists
                 ]
             }
         gallery = self.gallery
@@ -158,11 +158,14 @@ class SecondLook:
         ids = [[_stored_id(each, gallery) for each in found] for found in lists]
         return {"candidate_lists": gallery, "ids": ids}
 
-    def _item(self, found: Found, name: str, stored: bool) -> Any:
-        """Return what `crossrank.rerank` takes; what it refuses it gets as it is, and says why."""
+    def _item(self, found: Found, names: dict[Any, str], stored: bool) -> Any:
+        """Return what `crossrank.rerank` takes; what it refuses it gets as it is, and says why.
+
+        What is no file is named by its content, so that one of several lists is encoded once.
+        """
         image, text = found.image, found.text
         if stored:
-            return cr.Item(name, **found.features)
+            return cr.Item(_name(found, names), **found.features)
         if image is not None and text is not None and self.show != "both":
             image, text = (image, None) if self.show == "image" else (None, text)
         if image is None and text is None:
@@ -170,7 +173,7 @@ class SecondLook:
         if text is None and (path := as_path(image)) is not None:
             return path
         try:
-            return cr.Item(name, text, opened(image))
+            return cr.Item(_name(found, names), text, opened(image))
         except CrossrankError:
             return image
 
@@ -220,6 +223,7 @@ SETTINGS = tuple(each.name for each in fields(SecondLook))
 """What an adapter hands on to `SecondLook`."""
 
 TRACE = tuple(each.name for each in fields(cr.Trace))
+_numbers_of = attrgetter(*TRACE)
 
 
 def account(hit: cr.Hit) -> dict[str, Any]:
@@ -229,7 +233,7 @@ def account(hit: cr.Hit) -> dict[str, Any]:
         "base_score": hit.base_score,
         "base_rank": hit.base_rank,
         # to_dict would copy every number of it, which takes longer than scoring
-        "trace": [{name: getattr(stage, name) for name in TRACE} for stage in hit.trace],
+        "trace": [dict(zip(TRACE, _numbers_of(stage), strict=True)) for stage in hit.trace],
     }
 
 
@@ -239,7 +243,11 @@ ACCOUNT = ("relevance_score", "base_score", "base_rank", "trace")
 
 def _number(score: object) -> float | None:
     """Return a score as a float; None where there is none, or none that orders anything."""
-    if isinstance(score, bool) or not (isinstance(score, Real) or hasattr(score, "__float__")):
+    if type(score) is float:  # most are, and it takes long to ask whether something is a Real
+        return score if math.isfinite(score) else None
+    if score is None or isinstance(score, bool):
+        return None
+    if not (isinstance(score, Real) or hasattr(score, "__float__")):
         return None
     value = float(score)
     return value if math.isfinite(value) else None
@@ -271,12 +279,8 @@ def _has(gallery: cr.Collection, id: str) -> bool:
     return True
 
 
-def _names(lists: Sequence[Sequence[Found]]) -> list[list[str]]:
-    """Name candidates by content, so that one of several lists is encoded once."""
-    known: dict[Any, str] = {}
-    return [
-        [known.setdefault(_content(each), str(len(known))) for each in found] for found in lists
-    ]
+def _name(found: Found, names: dict[Any, str]) -> str:
+    return names.setdefault(_content(found), str(len(names)))
 
 
 def _content(found: Found) -> Any:

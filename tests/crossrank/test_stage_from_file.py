@@ -43,7 +43,7 @@ def test_every_published_setting_is_a_stage(path: Path) -> None:
 
 def test_there_are_published_settings() -> None:
     names = {path.name.partition(".")[0] for path in SETTINGS}
-    assert {"filip", "mack", "lite_itm", "graph", "cora"} <= names
+    assert {"filip", "hosa", "mack", "lite_itm", "graph", "cora", "adamatch"} <= names
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from time import monotonic
 
 from crossrank._engine.block import block_bytes
 from crossrank._engine.memory import granted_memory
@@ -34,7 +36,7 @@ class Resources:
         """Settle what the options leave open: memory, and the threads of a worker."""
         budget, threads = options.memory_budget, options.threads
         return cls(
-            memory_budget=quarter_of_memory() if budget is None else parse_bytes(budget),
+            memory_budget=_quarter(int(monotonic())) if budget is None else parse_bytes(budget),
             workers=options.workers,
             threads=max(1, usable_cores() // options.workers) if threads is None else threads,
             device=options.device,
@@ -68,3 +70,9 @@ def quarter_of_memory() -> int:
     except (AttributeError, ValueError, OSError):
         machine = 4 << 30
     return (machine if granted is None else min(machine, granted)) // 4
+
+
+@lru_cache(maxsize=1)
+def _quarter(second: int) -> int:
+    """Return `quarter_of_memory`, looked up once a second: a short call would feel the files."""
+    return quarter_of_memory()

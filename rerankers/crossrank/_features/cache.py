@@ -15,14 +15,14 @@ from crossrank._files.user_cache import user_cache
 from crossrank._items.feature import Feature, read_only
 from crossrank.errors import InputError
 
-Names: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+Names: TypeAlias = tuple[tuple[str, ...], tuple[str | None, ...]]
 """Features and keys."""
 
 IN_MEMORY = 1 << 30
 ON_DISK = 4 << 30
 """Bytes that are kept at most."""
 SHARE_OF_LIST = 4
-"""At most this part of the memory besides holds the last list as a whole."""
+"""At most this part of the memory besides holds a list as a whole."""
 
 
 class FeatureCache:
@@ -41,7 +41,7 @@ class FeatureCache:
         self.limit = limit
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._bytes = 0
-        self._last: tuple[Names, Mapping[str, Feature]] | None = None
+        self._last: tuple[Names, Mapping[str, Feature] | None] = (((), ()), None)
         self._lock = threading.Lock()
 
     def get(self, key: str, names: Iterable[str], on_disk: bool) -> Entry | None:
@@ -70,26 +70,24 @@ class FeatureCache:
         self._keep(key, stored)
         return stored
 
-    def known(self, keys: Iterable[str], names: Iterable[str], on_disk: bool) -> dict[str, Entry]:
-        """Return by key the entries, see `get`, of those that have some features."""
-        wanted, found, rest = set(names), {}, []
+    def find(
+        self, keys: Sequence[str | None], names: Iterable[str], on_disk: bool
+    ) -> list[Entry | None]:
+        """Return the entries of keys, see `get`; None for one that is not there, and for no key."""
+        wanted = set(names)
         with self._lock:
-            entries = self._entries
+            found = [None if key is None else self._entries.get(key) for key in keys]
             # which was used last matters only where room gets scarce
-            scarce = 2 * self._bytes > self.limit
-            for key in keys:
-                entry = entries.get(key)
-                if entry is not None and wanted <= entry.kinds.keys():
-                    found[key] = entry
-                    if scarce:
-                        entries.move_to_end(key)
-                else:
-                    rest.append(key)
-        for key in rest:
-            entry = self.get(key, wanted, on_disk)
-            if entry is not None:
-                found[key] = entry
-        return found
+            if 2 * self._bytes > self.limit:
+                for key, entry in zip(keys, found, strict=True):
+                    if key is not None and entry is not None:
+                        self._entries.move_to_end(key)
+        return [
+            entry
+            if key is None or (entry is not None and wanted <= entry.kinds.keys())
+            else self.get(key, wanted, on_disk)
+            for key, entry in zip(keys, found, strict=True)
+        ]
 
     def put(self, key: str, entry: Entry, about: Mapping[str, str], on_disk: bool) -> None:
         """Keep an entry, with what is known already of the same item."""
@@ -98,9 +96,11 @@ class FeatureCache:
             self.store.put(key, about, whole)
 
     def columns(
-        self, keys: tuple[str, ...], entries: Sequence[Entry], names: tuple[str, ...]
+        self, keys: tuple[str | None, ...], entries: Sequence[Entry], names: tuple[str, ...]
     ) -> Mapping[str, Feature]:
-        """Return the features of several items, read-only; those of the last list are kept.
+        """Return the features of several items, read-only.
+
+        Those of a list that comes twice in a row are kept until another one comes.
 
         Parameters
         ----------
@@ -115,12 +115,15 @@ class FeatureCache:
             If they are not of one kind and shape.
         """
         place = names, keys
-        last = self._last
-        if last is not None and last[0] == place:
-            return last[1]
+        last, kept = self._last
+        again = last == place
+        if again and kept is not None:
+            return kept
+        # of a list that comes once, so that its memory is free for the next one's
+        self._last = place, None
         found = {name: read_only(value) for name, value in columns(entries, names).items()}
-        small = sum(entry.size for entry in entries) <= self.limit // SHARE_OF_LIST
-        self._last = (place, found) if small else None
+        if again and sum(entry.size for entry in entries) <= self.limit // SHARE_OF_LIST:
+            self._last = place, found
         return found
 
     def _keep(self, key: str, entry: Entry) -> Entry:

@@ -79,36 +79,50 @@ class KeptEncoder:
         if keys is None or self.cache is None:
             return self._encode(items, modality, features, progress, ids)
         on_disk = "image" in modality
-        named = tuple(key for key in keys if key is not None)
-        known = self.cache.known(named, names, on_disk)
-        own: dict[int, Entry] = {}
-        if len(named) < len(keys) or not all(key in known for key in named):
-            missing: dict[str, int] = {}
-            for row, key in enumerate(keys):
-                if key is not None and key not in known:
-                    missing.setdefault(key, row)
-            # what has no key is a picture that cannot be read: encode says why
-            unread = [row for row, key in enumerate(keys) if key is None]
-            rows = sorted([*missing.values(), *unread])
-            todo = [items[row] for row in rows]
-            own_ids = [ids[row] for row in rows]
-            made = self._encode(todo, modality, names, progress, own_ids)
-            own = {row: Entry.of(made, place, names) for place, row in enumerate(rows)}
-            known |= {key: own[row] for key, row in missing.items()}
-            about = {"encoder": self.encoder.info.name, "modality": modality}
-            now = self._keys([items[row] for row in missing.values()], modality)
-            for key, still in zip(missing, now or (), strict=True):
-                # a file that was written to meanwhile was encoded as nobody knows what
-                if key == still:
-                    self.cache.put(key, known[key], about, on_disk)
+        known = self.cache.find(keys, names, on_disk)
+        entries = [entry for entry in known if entry is not None]
+        if len(entries) < len(keys):
+            entries = self._completed(known, keys, items, modality, names, progress, ids)
         try:
-            entries = [own[row] if key is None else known[key] for row, key in enumerate(keys)]
-            whole = on_disk and len(named) == len(keys)
-            found = self.cache.columns(named, entries, names) if whole else columns(entries, names)
+            found = (
+                columns(entries, names)
+                if None in keys or not on_disk
+                else self.cache.columns(tuple(keys), entries, names)
+            )
         except ValueError:  # kept from an encoder of the same source that gave another shape
             return self._encode(items, modality, features, progress, ids)
         carried = carried_features(items, modality)
         return Collection(ids, modality, encoder=self.name, **found, **carried)
+
+    def _completed(
+        self,
+        known: Sequence[Entry | None],
+        keys: Sequence[str | None],
+        items: Sequence[Item],
+        modality: str,
+        names: Sequence[str],
+        progress: Progress | bool | None,
+        ids: Sequence[str],
+    ) -> list[Entry]:
+        """Return an entry per item: those that are known, and the others, encoded and kept."""
+        # what has no key is a picture that cannot be read: encode says why
+        places = [row if key is None else key for row, key in enumerate(keys)]
+        missing: dict[str | int, int] = {}
+        for row, entry in enumerate(known):
+            if entry is None:
+                missing.setdefault(places[row], row)
+        todo = [items[row] for row in missing.values()]
+        made = self._encode(todo, modality, names, progress, [ids[row] for row in missing.values()])
+        new = {place: Entry.of(made, row, names) for row, place in enumerate(missing)}
+        about = {"encoder": self.encoder.info.name, "modality": modality}
+        for key, still in zip(missing, self._keys_of(todo, modality), strict=True):
+            # a file that was written to meanwhile was encoded as nobody knows what
+            if key == still and self.cache is not None:
+                self.cache.put(still, new[key], about, "image" in modality)
+        return [
+            new[place] if entry is None else entry
+            for place, entry in zip(places, known, strict=True)
+        ]
 
     def to_encode(self, items: Sequence[Item], modality: str, features: Sequence[str]) -> list[int]:
         """Return which items `encode` would not find in the cache."""
@@ -142,6 +156,9 @@ class KeptEncoder:
         """Return the keys of items; None for all where nothing is kept."""
         if self.maker is None or any(item.features for item in items):
             return None
+        return self._keys_of(items, modality)
+
+    def _keys_of(self, items: Sequence[Item], modality: str) -> list[str | None]:
         return content_keys(f"{self.maker} {modality}", items)
 
 

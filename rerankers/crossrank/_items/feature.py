@@ -66,6 +66,8 @@ def _is_numeric(value: Any) -> bool:
     """Tell rows of numbers, which become an array, from values such as str, lists and records."""
     if not isinstance(value, Sequence):
         return True
+    if value and isinstance(value[0], str):
+        return False
     try:
         first = np.asarray(value[:1])
     except ValueError:

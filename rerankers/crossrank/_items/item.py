@@ -173,7 +173,9 @@ def listed(who: str, what: str, values: Any) -> list[Any]:
 
 def as_parts(value: Any) -> tuple[Item, ...]:
     """Read a query that may consist of several items (image + text, a dialogue)."""
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+    if isinstance(value, str | Item):
+        return (as_item(value),)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
         if not value:
             raise InputError("a query of no items cannot be ranked")
         return tuple(as_item(part) for part in value)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Ranking(Sequence[Hit]):
-    """The hits of one query, best first; each `Hit` is made when it is looked at."""
+    """The hits of one query, best first; a `Hit` is made when it is looked at."""
 
     __slots__ = ("_rankings", "_row")
 
@@ -55,7 +55,7 @@ class Ranking(Sequence[Hit]):
         return self._rankings.hit(self._row, place % count)
 
     def __iter__(self) -> Iterator[Hit]:
-        return (self._rankings.hit(self._row, place) for place in range(len(self)))
+        return iter(self._rankings.hits(self._row, 0, len(self)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Ranking):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -126,32 +127,37 @@ class Rankings(Mapping[str, Ranking]):
 
     def hit(self, row: int, place: int) -> Hit:
         """Return one hit of the query in a row."""
-        base = None if self.base_scores is None else float(self.base_scores[row, place])
-        index = int(self.index[row, place])
-        own = index if self.places is None else int(self.places[row, place])
-        return Hit(
-            id=self.candidate_ids[index],
-            score=float(self.final[row, place]),
-            rank=place + 1,
-            index=own,
-            base_score=base,
-            base_rank=int(self.base_ranks[row, place]),
-            trace=self._trace(row, place),
-            probability=self._probability(row, place),
+        return self.hits(row, place, place + 1)[0]
+
+    def hits(self, row: int, start: int, stop: int) -> list[Hit]:
+        """Return the hits of the query in a row from one place up to another, best first."""
+        part = slice(start, stop)
+        index: list[int] = self.index[row, part].tolist()
+        absent = [None] * len(index)
+        base, likely = self.base_scores, self.probabilities
+        columns = zip(
+            [self.candidate_ids[each] for each in index],
+            self.final[row, part].tolist(),
+            range(start + 1, stop + 1),
+            index if self.places is None else self.places[row, part].tolist(),
+            absent if base is None else base[row, part].tolist(),
+            self.base_ranks[row, part].tolist(),
+            self._traces(row, start, stop),
+            absent if likely is None else map(_known, likely[row, part].tolist()),
+            strict=True,
         )
+        return [Hit(*each) for each in columns]
 
-    def _probability(self, row: int, place: int) -> float | None:
-        if self.probabilities is None or np.isnan(self.probabilities[row, place]):
-            return None
-        return float(self.probabilities[row, place])
-
-    def _trace(self, row: int, place: int) -> tuple[Trace, ...]:
+    def _traces(self, row: int, start: int, stop: int) -> list[tuple[Trace, ...]]:
         reasons = self.unscored[row] if self.unscored else ()
-        beyond = place - int(self.mask[row].sum()) + len(reasons)
-        if beyond < 0 or not reasons:
-            return tuple(stage.trace(row, place) for stage in self.stages)
-        why = reasons[beyond]
-        return tuple(Trace(each.name, None, None, each.weight, why) for each in self.stages)
+        scored = int(self.mask[row].sum()) - len(reasons)
+        count = max(0, min(stop, scored) - start)
+        own = [stage.traces(row, start, start + count) for stage in self.stages]
+        found = list(zip(*own, strict=True)) if own else [()] * count
+        return found + [
+            tuple(Trace(each.name, None, None, each.weight, why) for each in self.stages)
+            for why in reasons[max(0, start - scored) : max(0, stop - scored)]
+        ]
 
     def take(self, rows: Sequence[int]) -> Rankings:
         """Return the rankings of some queries, by their rows."""
@@ -329,3 +335,7 @@ class Rankings(Mapping[str, Ranking]):
     def __repr__(self) -> str:
         stages = " → ".join(stage.name for stage in self.stages) or "no stage"
         return f"Rankings({len(self)} queries, {int(self.mask.sum())} hits, {stages})"
+
+
+def _known(probability: float) -> float | None:
+    return None if math.isnan(probability) else probability

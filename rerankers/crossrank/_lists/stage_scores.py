@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,11 +59,22 @@ class StageScores:
         normalised = np.where(mask, self.normalised, np.nan)
         return replace(self, raw=raw, normalised=normalised, seen=self.seen & mask)
 
-    def trace(self, row: int, place: int) -> Trace:
-        """Return what the stage did to one candidate of the query in a row."""
-        raw = float(self.raw[row, place])
-        if not np.isnan(raw):
-            return Trace(self.name, raw, float(self.normalised[row, place]), self.weight)
-        reason = self.reasons[row] or "abstained"
-        note = reason if self.seen[row, place] else "not seen: beyond the stage's depth"
+    def traces(self, row: int, start: int, stop: int) -> list[Trace]:
+        """Return what the stage did to the candidates of a query from one place up to another."""
+        columns = zip(
+            self.raw[row, start:stop].tolist(),
+            self.normalised[row, start:stop].tolist(),
+            self.seen[row, start:stop].tolist(),
+            strict=True,
+        )
+        return [
+            self._unscored(row, seen)
+            if math.isnan(raw)
+            else Trace(self.name, raw, normalised, self.weight)
+            for raw, normalised, seen in columns
+        ]
+
+    def _unscored(self, row: int, seen: bool) -> Trace:
+        reason = self.reasons[row] if self.reasons[row] else "abstained"
+        note = reason if seen else "not seen: beyond the stage's depth"
         return Trace(self.name, None, None, self.weight, note)

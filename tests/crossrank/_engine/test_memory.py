@@ -9,7 +9,8 @@ import pytest
 
 import crossrank as cr
 from crossrank._engine.memory import PeakMemory, granted_memory, resident
-from crossrank._engine.resources import quarter_of_memory
+from crossrank._engine.options import RunOptions
+from crossrank._engine.resources import Resources, quarter_of_memory
 from toys.basic import DotReranker, collection
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tells nothing elsewhere")
@@ -66,6 +67,22 @@ def test_the_default_budget_keeps_to_a_limit(monkeypatch: pytest.MonkeyPatch) ->
         "crossrank._engine.resources.granted_memory", lambda: 1 << 62
     )  # how v1 says none
     assert quarter_of_memory() < 1 << 50
+
+
+def test_short_calls_do_not_look_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+
+    def looking() -> int:
+        looked.append(1)
+        return 4000
+
+    monkeypatch.setattr("crossrank._engine.resources.granted_memory", looking)
+    monkeypatch.setattr("crossrank._engine.resources.monotonic", lambda: 1e6 + 0.25 * len(seen))
+    seen: list[int] = []
+    for _ in range(8):
+        seen.append(Resources.of(RunOptions()).memory_budget)
+    assert set(seen) == {1000}
+    assert len(looked) == 2  # in two seconds
 
 
 @linux

@@ -95,6 +95,18 @@ def test_the_second_call_encodes_and_opens_nothing(
     assert (Counting.seen, opened) == (7, [])  # texts are kept in memory alone
 
 
+def test_a_list_is_joined_anew_until_it_comes_again(
+    photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = watched(monkeypatch, sys.modules["crossrank._features.cache"], "columns")
+    first, *later = [call(photos) for _ in range(4)]
+    assert all(each == first for each in later)
+    assert len(joined) == 2  # the second time it is kept
+    call(photos[:3])
+    call(photos)
+    assert len(joined) == 4
+
+
 def test_files_that_settled_are_not_even_read(
     photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
