@@ -99,7 +99,7 @@ def test_a_reranker_that_fails_may_leave_the_order() -> None:
 
 def test_progress_is_told_of_one_query_too() -> None:
     told = []
-    cr.rerank("q", ["a"], "dot", encoder="toy", progress=lambda *step: told.append(step))
+    cr.rerank("q", ["a"], "dot", encoder="toy", cache=False, progress=lambda *s: told.append(s))
     assert {what for what, _, _ in told} == {"encode texts", "rerank: dot"}
 
 
