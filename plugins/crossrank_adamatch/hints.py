@@ -128,20 +128,20 @@ def key_patches(similarities: Floats, boxes: Floats | None = None, k: int = 3) -
         raise InputError(
             f"key_patches: {len(boxes)} boxes for {table.shape[1]} columns; give one for each"
         )
-    found = _sorted(_asked(table, k))
-    if boxes is None or not found:
-        return found
-    own = boxes[[each.part for each in found]]
+    ranked = _sorted(_asked(table, k))
+    if boxes is None or not ranked:
+        return ranked
+    own = boxes[[each.part for each in ranked]]
     near = overlaps(own, own)
-    taken = np.zeros(len(found), np.bool_)
+    taken = np.zeros(len(ranked), np.bool_)
     places = []
-    for at in range(len(found)):
+    for at in range(len(ranked)):
         if not taken[at]:
             group = np.flatnonzero(~taken & (near[at] >= SAME_PLACE)).tolist()
             taken[group] = True
-            points = sum(found[each].points for each in {at, *group})
-            times = sum(found[each].times for each in {at, *group})
-            first = found[at]
+            points = sum(ranked[each].points for each in {at, *group})
+            times = sum(ranked[each].times for each in {at, *group})
+            first = ranked[at]
             places.append(Asked(first.part, points, times, first.partner, first.similarity))
     return _sorted(places)
 
@@ -158,8 +158,8 @@ def overlaps(boxes: Floats, others: Floats) -> Floats:
         np.prod(each[:, 2:] - each[:, :2], axis=1, dtype=np.float64) for each in (boxes, others)
     )
     union = areas[:, None] + of_others - shared
-    found: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return found
+    shares: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return shares
 
 
 def _asked(table: Floats, k: int) -> list[Asked]:
@@ -188,8 +188,8 @@ def _joined(group: Sequence[Asked]) -> Asked:
     return Asked(best.part, points, times, best.partner, best.similarity)
 
 
-def _sorted(found: Sequence[Asked]) -> list[Asked]:
-    return sorted(found, key=lambda each: (-each.points, -each.times, -each.similarity, each.part))
+def _sorted(asked: Sequence[Asked]) -> list[Asked]:
+    return sorted(asked, key=lambda each: (-each.points, -each.times, -each.similarity, each.part))
 
 
 def _table(similarities: Floats, k: int) -> Floats:

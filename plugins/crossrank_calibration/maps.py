@@ -93,11 +93,11 @@ def isotonic(scores: Floats, relevant: Labels) -> dict[str, Any]:
     """
     from sklearn.isotonic import IsotonicRegression
 
-    found = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-    found.fit(scores, relevant.astype(np.float64))
+    regression = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    regression.fit(scores, relevant.astype(np.float64))
     return {
-        "scores": found.X_thresholds_.astype(np.float64).tolist(),
-        "probabilities": found.y_thresholds_.astype(np.float64).tolist(),
+        "scores": regression.X_thresholds_.astype(np.float64).tolist(),
+        "probabilities": regression.y_thresholds_.astype(np.float64).tolist(),
     }
 
 
@@ -142,16 +142,16 @@ def _rising(features: Floats, relevant: Labels) -> tuple[list[float], float]:
         return weights, intercept
     kept = int(np.argmax(weights))
     (weight,), intercept = _logistic(features[:, [kept]], relevant)
-    found = [0.0] * features.shape[1]
+    slopes = [0.0] * features.shape[1]
     if weight < 0:
         log.warning(
             "calibrate: the higher a score, the rarer is what is relevant; all pairs get the same "
             "probability"
         )
         share = float(_targets(relevant).mean())
-        return found, float(np.log(share / (1 - share)))
-    found[kept] = weight
-    return found, intercept
+        return slopes, float(np.log(share / (1 - share)))
+    slopes[kept] = weight
+    return slopes, intercept
 
 
 def _targets(relevant: Labels) -> Floats:
@@ -168,10 +168,10 @@ def _logistic(features: Floats, relevant: Labels) -> tuple[list[float], float]:
 
     targets = _targets(relevant)
     # a pair of target t is one relevant pair of weight t and an irrelevant one of weight 1 − t
-    found = LogisticRegression(C=UNBOUND, tol=1e-10, max_iter=1000, solver="newton-cholesky")
-    found.fit(
+    regression = LogisticRegression(C=UNBOUND, tol=1e-10, max_iter=1000, solver="newton-cholesky")
+    regression.fit(
         np.concatenate([features, features]),
         np.repeat([1, 0], len(features)),
         sample_weight=np.concatenate([targets, 1 - targets]),
     )
-    return found.coef_[0].astype(float).tolist(), float(found.intercept_[0])
+    return regression.coef_[0].astype(float).tolist(), float(regression.intercept_[0])

@@ -32,16 +32,16 @@ def declarative(question: str, negated: bool = False) -> str:
     >>> declarative("is the man wearing a hat"), declarative("do you see any dogs", negated=True)
     ('the man is wearing a hat', 'there is no dogs')
     """
-    found = THERE.fullmatch(question)
-    if found:
-        thing = re.sub(r"^(any other|any|some)\b ?", "", found["thing"])
+    match = THERE.fullmatch(question)
+    if match:
+        thing = re.sub(r"^(any other|any|some)\b ?", "", match["thing"])
         bare = re.sub(r"^(a|an|the) ", "", thing)
         return f"there is no {bare}" if negated else f"there is {thing}"
-    found = AUXILIARY.fullmatch(question)
-    if not found:
+    match = AUXILIARY.fullmatch(question)
+    if not match:
         return ""
-    subject, rest = split_subject(found["rest"])
-    auxiliary = found["auxiliary"].lower()
+    subject, rest = split_subject(match["rest"])
+    auxiliary = match["auxiliary"].lower()
     if negated:
         return f"{subject} {auxiliary} not {rest}".strip()
     if auxiliary == "does":
@@ -60,9 +60,9 @@ def completed(question: str, answer: str) -> str:
     ('the boy is holding a ball', '2 dogs')
     """
     for pattern, make in FORMS:
-        found = pattern.fullmatch(question)
-        if found:
-            return make(found, answer)
+        match = pattern.fullmatch(question)
+        if match:
+            return make(match, answer)
     return answer
 
 
@@ -93,43 +93,43 @@ def _third_person(phrase: str) -> str:
     return f"{'has' if verb == 'have' else verb + ending} {rest}".strip()
 
 
-def _look(found: re.Match[str], answer: str) -> str:
-    return f"{found['thing']} {'is' if found['do'].lower() == 'does' else 'are'} {answer}"
+def _look(match: re.Match[str], answer: str) -> str:
+    return f"{match['thing']} {'is' if match['do'].lower() == 'does' else 'are'} {answer}"
 
 
-def _around(found: re.Match[str], answer: str) -> str:
+def _around(match: re.Match[str], answer: str) -> str:
     named = re.match(r"(an?|the|some|many|several|one|two|three|\d+)\b", answer, re.IGNORECASE)
-    return f"{answer} around {found['thing']}" if named else f"{found['thing']} {answer}"
+    return f"{answer} around {match['thing']}" if named else f"{match['thing']} {answer}"
 
 
-def _placed(found: re.Match[str], answer: str) -> str:
-    return f"{answer} {found['thing']}"
+def _placed(match: re.Match[str], answer: str) -> str:
+    return f"{answer} {match['thing']}"
 
 
-def _is(found: re.Match[str], answer: str) -> str:
-    return f"{found['thing']} {found['be'].lower()} {answer}"
+def _is(match: re.Match[str], answer: str) -> str:
+    return f"{match['thing']} {match['be'].lower()} {answer}"
 
 
-def _is_of(found: re.Match[str], answer: str) -> str:
-    subject, rest = split_subject(found["thing"])
-    return f"{subject} {found['be'].lower()} {rest} {answer}".replace("  ", " ")
+def _is_of(match: re.Match[str], answer: str) -> str:
+    subject, rest = split_subject(match["thing"])
+    return f"{subject} {match['be'].lower()} {rest} {answer}".replace("  ", " ")
 
 
-def _alone(found: re.Match[str], answer: str) -> str:
+def _alone(match: re.Match[str], answer: str) -> str:
     return answer
 
 
-def _choice(found: re.Match[str], answer: str) -> str:
-    subject, _ = split_subject(found["thing"])
-    return f"{subject} {found['be'].lower()} {answer}"
+def _choice(match: re.Match[str], answer: str) -> str:
+    subject, _ = split_subject(match["thing"])
+    return f"{subject} {match['be'].lower()} {answer}"
 
 
-def _age(found: re.Match[str], answer: str) -> str:
-    return _is(found, f"{answer} years old" if answer.isdigit() else answer)
+def _age(match: re.Match[str], answer: str) -> str:
+    return _is(match, f"{answer} years old" if answer.isdigit() else answer)
 
 
-def _count(found: re.Match[str], answer: str) -> str:
-    return answer if " " in answer else f"{answer} {found['thing']}"
+def _count(match: re.Match[str], answer: str) -> str:
+    return answer if " " in answer else f"{answer} {match['thing']}"
 
 
 def _form(pattern: str) -> re.Pattern[str]:

@@ -73,7 +73,7 @@ class PartRanker:
             raise InputError("PartRanker: a query has no parts; give at least its caption")
         wanted = self.depth if depth is None else depth
         if self.pipeline is None:
-            return _as_found(self.search(ids, queries, wanted))
+            return as_rankings(self.search(ids, queries, wanted))
         owner = np.repeat(np.arange(len(queries)), [len(parts) for parts in queries])
         parts = [part for own in queries for part in own]
         names = [
@@ -81,12 +81,12 @@ class PartRanker:
         ]
         # before the search, which needs the embeddings of the same texts
         asked = self.queries(names, [part.text for part in parts])
-        found = self.search(ids, queries, wanted)
-        if found.index.size == 0:
-            return _as_found(found)
-        lists = self._lists(found, asked, owner)
+        searched = self.search(ids, queries, wanted)
+        if searched.index.size == 0:
+            return as_rankings(searched)
+        lists = self._lists(searched, asked, owner)
         ranked = self.pipeline.rerank(lists, asked, self.gallery, **self.options)
-        return fused(ranked, found, owner, np.array([part.weight for part in parts]))
+        return fused(ranked, searched, owner, np.array([part.weight for part in parts]))
 
     def queries(self, ids: Sequence[str], texts: Sequence[str]) -> cr.Collection:
         """Return texts with all that the pipeline reads of queries."""
@@ -123,12 +123,12 @@ class PartRanker:
         return ("embedding",) if self._needed is None else self._needed
 
     def _lists(
-        self, found: cr.Candidates, asked: cr.Collection, owner: NDArray[np.int64]
+        self, searched: cr.Candidates, asked: cr.Collection, owner: NDArray[np.int64]
     ) -> cr.Candidates:
         """Return each query's candidates once per part, with the part's own base scores."""
-        index = found.index[owner]
-        if len(owner) == len(found) and found.scores is not None:
-            scores = found.scores
+        index = searched.index[owner]
+        if len(owner) == len(searched) and searched.scores is not None:
+            scores = searched.scores
         else:
             pictures = self.gallery["embedding"]
             scores = np.stack(
@@ -139,13 +139,12 @@ class PartRanker:
                     )
                 ]
             )
-        return cr.Candidates(
-            index, scores, found.mask[owner], asked.ids, found.candidate_ids, found.direction
-        )
+        columns = (index, scores, searched.mask[owner])
+        return cr.Candidates(*columns, asked.ids, searched.candidate_ids, searched.direction)
 
 
 def fused(
-    ranked: cr.Rankings, found: cr.Candidates, owner: NDArray[np.int64], weights: Floats
+    ranked: cr.Rankings, searched: cr.Candidates, owner: NDArray[np.int64], weights: Floats
 ) -> cr.Rankings:
     """Add up the final scores of parts that were ranked over the same candidates.
 
@@ -153,7 +152,7 @@ def fused(
     ----------
     ranked
         Per part its ranking, nothing cut.
-    found
+    searched
         Per query its candidates, all lists of one length.
     owner
         ``[parts]`` whose part each is, rising.
@@ -163,18 +162,18 @@ def fused(
     Returns
     -------
     Rankings
-        Of the queries: base scores and ranks are those of `found`.  Traces are those of the parts
-        that every query has, of which the second is called ``stage (2)``, and so on.
+        Of the queries: base scores and ranks are those of `searched`.  Traces are those of the
+        parts that every query has, of which the second is called ``stage (2)``, and so on.
     """
-    base_ranks = 1 + np.argsort(found.base_order(), axis=1)
+    base_ranks = 1 + np.argsort(searched.base_order(), axis=1)
     # ranked goes by the parts' own order: back to the places of the candidate lists
     back = np.argsort(ranked.index, axis=1)
-    sorted_places = np.argsort(np.argsort(found.index, axis=1), axis=1)[owner]
+    sorted_places = np.argsort(np.argsort(searched.index, axis=1), axis=1)[owner]
     places = np.take_along_axis(back, sorted_places, axis=1)
     final = np.take_along_axis(ranked.final, places, axis=1)
-    starts = np.searchsorted(owner, np.arange(len(found)))
+    starts = np.searchsorted(owner, np.arange(len(searched)))
     sums = np.add.reduceat(weights[:, None] * final, starts, axis=0)
-    order = np.lexsort((found.index, base_ranks, -sums), axis=1)
+    order = np.lexsort((searched.index, base_ranks, -sums), axis=1)
     stages = []
     for part in range(int(np.bincount(owner).min())):
         rows = starts + part
@@ -182,32 +181,32 @@ def fused(
         for stage in ranked.stages:
             name = stage.name if part == 0 else f"{stage.name} ({part + 1})"
             stages.append(replace(stage.arranged(rows, moved), name=name))
-    base = found.scores
+    base = searched.scores
     return cr.Rankings(
-        query_ids=found.query_ids,
-        candidate_ids=found.candidate_ids,
-        index=np.take_along_axis(found.index, order, axis=1),
+        query_ids=searched.query_ids,
+        candidate_ids=searched.candidate_ids,
+        index=np.take_along_axis(searched.index, order, axis=1),
         final=np.take_along_axis(sums, order, axis=1),
-        mask=np.take_along_axis(found.mask, order, axis=1),
+        mask=np.take_along_axis(searched.mask, order, axis=1),
         base_scores=None if base is None else np.take_along_axis(base, order, axis=1),
         base_ranks=np.take_along_axis(base_ranks, order, axis=1),
         stages=tuple(stages),
-        direction=found.direction,
+        direction=searched.direction,
     )
 
 
-def _as_found(found: cr.Candidates) -> cr.Rankings:
+def as_rankings(searched: cr.Candidates) -> cr.Rankings:
     """Return the search itself as rankings."""
-    order = found.base_order()
-    scores = np.zeros(found.index.shape) if found.scores is None else found.scores
+    order = searched.base_order()
+    scores = np.zeros(searched.index.shape) if searched.scores is None else searched.scores
     arranged = np.take_along_axis(scores, order, axis=1)
     return cr.Rankings(
-        query_ids=found.query_ids,
-        candidate_ids=found.candidate_ids,
-        index=np.take_along_axis(found.index, order, axis=1),
+        query_ids=searched.query_ids,
+        candidate_ids=searched.candidate_ids,
+        index=np.take_along_axis(searched.index, order, axis=1),
         final=arranged,
-        mask=np.take_along_axis(found.mask, order, axis=1),
+        mask=np.take_along_axis(searched.mask, order, axis=1),
         base_scores=arranged,
         base_ranks=np.broadcast_to(1 + np.arange(order.shape[1]), order.shape),
-        direction=found.direction,
+        direction=searched.direction,
     )

@@ -60,47 +60,47 @@ def load_checkpoint(params: OpenClipParameters) -> Checkpoint:
     module = open_clip()
     torch = import_module("torch")
     check_device("openclip", params.device)
-    found = recipe(params)
+    chosen = recipe(params)
     precision = PRECISIONS[params.dtype]
     with _quiet():
-        model = _built(module, found, precision)
-        tokenizer = _tokenizer(module, found)
-        _load(torch, model, found.weights, params)
+        model = _built(module, chosen, precision)
+        tokenizer = _tokenizer(module, chosen)
+        _load(torch, model, chosen.weights, params)
     size = model.visual.image_size
     return Checkpoint(
         model.eval().to(params.device),
         tokenizer,
-        Preprocessing.of(size, found.look),
+        Preprocessing.of(size, chosen.look),
         module.get_input_dtype(precision) or torch.float32,
         params.device,
     )
 
 
-def _built(module: Any, found: Recipe, precision: str) -> Any:
+def _built(module: Any, chosen: Recipe, precision: str) -> Any:
     try:
         return module.create_model(
-            found.name,
+            chosen.name,
             load_weights=False,
             precision=precision,
             pretrained_text=False,
-            quick_gelu=found.quick_gelu,
+            quick_gelu=chosen.quick_gelu,
         )
     except ImportError as error:
         raise missing_package(
-            error.name or "transformers", "openclip", f"openclip: the model {found.name}"
+            error.name or "transformers", "openclip", f"openclip: the model {chosen.name}"
         ) from error
     except Exception as error:  # a config may hold anything
         raise StoreError(
-            f"openclip: {found.name} cannot be built: {type(error).__name__}: {first_line(error)}"
+            f"openclip: {chosen.name} cannot be built: {type(error).__name__}: {first_line(error)}"
         ) from error
 
 
-def _tokenizer(module: Any, found: Recipe) -> Any:
+def _tokenizer(module: Any, chosen: Recipe) -> Any:
     try:
-        return module.get_tokenizer(found.name)
+        return module.get_tokenizer(chosen.name)
     except Exception as error:
         raise StoreError(
-            f"openclip: the tokenizer of {found.name} cannot be loaded: {first_line(error)}"
+            f"openclip: the tokenizer of {chosen.name} cannot be loaded: {first_line(error)}"
         ) from error
 
 

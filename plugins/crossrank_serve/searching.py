@@ -178,8 +178,8 @@ class Searcher:
     ) -> tuple[list[int], list[float]]:
         """Return rows of the gallery and their base scores, best first."""
         if search.ids is None:
-            found = cr.search(query, gallery, min(search.depth, len(gallery)))
-            (pairs,) = found.to_lists()
+            candidates = cr.search(query, gallery, min(search.depth, len(gallery)))
+            (pairs,) = candidates.to_lists()
             return [row for row, _ in pairs], [float(score or 0.0) for _, score in pairs]
         try:
             rows = list(dict.fromkeys(gallery.row(id) for id in search.ids))
@@ -207,22 +207,22 @@ class Searcher:
     def _evidence(
         self, job: Job, encoded: Encoded, gallery: cr.Collection, hits: Sequence[cr.Hit]
     ) -> dict[str, dict[str, Any]]:
-        found: dict[str, dict[str, Any]] = {hit.id: {} for hit in hits}
+        said: dict[str, dict[str, Any]] = {hit.id: {} for hit in hits}
         if not hits:
-            return found
+            return said
         ids = [hit.id for hit in hits]
         for piece in job.query:
             query = encoded.collection([(piece, "query")])
             for stage, shown in self.engine.scored.explain(query, gallery, "query", ids).items():
                 for id, each in zip(ids, shown, strict=False):
-                    links = found[id].setdefault("evidence", {}).setdefault(stage, [])
+                    links = said[id].setdefault("evidence", {}).setdefault(stage, [])
                     links += each.to_dict()["links"]
-                    found[id].setdefault("relevant_regions", [])
-                    found[id]["relevant_regions"] += relevant_regions({stage: each}, Spans())
+                    said[id].setdefault("relevant_regions", [])
+                    said[id]["relevant_regions"] += relevant_regions({stage: each}, Spans())
             if piece.modality == "text" and _has_maps(query, gallery):
                 for id in ids:
-                    found[id]["heat"] = heat(query, gallery, id)
-        return found
+                    said[id]["heat"] = heat(query, gallery, id)
+        return said
 
 
 def heat(query: cr.Collection, gallery: cr.Collection, id: str) -> dict[str, Any]:

@@ -167,15 +167,15 @@ class ScoreCache:
 
     def entries(self) -> list[Entry]:
         """Return all blocks that can be read, the one used last first."""
-        found = []
+        kept = []
         for path in self.folder.glob("*.scores"):
             try:
                 stat, head = path.stat(), _metadata(_head(path))
             except FileNotFoundError:
                 continue
             description = json.loads(head["description"]) if head else {}
-            found.append(Entry(path.stem, path, stat.st_size, stat.st_mtime, description))
-        return sorted(found, key=lambda entry: (-entry.used, entry.key))
+            kept.append(Entry(path.stem, path, stat.st_size, stat.st_mtime, description))
+        return sorted(kept, key=lambda entry: (-entry.used, entry.key))
 
     def broken(self) -> list[Path]:
         """Return the blocks whose content is not what they say."""
@@ -195,15 +195,15 @@ class ScoreCache:
     def prune(self, keep: str = "") -> None:
         """Remove the blocks not used for longest until the limit is kept."""
         with self._disk(), self._lock("prune"):
-            found = []
+            files = []
             for path in self.folder.glob("*.scores"):
                 try:
                     stat = path.stat()
                 except FileNotFoundError:
                     continue
-                found.append((stat.st_mtime, path, stat.st_size))
-            total = sum(size for _, _, size in found)
-            for _, path, size in sorted(found, key=lambda each: each[0]):
+                files.append((stat.st_mtime, path, stat.st_size))
+            total = sum(size for _, _, size in files)
+            for _, path, size in sorted(files, key=lambda each: each[0]):
                 if total <= self.limit:
                     return
                 if path.stem != keep:

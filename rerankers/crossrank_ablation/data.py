@@ -13,7 +13,7 @@ from crossrank._engine.checks import align
 from crossrank._engine.identity import Digests
 from crossrank._files.trec import Qrels
 from crossrank._items.collection import Collection
-from crossrank._lists.candidates import SHORT, Candidates
+from crossrank._lists.candidates import LETTERS, Candidates
 from crossrank._lists.ordering import ranks
 from crossrank._search.search import search
 from crossrank.errors import InputError, OrientationError, UnknownIdError
@@ -50,7 +50,7 @@ class Split:
     @property
     def direction(self) -> str:
         """What queries and gallery make."""
-        return f"{SHORT[self.queries.modality]}2{SHORT[self.gallery.modality]}"
+        return f"{LETTERS[self.queries.modality]}2{LETTERS[self.gallery.modality]}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,7 +168,7 @@ def make_task(
     qrels = as_qrels(data.qrels)
     if wanted != data.direction:
         queries, gallery, qrels = gallery, queries, inverted(qrels)
-        made = f"{SHORT[queries.modality]}2{SHORT[gallery.modality]}"
+        made = f"{LETTERS[queries.modality]}2{LETTERS[gallery.modality]}"
         if wanted != made:
             raise OrientationError(
                 f"ablate: data.{split} makes {data.direction} or {made}, not {wanted}"

@@ -49,13 +49,13 @@ def read_variants(words: str | Sequence[str]) -> tuple[str, ...]:
         On a word that is none.
     """
     given = [words] if isinstance(words, str) else list(words)
-    found = tuple(str(word).replace("-", "_") for word in given)
-    for word in found:
+    variants = tuple(str(word).replace("-", "_") for word in given)
+    for word in variants:
         if word not in VARIANTS:
             raise InputError(f"ablate: no variant is called {word!r}{nearest(word, VARIANTS)}")
-    if not found:
+    if not variants:
         raise InputError(f"ablate: variants is empty; give some of {', '.join(VARIANTS)}")
-    return found
+    return variants
 
 
 def count_cells(grid: Grid) -> int:
@@ -71,13 +71,13 @@ def count_cells(grid: Grid) -> int:
 
 def spread(grids: Sequence[Grid], stages: Mapping[str, StageSettings]) -> list[Cell]:
     """Return the distinct cells of some grids, named by what varies."""
-    found: dict[str, Cell] = {}
+    cells: dict[str, Cell] = {}
     for grid in grids:
         for cell in _cells(grid, stages):
-            known = found.setdefault(cell.key, cell)
+            known = cells.setdefault(cell.key, cell)
             if known.whole is None and cell.whole is not None and cell.whole != cell.key:
-                found[cell.key] = replace(known, note=cell.note, whole=cell.whole)
-    return named(list(found.values()))
+                cells[cell.key] = replace(known, note=cell.note, whole=cell.whole)
+    return named(list(cells.values()))
 
 
 def settings_of(cell: Cell, axes: Axes) -> list[tuple[StageSettings, ...]]:
@@ -164,11 +164,11 @@ def _choices(stage: StageSettings, axes: Mapping[str, Sequence[Any]]) -> list[St
     spare = frozenset(
         key for name in fusions if isinstance(name, str) for key in FUSION_KEYS.get(name, ())
     )
-    found: dict[str, StageSettings] = {}
+    distinct: dict[str, StageSettings] = {}
     for values in product(*axes.values()):
         made = stage.having(dict(zip(axes, values, strict=True)), spare if axes else frozenset())
-        found.setdefault(made.key, made)
-    return list(found.values())
+        distinct.setdefault(made.key, made)
+    return list(distinct.values())
 
 
 def _count(word: str, size: int) -> int:

@@ -14,7 +14,7 @@ from crossrank._items.item import IMAGE_SUFFIXES, Item, ItemLike, as_item, liste
 from crossrank._items.pictures import Picture
 from crossrank._items.read_items import read_items
 from crossrank._items.skipping import sound_items, write_skipped
-from crossrank._lists.candidates import SHORT
+from crossrank._lists.candidates import LETTERS
 from crossrank._text import is_blank
 from crossrank.errors import (
     DuplicateIdError,
@@ -73,7 +73,7 @@ def opened(items: Sequence[Item]) -> Sequence[Item]:
 
 
 def modality_of(items: Sequence[Item], wish: str | None, encoder: Encoder) -> str:
-    if wish not in (None, *SHORT):
+    if wish not in (None, *LETTERS):
         raise InputError(f"encode: modality is {wish!r}; give 'image', 'text' or 'image+text'")
     found = {item.modality for item in items}
     if wish is None:

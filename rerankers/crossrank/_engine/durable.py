@@ -239,12 +239,12 @@ def _ours(name: str) -> bool:
 
 def _check_same(manifest: Path, wanted: Mapping[str, Any]) -> None:
     try:
-        found = parse_json(manifest.read_bytes())
+        written = parse_json(manifest.read_bytes())
     except ValueError as error:
         raise StoreError(f"{manifest} cannot be read: {error}; start in a new folder") from error
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(written, dict) or written.get("format") != FORMAT:
         raise StoreError(f"{manifest} is not the manifest of a crossrank run")
-    other = [key for key in {**wanted, **found} if found.get(key) != wanted.get(key)]
+    other = [key for key in {**wanted, **written} if written.get(key) != wanted.get(key)]
     if other:
         raise StoreError(
             f"{manifest.parent} holds another run: {', '.join(other)} differ; choose another folder"

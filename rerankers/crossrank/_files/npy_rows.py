@@ -81,8 +81,8 @@ class StoredArray(np.memmap[Any, np.dtype[Any]]):
         if rows is None:
             checked(self)
             return super().__getitem__(key)
-        found = take_spans(self, *rows)
-        return found[0] if isinstance(key, int | np.integer) else found
+        taken = take_spans(self, *rows)
+        return taken[0] if isinstance(key, int | np.integer) else taken
 
     def take(self, *arguments: Any, **options: Any) -> Any:
         """As of any array, see `np.take`."""
@@ -218,13 +218,13 @@ def take_spans(
         return taken
     if len(starts) and (starts.min() < 0 or int((starts + lengths).max()) > len(array)):
         raise IndexError(f"rows outside an array of {len(array)}")
-    found = np.empty((int(lengths.sum()), *array.shape[1:]), array.dtype)
+    read = np.empty((int(lengths.sum()), *array.shape[1:]), array.dtype)
     if not len(starts):
-        return found
+        return read
     # spans that lie side by side, in this order, are read at once
     first = np.flatnonzero(np.append(True, starts[1:] != starts[:-1] + lengths[:-1]))
-    _read(array, found, starts[first], np.add.reduceat(lengths, first))
-    return found
+    _read(array, read, starts[first], np.add.reduceat(lengths, first))
+    return read
 
 
 def stamp(path: Path) -> Stamp:
@@ -234,10 +234,10 @@ def stamp(path: Path) -> Stamp:
 
 
 def _read(
-    array: Any, found: NDArray[Any], starts: NDArray[np.int64], counts: NDArray[np.int64]
+    array: Any, into: NDArray[Any], starts: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> None:
     row = array.nbytes // len(array)
-    buffer = found.reshape(-1).view(np.uint8).data
+    buffer = into.reshape(-1).view(np.uint8).data
     try:
         file = os.open(array.path, os.O_RDONLY)
     except OSError as error:

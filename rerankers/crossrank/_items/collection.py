@@ -127,14 +127,14 @@ class Collection:
             If its file was changed since the collection was opened.
         """
         try:
-            found = self._features[feature]
+            values = self._features[feature]
         except (KeyError, TypeError):
             raise MissingFeatureError(
                 f"this {self.modality} collection has no feature {feature!r}, only "
                 f"{', '.join(self._features) or 'ids'}; {self._advice(feature)}"
             ) from None
-        check_unchanged(found)
-        return found
+        check_unchanged(values)
+        return values
 
     def _advice(self, feature: object) -> str:
         if feature in ("id", "ids"):

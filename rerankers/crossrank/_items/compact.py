@@ -67,8 +67,8 @@ class Compact:
     def __getitem__(self, rows: Any) -> NDArray[np.float32]:
         """Return some rows, by slice, mask or numbers; or one of them, by its number."""
         codes = np.asarray(self.codes[rows])
-        found = decoded(codes.reshape(-1, codes.shape[-1]), self.stored_as)
-        return found.reshape(*codes.shape[:-1], self.shape[1])
+        floats = decoded(codes.reshape(-1, codes.shape[-1]), self.stored_as)
+        return floats.reshape(*codes.shape[:-1], self.shape[1])
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Return all rows."""
@@ -96,11 +96,11 @@ def decoded(codes: NDArray[Any], stored_as: str) -> NDArray[np.float32]:
         return wide
     width = codes.shape[1] - SCALE_BYTES
     scales = np.ascontiguousarray(codes[:, width:]).view(np.float32)
-    found = np.empty((len(codes), width), np.float32)
+    floats = np.empty((len(codes), width), np.float32)
     for start in range(0, len(codes), CHUNK):
         part = slice(start, start + CHUNK)
-        np.multiply(codes[part, :width], scales[part], out=found[part])
-    return found
+        np.multiply(codes[part, :width], scales[part], out=floats[part])
+    return floats
 
 
 def to_bfloat16(rows: NDArray[np.float32]) -> NDArray[np.uint16]:

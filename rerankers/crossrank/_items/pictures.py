@@ -63,13 +63,13 @@ def as_picture(value: Any) -> Picture:
     """
     if isinstance(value, str):
         return _from_text(value)
-    found = as_plain_picture(value)
-    if found is None:
+    picture = as_plain_picture(value)
+    if picture is None:
         raise InputError(
             f"a {type(value).__name__} is no picture; give a path, bytes, a binary file, a data "
             "URI, base64, a PIL image, an array or a tensor"
         )
-    return found
+    return picture
 
 
 def as_plain_picture(value: Any) -> Picture | None:
@@ -110,10 +110,10 @@ def from_data_uri(text: str) -> bytes | None:
     content = text.lstrip()[match.end() :].strip()
     if ";base64" not in match["more"].lower():
         return unquote_to_bytes(content)
-    found = _decoded(unquote_to_bytes(content).decode("ascii", "replace"))
-    if found is None:
+    image = _decoded(unquote_to_bytes(content).decode("ascii", "replace"))
+    if image is None:
         raise ImageError(f"the data URI {text[:40]!r}… is damaged: its base64 cannot be decoded")
-    return found
+    return image
 
 
 def looks_like(text: str) -> str:
@@ -125,9 +125,9 @@ def looks_like(text: str) -> str:
 
 
 def _from_text(text: str) -> Picture:
-    found = from_data_uri(text)
-    if found is not None:
-        return found
+    image = from_data_uri(text)
+    if image is not None:
+        return image
     stripped = text.strip()
     if not stripped:
         raise InputError("an empty str is no picture; leave it out")

@@ -84,8 +84,8 @@ def read_sources(sources: Sequence[Path]) -> list[Item]:
     """
     items: list[Item] = []
     places: dict[str, Path] = {}
-    found = [path for source in sources for path in _fitting(source)]
-    for source in found:
+    paths = [path for source in sources for path in _fitting(source)]
+    for source in paths:
         for item in read_items(source):
             other = places.setdefault(str(item.id), source)
             if other is not source:
@@ -104,10 +104,10 @@ def _fitting(source: Path) -> list[Path]:
         return [source]
     base = Path(source.anchor) if source.is_absolute() else Path()
     pattern = str(source.relative_to(source.anchor)) if source.is_absolute() else str(source)
-    found = sorted(base.glob(pattern))
-    if not found:
+    paths = sorted(base.glob(pattern))
+    if not paths:
         raise InputError(f"{source} fits no file; check the pattern")
-    return found
+    return paths
 
 
 def read_picture(path: Path) -> Iterator[tuple[str, Item]]:

@@ -203,13 +203,15 @@ def list_columns(
         return index, None, mask, queries, gallery, direction
     values = np.zeros(index.shape, np.float64)
     for row, query in enumerate(queries):
-        found = list(given.get(query, ()))
-        if len(found) != len(rows[row]):
+        own_scores = list(given.get(query, ()))
+        if len(own_scores) != len(rows[row]):
             raise InputError(
                 f"from_lists: query {query!r} has {len(rows[row])} candidates and "
-                f"{len(found)} scores"
+                f"{len(own_scores)} scores"
             )
-        values[row, : len(found)] = _array("from_lists", f"the scores of query {query!r}", found)
+        values[row, : len(own_scores)] = _array(
+            "from_lists", f"the scores of query {query!r}", own_scores
+        )
     return index, values, mask, queries, gallery, direction
 
 

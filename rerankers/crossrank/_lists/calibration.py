@@ -54,8 +54,8 @@ class Confidence:
             ``[Q, K]``, best first, the mask a prefix of every row.
         """
         features = sorted_features(scores, mask, len(self.weights))
-        found = features @ np.array(self.weights) + self.intercept
-        return np.where(mask.any(axis=1), found, 0.0)
+        confidences = features @ np.array(self.weights) + self.intercept
+        return np.where(mask.any(axis=1), confidences, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,10 @@ class Calibration:
             Final scores; NaN and −∞ give NaN and the lowest probability.
         """
         _, apply = METHODS[self.method]
-        found: Floats = np.clip(apply(np.asarray(scores, np.float64), self.parameters), 0.0, 1.0)
-        return found
+        probabilities: Floats = np.clip(
+            apply(np.asarray(scores, np.float64), self.parameters), 0.0, 1.0
+        )
+        return probabilities
 
     def of_stage(self, name: str) -> Statistics:
         """Return the statistics of a stage.
@@ -226,8 +228,8 @@ def sorted_features(scores: Floats, mask: NDArray[np.bool_], count: int) -> Floa
     if not scores.shape[1]:
         return np.zeros((len(scores), count))
     places = np.minimum(np.arange(count), np.maximum(lengths, 1)[:, None] - 1)
-    found = np.take_along_axis(np.where(mask, scores, 0.0), places, axis=1)
-    return np.asarray(found, np.float64)
+    best = np.take_along_axis(np.where(mask, scores, 0.0), places, axis=1)
+    return np.asarray(best, np.float64)
 
 
 def as_calibration(given: Calibration | str | Path) -> Calibration:
@@ -248,8 +250,8 @@ def as_calibration(given: Calibration | str | Path) -> Calibration:
 
 
 def _platt(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
-    found: Floats = _expit(parameters["slope"] * scores + parameters["intercept"])
-    return found
+    probabilities: Floats = _expit(parameters["slope"] * scores + parameters["intercept"])
+    return probabilities
 
 
 def _isotonic(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
@@ -261,8 +263,8 @@ def _beta(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
     # beyond there all is certain, and an infinite score would be nothing times infinity
     z = np.clip((scores - parameters["centre"]) / parameters["scale"], -FAR, FAR)
     logit = parameters["a"] * _log_expit(z) - parameters["b"] * _log_expit(-z) + parameters["c"]
-    found: Floats = _expit(logit)
-    return found
+    probabilities: Floats = _expit(logit)
+    return probabilities
 
 
 NOT_NEGATIVE = ("slope", "a", "b")
@@ -276,11 +278,11 @@ METHODS: dict[str, tuple[tuple[str, ...], Callable[[Floats, Mapping[str, Any]], 
 
 def _log_expit(values: Floats) -> Floats:
     """Return log(1 / (1 + e^-x)), which neither overflows nor loses small values."""
-    found: Floats = -np.logaddexp(0.0, -values)
-    return found
+    logarithms: Floats = -np.logaddexp(0.0, -values)
+    return logarithms
 
 
 def _expit(values: Floats) -> Floats:
     """Return 1 / (1 + e^-x); scipy's takes a sixth of a second to import."""
-    found: Floats = np.exp(_log_expit(values))
-    return found
+    probabilities: Floats = np.exp(_log_expit(values))
+    return probabilities

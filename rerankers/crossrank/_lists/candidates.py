@@ -366,7 +366,7 @@ class Candidates:
         OrientationError
             If the candidates say another one: queries and gallery are swapped.
         """
-        made = f"{SHORT[queries]}2{SHORT[gallery]}"
+        made = f"{LETTERS[queries]}2{LETTERS[gallery]}"
         if self.direction is not None and self.direction != made:
             raise OrientationError(
                 f"the candidates are {self.direction}, but the queries are {queries}s and the "
@@ -375,4 +375,4 @@ class Candidates:
         return made
 
 
-SHORT = {"text": "t", "image": "i", "image+text": "it"}
+LETTERS = {"text": "t", "image": "i", "image+text": "it"}

@@ -49,14 +49,14 @@ def usearch_columns(
 ) -> Columns:
     """See `Candidates.from_usearch`."""
     who = "from_usearch"
-    found = [getattr(matches, name, None) for name in ("keys", "distances")]
-    if any(each is None or callable(each) for each in found):
+    columns = [getattr(matches, name, None) for name in ("keys", "distances")]
+    if any(each is None or callable(each) for each in columns):
         raise InputError(
             f"{who}: {matches!r:.60} is not what index.search returns; it has keys and distances"
         )
     keys, values = (
         np.atleast_2d(_matrix(who, name, each))
-        for name, each in zip(("keys", "distances"), found, strict=True)
+        for name, each in zip(("keys", "distances"), columns, strict=True)
     )
     given = getattr(matches, "counts", None)
     counts = None if given is None or callable(given) else np.atleast_1d(np.asarray(given))

@@ -36,8 +36,8 @@ class Ranking(Sequence[Hit]):
     @property
     def confidence(self) -> float | None:
         """How good the ranking is thought to be; None without a calibration."""
-        found = self._rankings.confidences
-        return None if found is None else float(found[self._row])
+        confidences = self._rankings.confidences
+        return None if confidences is None else float(confidences[self._row])
 
     def __len__(self) -> int:
         return int(self._rankings.mask[self._row].sum())

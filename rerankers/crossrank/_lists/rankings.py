@@ -190,13 +190,13 @@ class Rankings(Mapping[str, Ranking]):
         calibration
             Or its file.
         """
-        found = as_calibration(calibration)
+        fitted = as_calibration(calibration)
         return replace(
             self,
-            probabilities=np.where(self.mask, found.probabilities(self.final), np.nan),
+            probabilities=np.where(self.mask, fitted.probabilities(self.final), np.nan),
             confidences=None
-            if found.confidence is None
-            else found.confidence.of(self.final, self.mask),
+            if fitted.confidence is None
+            else fitted.confidence.of(self.final, self.mask),
         )
 
     def scores(self, stage: str | None = None) -> NDArray[Any]:

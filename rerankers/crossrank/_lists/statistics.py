@@ -61,8 +61,8 @@ class Statistics:
             return None
         before = previous[scored].astype(np.float64)
         own = raw[scored].astype(np.float64)
-        found = (own.mean(), own.std(), before.mean(), before.std())
-        return cls(*map(float, found)) if np.isfinite(found).all() else None
+        moments = (own.mean(), own.std(), before.mean(), before.std())
+        return cls(*map(float, moments)) if np.isfinite(moments).all() else None
 
 
 def standardised(values: NDArray[np.float64], mean: float, deviation: float) -> NDArray[np.float64]:

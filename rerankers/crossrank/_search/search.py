@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossrank._checking import check_count
 from crossrank._items.collection import Collection
-from crossrank._lists.candidates import SHORT, Candidates
+from crossrank._lists.candidates import LETTERS, Candidates
 from crossrank._progress import as_progress
 from crossrank._search.exact import best_rows
 from crossrank._search.screens import faiss_screen, import_faiss, numpy_screen
@@ -104,7 +104,7 @@ def search(
         mask=np.ones(index.shape, np.bool_),
         query_ids=queries.ids,
         candidate_ids=gallery.ids,
-        direction=f"{SHORT[queries.modality]}2{SHORT[gallery.modality]}",
+        direction=f"{LETTERS[queries.modality]}2{LETTERS[gallery.modality]}",
     )
 
 

@@ -87,11 +87,11 @@ def _best(
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return ``[Q]`` the best candidate that belongs to each query (−1 for none), and its score."""
     order = np.lexsort((candidates, -scores, queries))
-    found, first = np.unique(queries[order], return_index=True)
+    answered, first = np.unique(queries[order], return_index=True)
     best = np.full(count, -1, np.int64)
-    best[found] = candidates[order][first]
+    best[answered] = candidates[order][first]
     values = np.zeros(count, scores.dtype)
-    values[found] = scores[order][first]
+    values[answered] = scores[order][first]
     return best, values
 
 

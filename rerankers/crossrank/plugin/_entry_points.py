@@ -45,7 +45,7 @@ def _points(group: str, folders: tuple[tuple[str, int], ...]) -> list[EntryPoint
     return list({(point.name, origin(point), point.value): point for point in found}.values())
 
 
-def only(what: str, name: str, found: list[EntryPoint]) -> EntryPoint:
+def only(what: str, name: str, points: list[EntryPoint]) -> EntryPoint:
     """Return the one entry point of a name.
 
     Raises
@@ -53,10 +53,10 @@ def only(what: str, name: str, found: list[EntryPoint]) -> EntryPoint:
     PluginError
         If several distributions claim it.
     """
-    if len(found) > 1:
-        rivals = " and ".join(sorted(map(origin, found)))
+    if len(points) > 1:
+        rivals = " and ".join(sorted(map(origin, points)))
         raise PluginError(f"the {what} {name!r} is claimed by {rivals}; uninstall one of them")
-    return found[0]
+    return points[0]
 
 
 def guarded(where: str, call: Callable[[], Any]) -> Any:

@@ -29,8 +29,8 @@ def lent(name: str) -> Any:
         If several distributions do, or what brings it cannot be imported.
     """
     # the import system and copy ask for many of these, which nobody lends
-    found = [] if name.startswith("_") else [p for p in points(GROUP) if p.name == name]
-    if not found:
+    declared = [] if name.startswith("_") else [p for p in points(GROUP) if p.name == name]
+    if not declared:
         raise AttributeError(f"module 'crossrank' has no attribute {name!r}")
-    point = only("name", name, found)
+    point = only("name", name, declared)
     return guarded(f"the name {name!r} of {origin(point)}", point.load)

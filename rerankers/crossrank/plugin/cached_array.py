@@ -66,16 +66,16 @@ def cached_array(
         fill(table)
         return table
     path = context.cache_folder / f"{name}-{key}.npy"
-    found = _opened(path, shape, dtype)
-    if found is None:
+    kept = _opened(path, shape, dtype)
+    if kept is None:
         with disk_errors(path):
             context.cache_folder.mkdir(parents=True, exist_ok=True)
         with atomic_binary(path) as file:
             _write(file, path, shape, np.dtype(dtype), fill)
-        found = _opened(path, shape, dtype)
-    if found is None:
+        kept = _opened(path, shape, dtype)
+    if kept is None:
         raise StoreError(f"{name}: {path} cannot be read back; check the cache folder")
-    return found
+    return kept
 
 
 def scratch_array(

@@ -75,7 +75,7 @@ def contents_of(who: str, collection: Collection, rows: Iterable[int]) -> list[C
 
 
 def _content(who: str, collection: Collection, row: int, features: tuple[str, ...]) -> Content:
-    found = {}
+    written = {}
     for feature in features:
         value = collection[feature][row]
         if not isinstance(value, str | Path) or not str(value).strip():
@@ -83,9 +83,9 @@ def _content(who: str, collection: Collection, row: int, features: tuple[str, ..
                 f"{who}: item {collection.ids[row]!r} has no {feature} ({value!r}); leave it out, "
                 "or encode it again"
             )
-        found[feature] = str(value)
-    path = found.get("path")
-    return Content(found.get("text"), None if path is None else Path(path))
+        written[feature] = str(value)
+    path = written.get("path")
+    return Content(written.get("text"), None if path is None else Path(path))
 
 
 __all__ = ["Content", "content_features", "contents_of"]

@@ -122,10 +122,10 @@ def evidence(
         about pairs that were abstained from, which have none.
     """
     pairs = block.pairs()
-    found = []
+    shown = []
     for pair, place in enumerate(zip(pairs.queries.tolist(), pairs.columns.tolist(), strict=True)):
         silent = scores.abstained is not None and bool(scores.abstained[place])
-        found.append(
+        shown.append(
             Evidence(
                 block.queries.ids[place[0]],
                 block.candidates.ids[int(pairs.candidates[pair])],
@@ -133,7 +133,7 @@ def evidence(
                 () if silent else tuple(links(pair)),
             )
         )
-    return found
+    return shown
 
 
 def _first(

@@ -58,8 +58,8 @@ class PluginRecord:
 
 def names(kind: str) -> list[str]:
     """Return the names of all plugins of a kind, without importing any."""
-    found = {point.name for point in _points(kind)}
-    return sorted(found | {name for each, name in _registered if each == kind})
+    installed = {point.name for point in _points(kind)}
+    return sorted(installed | {name for each, name in _registered if each == kind})
 
 
 def register(plugin: Any) -> Any:
@@ -107,14 +107,14 @@ def load_reranker(name: str) -> type[Reranker]:
     PluginError
         If it cannot be loaded, or two distributions claim the name.
     """
-    found: type[Reranker] = _load("reranker", name)
-    return found
+    reranker: type[Reranker] = _load("reranker", name)
+    return reranker
 
 
 def load_encoder(name: str) -> type[Encoder]:
     """Return the encoder class of a name; see `load_reranker`."""
-    found: type[Encoder] = _load("encoder", name)
-    return found
+    encoder: type[Encoder] = _load("encoder", name)
+    return encoder
 
 
 def load_commands(name: str, group: Any) -> None:
@@ -135,8 +135,8 @@ def command_summary(name: str) -> str:
 
 def origin(kind: str, name: str) -> str:
     """Return the distributions, with versions, that bring a plugin; imports nothing."""
-    found = {origin_of(point) for point in _points(kind) if point.name == name}
-    return ", ".join(sorted(found)) or "(run time)"
+    origins = {origin_of(point) for point in _points(kind) if point.name == name}
+    return ", ".join(sorted(origins)) or "(run time)"
 
 
 def records() -> list[PluginRecord]:
@@ -148,15 +148,15 @@ def records() -> list[PluginRecord]:
 
 def providers(feature: str, modality: str) -> list[str]:
     """Return the names of the encoders that give a feature, skipping those that do not load."""
-    found = []
+    encoders = []
     for name in names("encoder"):
         try:
             info = load_encoder(name).info
         except CrossrankError:
             continue
         if feature in info.features.get(modality, ()):
-            found.append(name)
-    return found
+            encoders.append(name)
+    return encoders
 
 
 def _record(kind: str, name: str) -> PluginRecord:
@@ -191,11 +191,11 @@ def _load(kind: str, name: str) -> Any:
 
 def _hooks(kind: str, name: str) -> Any:
     """Import the one module behind a name and return its hooks."""
-    found = [point for point in _points(kind) if point.name == name]
-    if not found:
+    declared = [point for point in _points(kind) if point.name == name]
+    if not declared:
         known = names(kind)
         raise UnknownPluginError(f"no {kind} is called {name!r}{nearest(name, known)}")
-    point = only(kind, name, found)
+    point = only(kind, name, declared)
     manager = pluggy.PluginManager("crossrank")
     manager.add_hookspecs(hookspecs)
     where = f"the {kind} {name!r} of {origin_of(point)}"

@@ -138,8 +138,8 @@ def score_pairs(
         scores = scores_on_device(
             who, device, queries, candidates, of_queries, of_candidates, work, outputs, entry_bytes
         )
-        found: NDArray[np.float32] = scores.cpu().numpy()
-    return found
+        numbers: NDArray[np.float32] = scores.cpu().numpy()
+    return numbers
 
 
 def scores_on_device(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from crossrank._items.collection import Collection
-from crossrank._lists.candidates import SHORT
+from crossrank._lists.candidates import LETTERS
 from crossrank.errors import InputError
 from crossrank.plugin.contract import Reranker, RerankerInfo
 from crossrank.testing._case import RerankerCase
@@ -31,7 +31,7 @@ from crossrank.testing._snapshots import writable_collection
 
 MOST_QUERIES = 6
 MOST_CANDIDATES = 12
-MODALITIES = {short: modality for modality, short in SHORT.items()}
+MODALITIES = {short: modality for modality, short in LETTERS.items()}
 
 RerankerCheck: TypeAlias = Callable[[RerankerCase], None]
 Sides: TypeAlias = Mapping[str, tuple[Collection, Collection]]
@@ -126,7 +126,7 @@ def _given_sides(queries: Collection | None, gallery: Collection | None) -> Side
         raise InputError("check_reranker: give both queries= and gallery=, or neither")
     if len(queries) < 3 or len(gallery) < 3:
         raise InputError("check_reranker: give at least three queries and three candidates")
-    direction = f"{SHORT[queries.modality]}2{SHORT[gallery.modality]}"
+    direction = f"{LETTERS[queries.modality]}2{LETTERS[gallery.modality]}"
     return {direction: (_first(queries, MOST_QUERIES), _first(gallery, MOST_CANDIDATES))}
 
 
