@@ -8,7 +8,6 @@ both are as they should be; anything else counts as not there.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -21,13 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from crossrank._engine.options import parse_bytes
 from crossrank._files.user_cache import user_cache
 from crossrank.errors import StoreError
 from crossrank.plugin.files import atomic_bytes, parse_json
+from crossrank_ablation.stored_block import ScoredBlock, decoded, encoded, head_of, metadata_of
 
 try:
     import fcntl
@@ -42,29 +39,6 @@ STALE_SECONDS = 3600
 DEFAULT_LIMIT = "2GB"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredBlock:
-    """Raw scores of the pairs of some queries, and what they took.
-
-    Parameters
-    ----------
-    values
-        ``[P]`` float32 in row-major order of the pairs; NaN where the scorer abstained.
-    reasons
-        Per query why.
-    calls
-        How often ``score`` was called.
-    seconds, prepare_seconds
-        What scoring and preparing took when it was done.
-    """
-
-    values: NDArray[np.float32]
-    reasons: tuple[str, ...]
-    calls: int
-    seconds: float
-    prepare_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +124,7 @@ class ScoreCache:
             return None
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error}; check its permissions") from error
-        block = _decoded(content, description)
+        block = decoded(content, description)
         if block is None:
             log.warning("%s is not what its name says; it is scored anew", path)
             return None
@@ -160,7 +134,7 @@ class ScoreCache:
 
     def put(self, key: str, description: Mapping[str, Any], block: ScoredBlock) -> None:
         """Keep a block, and make room for it."""
-        content = _encoded(description, block)
+        content = encoded(description, block)
         with self._disk():
             atomic_bytes(self._path(key), content)
         self.prune(keep=key)
@@ -170,7 +144,7 @@ class ScoreCache:
         kept = []
         for path in self.folder.glob("*.scores"):
             try:
-                stat, head = path.stat(), _metadata(_head(path))
+                stat, head = path.stat(), metadata_of(head_of(path))
             except FileNotFoundError:
                 continue
             description = json.loads(head["description"]) if head else {}
@@ -182,7 +156,7 @@ class ScoreCache:
         return [
             path
             for path in sorted(self.folder.glob("*.scores"))
-            if _decoded(path.read_bytes(), None, key=path.stem) is None
+            if decoded(path.read_bytes(), None, key=path.stem) is None
         ]
 
     def remove(self, paths: list[Path]) -> int:
@@ -261,86 +235,6 @@ class ScoreCache:
                 f"the cache {self.folder} cannot be written: {error}; {mend}, or give another "
                 "folder"
             ) from error
-
-
-def description_key(description: Mapping[str, Any]) -> str:
-    """Return the name of a block."""
-    return hashlib.blake2b(_canonical(description).encode(), digest_size=16).hexdigest()
-
-
-def _canonical(description: Mapping[str, Any]) -> str:
-    return json.dumps(description, sort_keys=True, ensure_ascii=False)
-
-
-def _encoded(description: Mapping[str, Any], block: ScoredBlock) -> bytes:
-    from safetensors.numpy import save
-
-    values = np.ascontiguousarray(block.values, np.float32)
-    metadata = {
-        "description": _canonical(description),
-        "digest": _digest(values),
-        "reasons": json.dumps({n: why for n, why in enumerate(block.reasons) if why}),
-        "queries": str(len(block.reasons)),
-        "calls": str(block.calls),
-        "seconds": repr(block.seconds),
-        "prepare_seconds": repr(block.prepare_seconds),
-    }
-    return bytes(save({"raw": values}, metadata))
-
-
-def _decoded(
-    content: bytes, description: Mapping[str, Any] | None, key: str = ""
-) -> ScoredBlock | None:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    head = _metadata(content)
-    try:
-        values = load(content)["raw"] if head else None
-        if head is None or values is None or _digest(values) != head["digest"]:
-            return None
-        if description is not None and head["description"] != _canonical(description):
-            return None
-        if description is None and description_key(json.loads(head["description"])) != key:
-            return None
-        # what no scorer returns was forged; and the count bounds what is taken for it
-        if np.isinf(values).any() or not 0 <= int(head["queries"]) <= 1 << 24:
-            return None
-        reasons = [""] * int(head["queries"])
-        for place, why in json.loads(head["reasons"]).items():
-            reasons[int(place)] = why
-        return ScoredBlock(
-            values,
-            tuple(reasons),
-            int(head["calls"]),
-            float(head["seconds"]),
-            float(head["prepare_seconds"]),
-        )
-    except (SafetensorError, KeyError, ValueError, IndexError, TypeError, RecursionError):
-        return None
-
-
-def _metadata(content: bytes) -> dict[str, str] | None:
-    """Return the strings in the head of a safetensors file."""
-    try:
-        size = int.from_bytes(content[:8], "little")
-        head = parse_json(content[8 : 8 + size])
-        found = head["__metadata__"]
-        parse_json(found["description"])
-        return {str(key): str(value) for key, value in found.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def _head(path: Path) -> bytes:
-    """Return the beginning of a file, up to where its scores start."""
-    with path.open("rb") as file:
-        size = file.read(8)
-        return size + file.read(min(int.from_bytes(size, "little"), 1 << 24))
-
-
-def _digest(values: NDArray[np.float32]) -> str:
-    return hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=16).hexdigest()
 
 
 def _is_marker(path: Path) -> bool:

@@ -19,9 +19,10 @@ from crossrank._stage import Stage
 from crossrank.errors import InputError
 from crossrank.evaluation._measures import parse_measures
 from crossrank.plugin.contract import Context
-from crossrank_ablation.data import Split, Task, make_task
+from crossrank_ablation.data import make_task
 from crossrank_ablation.measuring import measure, summed_up
 from crossrank_ablation.scorings import Scorings
+from crossrank_ablation.task import Split, Task
 from crossrank_ablation.walk import Position, base_position, step
 
 DEPTHS = (5, 10, 20, 32, 50, 100)

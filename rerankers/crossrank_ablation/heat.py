@@ -6,7 +6,7 @@ from crossrank._items.collection import Collection
 from crossrank._stage import Stage
 from crossrank.plugin.parts import own_tokens
 from crossrank.report import Box, nested, word_maps
-from crossrank_ablation.data import Task
+from crossrank_ablation.task import Task
 
 
 def heat_maps(

@@ -13,9 +13,9 @@ from crossrank._lists.ordering import order_rows, ranks
 from crossrank._lists.rankings import Rankings
 from crossrank.errors import CrossrankError
 from crossrank.evaluation._measures import Measure
-from crossrank_ablation.data import Task
 from crossrank_ablation.measuring import measure
 from crossrank_ablation.run import Outcome, Run
+from crossrank_ablation.task import Task
 from crossrank_ablation.walk import Failure, Position, follow
 
 METHODS = ("weights", "lambdamart")

@@ -10,12 +10,13 @@ from crossrank._items.fingerprint import fingerprint
 from crossrank.errors import InputError
 from crossrank_ablation.cache import ScoreCache
 from crossrank_ablation.config_stages import STAGE_KEYS
-from crossrank_ablation.data import Task, make_task
+from crossrank_ablation.data import make_task
 from crossrank_ablation.grid import Axes, count_cells, settings_of, spread
 from crossrank_ablation.plan import Study
 from crossrank_ablation.run import Run, estimate
 from crossrank_ablation.scorings import BLOCK_QUERIES
 from crossrank_ablation.settings import StageSettings
+from crossrank_ablation.task import Task
 
 MOST_RUNS = 1000
 """More need a yes."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.evaluation._measures import Measure
-from crossrank_ablation.data import Task
+from crossrank_ablation.task import Task
 
 LOWER_IS_BETTER = ("MedR", "MeanR")
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from crossrank._files.atomic import atomic_file
 from crossrank.errors import StoreError
 from crossrank.report import check_jinja
+from crossrank_ablation.csv_table import no_formulas, to_csv
 from crossrank_ablation.json_file import write_json
+from crossrank_ablation.latex import to_latex
 from crossrank_ablation.plots import plots
 from crossrank_ablation.report import render
-from crossrank_ablation.tables import no_formulas, to_csv, to_latex, to_markdown, to_text
+from crossrank_ablation.tables import to_markdown, to_text
 
 if TYPE_CHECKING:
     from crossrank_ablation.result import AblationResult

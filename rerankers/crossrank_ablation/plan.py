@@ -10,10 +10,11 @@ from typing import Any
 from crossrank._items.collection import Collection
 from crossrank._lists.candidates import Candidates
 from crossrank.evaluation._significance import Significance
-from crossrank_ablation.data import Split, joined
+from crossrank_ablation.data import joined
 from crossrank_ablation.grid import Axes, Grid
 from crossrank_ablation.placeholders import filled
 from crossrank_ablation.settings import StageSettings
+from crossrank_ablation.task import Split
 
 
 @dataclass(frozen=True, slots=True, eq=False)

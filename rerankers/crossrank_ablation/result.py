@@ -162,13 +162,13 @@ class AblationResult:
 
     def to_latex(self) -> str:
         """Return the tables as LaTeX, for the package booktabs."""
-        from crossrank_ablation.tables import to_latex
+        from crossrank_ablation.latex import to_latex
 
         return to_latex(self)
 
     def to_csv(self) -> str:
         """Return every cell and metric as a line of comma-separated values."""
-        from crossrank_ablation.tables import to_csv
+        from crossrank_ablation.csv_table import to_csv
 
         return to_csv(self)
 

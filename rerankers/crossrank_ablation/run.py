@@ -16,13 +16,13 @@ from crossrank._lists.weighted_sum import WeightedSum
 from crossrank.evaluation._measures import Measure
 from crossrank.plugin.contract import Progress
 from crossrank_ablation.cost import Cost
-from crossrank_ablation.data import Task
 from crossrank_ablation.grid import settings_of
 from crossrank_ablation.measuring import Measured, better, measure, summed_up
 from crossrank_ablation.plan import Study
 from crossrank_ablation.scorings import Scorings
 from crossrank_ablation.settings import Cell, StageSettings, shown
 from crossrank_ablation.spent import Spent
+from crossrank_ablation.task import Task
 from crossrank_ablation.walk import Failure, Position, base_position, walk
 
 TESTING_SECONDS = 0.02

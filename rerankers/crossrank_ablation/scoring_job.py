@@ -19,8 +19,8 @@ from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence
 from crossrank._stage import Stage
 from crossrank.plugin.contract import Block, Context, Needs, Reranker, Scores, State
-from crossrank_ablation.cache import ScoredBlock
-from crossrank_ablation.data import Task
+from crossrank_ablation.stored_block import ScoredBlock
+from crossrank_ablation.task import Task
 
 
 class Counted(Reranker):

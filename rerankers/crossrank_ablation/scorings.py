@@ -18,10 +18,11 @@ from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.ordering import arrange, scatter
 from crossrank._stage import Stage
 from crossrank.plugin.contract import Context
-from crossrank_ablation.cache import ScoreCache, ScoredBlock, description_key
-from crossrank_ablation.data import Task
+from crossrank_ablation.cache import ScoreCache
 from crossrank_ablation.scoring_job import Job
 from crossrank_ablation.spent import Rate, Spent
+from crossrank_ablation.stored_block import ScoredBlock, description_key
+from crossrank_ablation.task import Task
 
 BLOCK_QUERIES = 1024
 """Queries per block: as many as the engine scores together at most."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from crossrank._items.collection import Collection
 from crossrank.evaluation._significance import Significance, bootstrap_interval
-from crossrank_ablation.data import Task
+from crossrank_ablation.task import Task
 
 LARGEST = 1e9
 RANK_BINS = (

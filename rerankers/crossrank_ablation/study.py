@@ -20,7 +20,7 @@ from crossrank_ablation import provenance
 from crossrank_ablation.assembling import result_of
 from crossrank_ablation.cache import ScoreCache
 from crossrank_ablation.config import read_study
-from crossrank_ablation.data import Split, Task, check_apart, make_task
+from crossrank_ablation.data import check_apart, make_task
 from crossrank_ablation.folder import open_folder, resumed
 from crossrank_ablation.grid import spread
 from crossrank_ablation.learned import learned
@@ -32,6 +32,7 @@ from crossrank_ablation.run import Run, chosen_on, measured_on
 from crossrank_ablation.scorings import Scorings
 from crossrank_ablation.settings import Cell, StageSettings
 from crossrank_ablation.spent import Spent
+from crossrank_ablation.task import Split, Task
 
 log = logging.getLogger(__name__)
 

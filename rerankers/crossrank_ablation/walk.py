@@ -16,10 +16,10 @@ from crossrank._lists.ordering import order_rows, ranks
 from crossrank._lists.stage_scores import StageScores
 from crossrank._stage import Stage
 from crossrank.errors import CrossrankError, OrientationError, StoreError
-from crossrank_ablation.data import Task
 from crossrank_ablation.scorings import Scorings, scorer_key
 from crossrank_ablation.settings import StageSettings
 from crossrank_ablation.spent import Spent
+from crossrank_ablation.task import Task
 from crossrank_ablation.tree import ROOT, Tree, grow
 
 

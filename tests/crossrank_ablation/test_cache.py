@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from crossrank.errors import StoreError
-from crossrank_ablation.cache import ScoreCache, ScoredBlock, default_folder, description_key
+from crossrank_ablation.cache import ScoreCache, default_folder
+from crossrank_ablation.stored_block import ScoredBlock, description_key
 
 
 def block(value: float = 1.0, size: int = 4) -> ScoredBlock:

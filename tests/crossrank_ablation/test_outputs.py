@@ -20,9 +20,10 @@ import crossrank as cr
 from crossrank.errors import FormatError, MissingPackageError
 from crossrank.report import overlays, scale
 from crossrank_ablation import AblationResult, CellResult, Comparison
+from crossrank_ablation.csv_table import no_formulas
 from crossrank_ablation.outputs import cost_csv
 from crossrank_ablation.plots import curves
-from crossrank_ablation.tables import mark, no_formulas, p_text
+from crossrank_ablation.tables import mark, p_text
 from toys.ablation import Noisy, split
 from toys.demo import NaiveFilip
 

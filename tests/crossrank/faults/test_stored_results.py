@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 import crossrank as cr
 from crossrank._lists import rankings_file
 from crossrank.errors import StoreError
-from crossrank_ablation.cache import ScoreCache, ScoredBlock, description_key
+from crossrank_ablation.cache import ScoreCache
+from crossrank_ablation.stored_block import ScoredBlock, description_key
 from toys.basic import DotReranker
 
 rng = np.random.default_rng(3)
