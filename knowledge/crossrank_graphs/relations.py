@@ -10,14 +10,13 @@ from crossrank_graphs.nouns import (
     Lemma,
     Noun,
     attribute,
-    doing_noun,
     is_noun,
     is_place,
     noun_itself,
-    quantified,
     wears,
 )
-from crossrank_graphs.words import AGENTIVE, ANIMATE, CONTAINERS, HOLDING, PLACES, SPELLING, STATIC
+from crossrank_graphs.subjects import Subjects
+from crossrank_graphs.words import CONTAINERS, HOLDING, PLACES, SPELLING, STATIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,7 @@ class Reader:
 
     def __init__(self, document: Any, nouns: dict[int, Noun], lemma: Lemma) -> None:
         self.document, self.nouns, self.lemma = document, nouns, lemma
+        self.who = Subjects(nouns, lemma)
 
     def relations(self) -> Iterator[Said]:
         """Yield the relations in the order of the text, duplicates kept."""
@@ -55,105 +55,15 @@ class Reader:
                 token.pos_ in ("ADV", "PART", "SCONJ") and _has_pobj(token)
             ):
                 yield from self._preposition(token)
-            elif self._is_verb(token):
+            elif self.who.is_verb(token):
                 yield from self._verb(token)
             elif token.pos_ == "AUX":
                 yield from self._auxiliary(token)
 
-    def things(self, token: Any, up: bool = False) -> list[Any]:
-        """Return the objects that a noun stands for: what it quantifies, and its conjuncts."""
-        found = []
-        inner = quantified(token, self.lemma)
-        if inner is not None:
-            found += self.things(inner)
-        elif token.i in self.nouns:
-            found.append(token)
-        for child in token.children:
-            if child.dep_ == "conj" and is_noun(child) and child.i > token.i:
-                found += [thing for thing in self.things(child) if thing not in found]
-        if up and token.dep_ == "conj" and is_noun(token.head):
-            head = token.head
-            while True:
-                found = [
-                    t for t in ([head] if head.i in self.nouns else []) if t not in found
-                ] + found
-                if head.dep_ != "conj" or not is_noun(head.head):
-                    break
-                head = head.head
-        return found
-
-    def subjects(self, verb: Any) -> list[Any]:
-        """Return the objects that do what a verb says."""
-        for child in verb.children:
-            if child.dep_ in ("nsubj", "nsubjpass") and child.i < verb.i:
-                if is_noun(child):
-                    return self.things(child)
-                if child.tag_ in ("WDT", "WP") and verb.dep_ == "relcl":
-                    return self._before(verb)
-                return []
-        if verb.dep_ in ("acl", "relcl"):
-            return self._before(verb)
-        if doing_noun(verb):
-            return self._before_doing(verb)
-        if verb.dep_ in ("advcl", "xcomp", "ccomp", "conj", "pcomp", "dep"):
-            head = verb.head
-            if self._is_verb(head) or head.pos_ == "AUX":
-                return self.subjects(head)
-            if is_noun(head):
-                return self.things(head)
-        for child in verb.children:
-            if child.dep_ in ("npadvmod", "compound", "dep", "attr") and is_noun(child):
-                return self.things(child)
-        return []
-
-    def _before(self, verb: Any) -> list[Any]:
-        """Return the head noun of a clause and its conjuncts that stand before the clause."""
-        if not is_noun(verb.head):
-            return []
-        head = self._agent(verb, verb.head)
-        return [thing for thing in self.things(head, up=True) if thing.i < verb.i]
-
-    def _agent(self, verb: Any, head: Any) -> Any:
-        """Return who does it: in "a boy with a stick kneeling", not the stick."""
-        while head.dep_ in ("pobj", "dobj") and not self._animate(head):
-            outer = head.head if head.dep_ == "dobj" else head.head.head
-            if self._is_verb(outer) and self.lemma(verb.text, "VERB") in AGENTIVE:
-                subjects = self.subjects(outer)
-                return subjects[0] if subjects and self._animate(subjects[0]) else head
-            if not is_noun(outer) or not self._animate(outer):
-                break
-            head = outer
-        return head
-
-    def _before_doing(self, verb: Any) -> list[Any]:
-        """Return the man of "a man in a shirt climbing", where the verb hangs on "in"."""
-        before = noun_itself(verb)
-        if before is verb:
-            return []
-        if not self._animate(before) and verb.dep_ in ("pobj", "dobj"):
-            outer = verb.head.head if verb.dep_ == "pobj" else verb.head
-            if self._is_verb(outer):
-                return self.subjects(outer)
-            if is_noun(outer) and self._animate(outer):
-                return self.things(outer)
-        return self.things(before, up=True)
-
-    def _animate(self, token: Any) -> bool:
-        return self.lemma(token.text, "NOUN") in ANIMATE
-
-    def _is_verb(self, token: Any) -> bool:
-        if doing_noun(token):
-            return True
-        return (
-            token.pos_ == "VERB"
-            and token.i not in self.nouns
-            and token.dep_ not in ("amod", "compound", "aux", "auxpass")
-        )
-
     def _possessed(self, token: Any) -> Iterator[Said]:
         if is_noun(token):
-            for owner in self.things(token):
-                for thing in self.things(token.head)[:1]:
+            for owner in self.who.things(token):
+                for thing in self.who.things(token.head)[:1]:
                     yield Said(owner, "have", thing, ())
 
     def _preposition(self, token: Any) -> Iterator[Said]:
@@ -166,7 +76,7 @@ class Reader:
             elif target.lower_ == "it" and token.lower_ == "in" and is_noun(governor):
                 yield from self._in_it(governor, words)
             elif is_noun(target) and not self._goes_on(target) and not _holds_it(target):
-                for thing in self.things(target):
+                for thing in self.who.things(target):
                     yield from self._said(governor, words, thing)
 
     def _goes_on(self, target: Any) -> bool:
@@ -212,7 +122,7 @@ class Reader:
             text, text
         )
         text = SPELLING.get(text, text)
-        if self._is_verb(governor):
+        if self.who.is_verb(governor):
             parts = [self.lemma(governor.text, "VERB")]
             parts += [
                 c.lower_
@@ -223,18 +133,20 @@ class Reader:
         return text
 
     def _governed(self, governor: Any, target: Any) -> list[Any]:
-        if self._is_verb(governor) or governor.pos_ == "AUX":
-            subjects = self.subjects(governor)
+        if self.who.is_verb(governor) or governor.pos_ == "AUX":
+            subjects = self.who.subjects(governor)
             if not subjects and governor.pos_ == "AUX":
                 for child in governor.children:
                     if child.dep_ == "attr" and is_noun(child):
-                        return self.things(child)
+                        return self.who.things(child)
             return subjects
         if is_noun(governor):
-            return [thing for thing in self.things(governor, up=True) if thing.i < target.i]
+            return [thing for thing in self.who.things(governor, up=True) if thing.i < target.i]
         if governor.pos_ == "ADJ" and governor.dep_ in ("acomp", "amod"):
             head = governor.head
-            return self.subjects(head) if head.pos_ in ("AUX", "VERB") else self.things(head)
+            return (
+                self.who.subjects(head) if head.pos_ in ("AUX", "VERB") else self.who.things(head)
+            )
         return []
 
     def _said(self, governor: Any, words: list[Any], thing: Any) -> Iterator[Said]:
@@ -243,7 +155,7 @@ class Reader:
             yield from self._of(governor, thing, first)
             return
         subjects = self._governed(governor, thing)
-        if self._is_verb(governor):
+        if self.who.is_verb(governor):
             passive = governor.tag_ in ("VBN", "VBD") and first.lower_ == "by"
             verb = self.lemma(governor.text, "VERB")
             if passive and verb not in STATIC:
@@ -257,7 +169,7 @@ class Reader:
                 text = self._predicate(governor, words)
                 text = text.removeprefix(verb).strip()
                 if verb in HOLDING:
-                    for held in self.things(direct[0])[:1]:
+                    for held in self.who.things(direct[0])[:1]:
                         yield Said(held, text, thing, tuple(words))
                     return
                 if first.lower_ in ("on", "in", "at", "near", "by"):
@@ -286,19 +198,19 @@ class Reader:
     def _in_it(self, governor: Any, words: list[Any]) -> Iterator[Said]:
         """Yield "flowers in bowl" of "a bowl with flowers in it"."""
         if governor.dep_ == "pobj" and is_noun(governor.head.head):
-            for inner in self.things(governor):
-                for outer in self.things(governor.head.head)[:1]:
+            for inner in self.who.things(governor):
+                for outer in self.who.things(governor.head.head)[:1]:
                     yield Said(inner, words[0].lower_, outer, tuple(words))
 
     def _verb(self, verb: Any) -> Iterator[Said]:
         name = self.lemma(verb.text, "VERB")
-        subjects = self.subjects(verb)
+        subjects = self.who.subjects(verb)
         particles = [c.lower_ for c in verb.children if c.dep_ == "prt" and not _stranded(c)]
         direct = [noun_itself(c) for c in verb.children if c.dep_ == "dobj"]
         direct = [token for token in direct if is_noun(token)]
         said = False
         for target in direct:
-            for thing in self.things(target):
+            for thing in self.who.things(target):
                 for subject in subjects:
                     said = True
                     yield Said(subject, " ".join([name, *particles]), thing, (verb,))
@@ -325,7 +237,7 @@ class Reader:
                 stranded.append(child)
         if own and (stranded or (name and not any(_has_pobj(c) for c in verb.children))):
             words = [name, *(c.lower_ for c in stranded[:1])]
-            for thing in self.things(verb.head)[:1]:
+            for thing in self.who.things(verb.head)[:1]:
                 for subject in own:
                     text = " ".join(word for word in words if word)
                     yield Said(subject, text, thing, (verb, *stranded[:1]))
@@ -334,11 +246,11 @@ class Reader:
         if token.dep_ == "aux" and is_noun(token.head) and token.lower_ in ("has", "have"):
             for child in token.head.children:
                 if child.dep_ == "nsubj" and is_noun(child):
-                    for subject in self.things(child):
-                        for thing in self.things(token.head):
+                    for subject in self.who.things(child):
+                        for thing in self.who.things(token.head):
                             yield Said(subject, "have", thing, (token,))
         elif token.dep_ == "relcl":
-            yield from self._of_which(token, self.subjects(token), "")
+            yield from self._of_which(token, self.who.subjects(token), "")
 
     def describe(self) -> None:
         """Give objects what "is" and "has" say of them: "the sky is blue"."""
@@ -347,7 +259,7 @@ class Reader:
                 continue
             if token.head.pos_ not in ("AUX", "VERB"):
                 continue
-            for subject in self.subjects(token.head):
+            for subject in self.who.subjects(token.head):
                 for word in (
                     token,
                     *(c for c in token.conjuncts if c.pos_ in ("ADJ", "VERB", "NOUN")),
