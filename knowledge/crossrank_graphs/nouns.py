@@ -160,7 +160,7 @@ def _noun(token: Any, lemma: Lemma) -> Noun:
         if adjacent and _joins(word, words, lemma):
             words = [*word.doc[word.i : words[0].i], *words]
         else:
-            described.append(attribute(word, lemma))
+            described.append(attribute(word))
     last = lemma(token.text, "NOUN")
     name = _spelled("".join(w.lower_ + w.whitespace_ for w in words[:-1]).strip(), last)
     noun = Noun(token, name, words)
@@ -205,7 +205,7 @@ def _joins(word: Any, words: list[Any], lemma: Lemma) -> bool:
     return text not in MATERIALS and text not in COLOURS and text not in VAGUE
 
 
-def attribute(word: Any, lemma: Lemma) -> tuple[str, list[Any]]:
+def attribute(word: Any) -> tuple[str, list[Any]]:
     """Return an attribute's text with its adverb or shade, and its words."""
     text = word.lower_
     if word.dep_ in ("nummod", "quantmod") or word.tag_ == "CD":

@@ -264,7 +264,7 @@ class Reader:
                     token,
                     *(c for c in token.conjuncts if c.pos_ in ("ADJ", "VERB", "NOUN")),
                 ):
-                    self.nouns[subject.i].describe(*attribute(word, self.lemma))
+                    self.nouns[subject.i].describe(*attribute(word))
 
 
 def _holds_it(target: Any) -> bool:

@@ -25,11 +25,6 @@ def entropies(similarities: ArrayLike) -> Floats:
     return found
 
 
-def divergence(context: ArrayLike, with_question: ArrayLike) -> float:
-    """Return ``KL(softmax(context) ‖ softmax(with_question))`` in nats, without a temperature."""
-    return select_question(context, np.asarray(with_question)[None])[1].item()
-
-
 def select_question(
     context: ArrayLike, with_questions: ArrayLike, skip: int = 0
 ) -> tuple[int, Floats]:

@@ -65,7 +65,7 @@ def load_checkpoint(params: OpenClipParameters) -> Checkpoint:
     with _quiet():
         model = _built(module, chosen, precision)
         tokenizer = _tokenizer(module, chosen)
-        _load(torch, model, chosen.weights, params)
+        _load(model, chosen.weights, params)
     size = model.visual.image_size
     return Checkpoint(
         model.eval().to(params.device),
@@ -104,7 +104,7 @@ def _tokenizer(module: Any, chosen: Recipe) -> Any:
         ) from error
 
 
-def _load(torch: Any, model: Any, weights: Path, params: OpenClipParameters) -> None:
+def _load(model: Any, weights: Path, params: OpenClipParameters) -> None:
     """Load a state dict strictly: open_clip's own users often pass strict=False and see nothing."""
     from open_clip.factory import load_checkpoint as load_into
     from open_clip.factory import load_state_dict

@@ -85,7 +85,7 @@ class Engine:
 
         Each piece is encoded once, however many jobs hold it.
         """
-        needs: list[Needed | RequestError] = [_tried(needed, self, job) for job in jobs]
+        needs: list[Needed | RequestError] = [_tried(self, job) for job in jobs]
         wanted: dict[tuple[str, bytes], tuple[Piece, tuple[str, ...]]] = {}
         for job, need in zip(jobs, needs, strict=True):
             if isinstance(need, Needed):
@@ -170,7 +170,7 @@ class Engine:
         return Ranked(hits, evidence, tokens=encoded.tokens(job))
 
 
-def _tried(ask: object, engine: Engine, job: Job) -> Needed | RequestError:
+def _tried(engine: Engine, job: Job) -> Needed | RequestError:
     try:
         return needed(engine.scored, engine.encoder, job)
     except CrossrankError as error:
