@@ -75,11 +75,11 @@ def opened(items: Sequence[Item]) -> Sequence[Item]:
 def modality_of(items: Sequence[Item], wish: str | None, encoder: Encoder) -> str:
     if wish not in (None, *LETTERS):
         raise InputError(f"encode: modality is {wish!r}; give 'image', 'text' or 'image+text'")
-    found = {item.modality for item in items}
+    modalities = {item.modality for item in items}
     if wish is None:
-        if len(found) == 1 and found <= {"image", "text", *encoder.info.features}:
-            return found.pop()
-        kinds = ", ".join(sorted(kind or "neither" for kind in found)) or "none"
+        if len(modalities) == 1 and modalities <= {"image", "text", *encoder.info.features}:
+            return modalities.pop()
+        kinds = ", ".join(sorted(kind or "neither" for kind in modalities)) or "none"
         raise InputError(
             f"encode: the items are of modality {kinds}; say modality='image' or modality='text'"
         )

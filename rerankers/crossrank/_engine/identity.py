@@ -44,8 +44,8 @@ class Digests:
     def read_by(self, scorer: Reranker, context: Context) -> dict[str, str]:
         """Return the digests of all that a scorer reads, by side and name."""
         needs = scorer.needs(context)
-        found = {f"queries.{name}": self.of("queries", name) for name in ("ids", *needs.queries)}
-        return found | {
+        digests = {f"queries.{name}": self.of("queries", name) for name in ("ids", *needs.queries)}
+        return digests | {
             f"gallery.{name}": self.of("gallery", name) for name in ("ids", *needs.candidates)
         }
 
@@ -98,9 +98,9 @@ def source_digest(kind: type) -> str | None:
     """Return a digest of the source of the package that a class lies in."""
     top = kind.__module__.partition(".")[0]
     if top != "__main__":
-        found = _package_digest(top)
-        if found is not None:
-            return found
+        digest = _package_digest(top)
+        if digest is not None:
+            return digest
     try:
         with PARSING:
             return fingerprint(inspect.getsource(kind))

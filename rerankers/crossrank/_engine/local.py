@@ -34,9 +34,9 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
     def score(rows: range) -> Scores | CrossrankError:
         block = work.read(rows) if ahead is None else ahead(rows)
         torch.limit()
-        found = work.score(block)
+        scores = work.score(block)
         peak.sample()
-        return found
+        return scores
 
     with LIMITS.held_to(each) as torch, closing(run_blocks(score, parts, lanes)) as scored:
         try:

@@ -26,10 +26,10 @@ class PeakMemory:
         if now < self._next:
             return
         self._next = now + SECONDS
-        found = resident()
-        if found is not None:
-            self.anonymous = max(self.anonymous, found[0])
-            self.mapped = max(self.mapped, found[1])
+        sizes = resident()
+        if sizes is not None:
+            self.anonymous = max(self.anonymous, sizes[0])
+            self.mapped = max(self.mapped, sizes[1])
 
     def __str__(self) -> str:
         if not self.anonymous:

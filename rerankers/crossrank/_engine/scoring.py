@@ -206,19 +206,19 @@ def score_lists(
         else:
             take(rows, known)
     with closing(ENGINES[resources.engine](work, todo, resources)) as scored:
-        for rows, found in scored:
-            if isinstance(found, CrossrankError):
+        for rows, outcome in scored:
+            if isinstance(outcome, CrossrankError):
                 if resources.on_error == "raise":
-                    raise found
-                logger.warning("%s; these queries keep their order", found)
+                    raise outcome
+                logger.warning("%s; these queries keep their order", outcome)
                 if kept is not None:
-                    kept.failed(rows, str(found))
+                    kept.failed(rows, str(outcome))
                 silent = np.ones(part.mask[work.lists(rows)].shape, np.bool_)
-                take(rows, Scores(np.zeros(silent.shape, np.float32), silent, str(found)))
+                take(rows, Scores(np.zeros(silent.shape, np.float32), silent, str(outcome)))
                 continue
             if kept is not None:
-                kept.save(rows, work.pairs(rows), found)
-            take(rows, found)
+                kept.save(rows, work.pairs(rows), outcome)
+            take(rows, outcome)
     return raw, tuple(reasons)
 
 
@@ -272,8 +272,8 @@ def explain_pairs(
         previous=needs.previous,
     )
     block = gathered(context, more, query_rows, np.arange(len(query_rows)))
-    found = guarded(stage, "explain", lambda: stage.scorer.explain(block, state), block)
-    return tuple(found)
+    evidence = guarded(stage, "explain", lambda: stage.scorer.explain(block, state), block)
+    return tuple(evidence)
 
 
 def cut_lists(

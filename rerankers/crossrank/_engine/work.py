@@ -146,8 +146,8 @@ def checked_scores(stage: Stage, block: Block, state: State) -> Scores:
         raise ScoreError(f"{who} returned a {type(scores).__name__}; score() must return Scores")
     values, abstained = scores.values, scores.abstained
     if not isinstance(values, np.ndarray) or values.dtype != np.float32:
-        found = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
-        raise ScoreError(f"{who} returned scores of {found}; they must be a float32 array")
+        kind = values.dtype if isinstance(values, np.ndarray) else type(values).__name__
+        raise ScoreError(f"{who} returned scores of {kind}; they must be a float32 array")
     if values.shape != block.mask.shape:
         raise ScoreError(
             f"{who} returned scores of shape {values.shape} for a block of {block.mask.shape}"

@@ -206,10 +206,10 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation; metadata that cannot be read is no reason to refuse pixels."""
     try:
-        found = image.getexif().get(ORIENTATION, 1)
+        orientation = image.getexif().get(ORIENTATION, 1)
     except Exception:  # TypeError, ZeroDivisionError, struct.error and others, by the damage
         return 1
-    return found if isinstance(found, int) else 1
+    return orientation if isinstance(orientation, int) else 1
 
 
 def _from_integers(image: Image.Image) -> Image.Image:

@@ -48,8 +48,8 @@ class Ragged:
             raise InputError(f"Ragged: a length is {counts.max()}, flat has {rows.shape[0]} rows")
         counts = counts.astype(np.int64)
         if rows.ndim == 0 or int(counts.sum()) != rows.shape[0]:
-            found = "a scalar" if rows.ndim == 0 else f"{rows.shape[0]} rows"
-            raise InputError(f"Ragged: lengths add up to {int(counts.sum())}, flat has {found}")
+            size = "a scalar" if rows.ndim == 0 else f"{rows.shape[0]} rows"
+            raise InputError(f"Ragged: lengths add up to {int(counts.sum())}, flat has {size}")
         object.__setattr__(self, "flat", rows)
         object.__setattr__(self, "lengths", counts)
         object.__setattr__(self, "offsets", np.concatenate([[0], np.cumsum(counts)]))

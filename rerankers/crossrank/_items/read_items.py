@@ -227,7 +227,7 @@ def _image(path: Path, place: str, image: Any) -> Path | bytes | None:
         raise FormatError(f'{place} needs the path of a picture as its "image"')
     if DATA_URI.match(image[:300]):
         return from_data_uri(image)
-    found = path.absolute().parent / image
-    if "\0" in image or not found.is_file():
-        raise FormatError(f"{place} names the picture {found}, which is not there")
-    return found
+    picture = path.absolute().parent / image
+    if "\0" in image or not picture.is_file():
+        raise FormatError(f"{place} names the picture {picture}, which is not there")
+    return picture

@@ -106,8 +106,8 @@ def best_rows(
             reach = np.clip(scores[part, -1] / chunk.scale[0] / some.scale[:, 0], -2.0, 2.0)
             rows, columns = screen(some.scaled, chunk.scaled, count, reach, error)
             products = _products(some.exact, chunk.exact, rows, columns)
-            found = _padded(rows, columns + start, products, len(some.exact))
-            index[part], scores[part] = _merged(index[part], scores[part], *found)
+            best = _padded(rows, columns + start, products, len(some.exact))
+            index[part], scores[part] = _merged(index[part], scores[part], *best)
         progress("search", min(start + gallery_step, len(gallery)), len(gallery))
     return index, scores
 

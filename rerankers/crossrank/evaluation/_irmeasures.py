@@ -63,9 +63,9 @@ def values(
     column = {query: number for number, query in enumerate(qrels)}
     known = np.zeros(result.shape, np.bool_)
     try:
-        for found in ir_measures.iter_calc(list(row), judged, run) if run else ():
-            place = row[found.measure], column[found.query_id]
-            result[place] = found.value
+        for measured in ir_measures.iter_calc(list(row), judged, run) if run else ():
+            place = row[measured.measure], column[measured.query_id]
+            result[place] = measured.value
             known[place] = True
     except Exception as error:
         raise InputError(

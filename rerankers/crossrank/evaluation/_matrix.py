@@ -139,8 +139,8 @@ def evaluate_matrix(
     def of(way: str) -> Evaluation:
         _, _, count, size = pairs.members(way)
         values = {
-            name: np.stack([each.of_ranks(found[way], size + 1) for each in measures])
-            for name, (found, _) in counted.items()
+            name: np.stack([each.of_ranks(ranks[way], size + 1) for each in measures])
+            for name, (ranks, _) in counted.items()
         }
         tied = {name: ties(each[way], measures, size + 1) for name, (_, each) in counted.items()}
         open_ones = {name: each for name, each in tied.items() if each is not None}

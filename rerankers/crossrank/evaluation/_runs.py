@@ -157,8 +157,8 @@ def _from_base(rankings: Rankings) -> RankedLists:
             return None
         part = slice(0, taken[row])
         order = np.argsort(rankings.base_ranks[row, part], kind="stable")
-        found: NDArray[np.float64] = rankings.base_scores[row, part][order]
-        return found
+        ordered: NDArray[np.float64] = rankings.base_scores[row, part][order]
+        return ordered
 
     deepest = int(taken.max(initial=0))
     return _lists(rankings.query_ids, read, deepest, rankings.direction, scores)
@@ -175,8 +175,8 @@ def _from_candidates(candidates: Candidates) -> RankedLists:
     def scores(row: int) -> NDArray[np.float64] | None:
         if candidates.scores is None:
             return None
-        found: NDArray[np.float64] = candidates.scores[row, order[row, : taken[row]]]
-        return found
+        ordered: NDArray[np.float64] = candidates.scores[row, order[row, : taken[row]]]
+        return ordered
 
     return _lists(candidates.query_ids, read, candidates.depth, candidates.direction, scores)
 
@@ -187,10 +187,10 @@ def _from_run(run: Mapping[str, Mapping[str, float | None]]) -> RankedLists:
     members = list(run.values())
 
     def scores(row: int) -> NDArray[np.float64] | None:
-        found = list(members[row].values())
-        if not found or any(score is None for score in found):
+        own = list(members[row].values())
+        if not own or any(score is None for score in own):
             return None
-        ordered: NDArray[np.float64] = -np.sort(-np.asarray(found, np.float64))
+        ordered: NDArray[np.float64] = -np.sort(-np.asarray(own, np.float64))
         return ordered
 
     return _lists([str(query) for query in run], lists.__getitem__, depth, None, scores)

@@ -91,7 +91,7 @@ def randomisation_test(sums: Floats, resamples: int = 9999, seed: int = 0) -> Fl
     def totals(signs: Floats, axis: int) -> Floats:
         return np.asarray(signs @ sums.T)
 
-    found = permutation_test(
+    tested = permutation_test(
         (np.ones(sums.shape[1]),),
         totals,
         permutation_type="samples",
@@ -101,7 +101,7 @@ def randomisation_test(sums: Floats, resamples: int = 9999, seed: int = 0) -> Fl
         axis=-1,
         random_state=np.random.default_rng(seed),
     )
-    return np.asarray(found.pvalue, np.float64)
+    return np.asarray(tested.pvalue, np.float64)
 
 
 def bootstrap_interval(
@@ -155,7 +155,7 @@ def bootstrap_interval(
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # BCa is not defined where all resamples are equal, which is answered below
         warnings.simplefilter("ignore", DegenerateDataWarning)
-        found = bootstrap(
+        resampled = bootstrap(
             (np.arange(count),),
             means,
             vectorized=True,
@@ -166,7 +166,7 @@ def bootstrap_interval(
             method=method,
             random_state=np.random.default_rng(seed),
         )
-    low, high = found.confidence_interval
+    low, high = resampled.confidence_interval
     return np.where(np.isnan(low), observed, low), np.where(np.isnan(high), observed, high)
 
 

@@ -87,8 +87,8 @@ def ties(groups: Groups, measures: Sequence[Measure], miss: int) -> Ties | None:
     miss
         The highest rank that MedR and MeanR count.
     """
-    found = int(groups.open.sum())
-    if not found:
+    count = int(groups.open.sum())
+    if not count:
         return None
     there = groups.size > 0
     best = np.where(there, groups.better + 1.0, np.inf)
@@ -100,7 +100,7 @@ def ties(groups: Groups, measures: Sequence[Measure], miss: int) -> Ties | None:
         ends = [each.summed_up(each.of_ranks(ranks, miss)) for ranks in (best, worst)]
         expected = each.summed_up(_expected(each, groups, best, miss))
         bounds[each.name] = Bounds(min(ends), expected, max(ends))
-    return Ties(found, bounds)
+    return Ties(count, bounds)
 
 
 def told(name: str, tied: Ties) -> str:

@@ -36,13 +36,13 @@ def _changed(folder: str) -> tuple[str, int]:
 def _points(group: str, folders: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
     """Read them; to do so for each plugin anew would take longer than to import them all."""
     try:
-        found = list(entry_points(group=group))
+        declared = list(entry_points(group=group))
     except Exception:  # a single file that cannot be read must not hide all the others
         each = {dist.name: dist for dist in reversed(list(distributions()))}
         readable = [point for dist in each.values() for point in _readable(dist)]
-        found = [point for point in readable if point.group == group]
+        declared = [point for point in readable if point.group == group]
     # one distribution seen twice (a stale build beside an editable install) is no rivalry
-    return list({(point.name, origin(point), point.value): point for point in found}.values())
+    return list({(point.name, origin(point), point.value): point for point in declared}.values())
 
 
 def only(what: str, name: str, points: list[EntryPoint]) -> EntryPoint:

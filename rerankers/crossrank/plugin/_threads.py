@@ -40,9 +40,9 @@ class Libraries:
         """Look again if anything was imported since: to look takes a millisecond."""
         if self.modules == (modules := len(sys.modules)):
             return
-        found = ThreadpoolController().lib_controllers
-        self.own = [each for each in found if _for_each_thread(each)]
-        self.shared = [each for each in found if not _for_each_thread(each)]
+        pools = ThreadpoolController().lib_controllers
+        self.own = [each for each in pools if _for_each_thread(each)]
+        self.shared = [each for each in pools if not _for_each_thread(each)]
         self.modules = modules
 
 
