@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
+from crossrank_lite.packed import packed, product
+
 ATTENTION_HEADS = 12
 EPSILON = 1e-12
 MOST_PIECES = 512
@@ -44,11 +46,13 @@ class _Layer:
             pair("output.LayerNorm"),
         )
 
-    def to(self, dtype: torch.dtype) -> _Layer:
-        """Return it with the weights of its products in another type, biases as they are."""
+    def ready(self, dtype: torch.dtype) -> _Layer:
+        """Return it with the weights of its products in a type and packed, biases as they are."""
         names = ("attend", "gather", "widen", "narrow")
         pairs = {name: getattr(self, name) for name in names}
-        return replace(self, **{name: (pair[0].to(dtype), pair[1]) for name, pair in pairs.items()})
+        return replace(
+            self, **{name: (packed(pair[0].to(dtype)), pair[1]) for name, pair in pairs.items()}
+        )
 
 
 class MiniLM:
@@ -69,7 +73,6 @@ class MiniLM:
     """
 
     def __init__(self, path: Path, dtype: str = "float32") -> None:
-        self._dtype: torch.dtype = getattr(torch, dtype)
         weights = load_file(path)
         self._pieces = weights["embeddings.word_embeddings.weight"]
         # all texts are of the first of BERT's two kinds
@@ -82,9 +85,10 @@ class MiniLM:
             weights["embeddings.LayerNorm.bias"],
         )
         count = len({name.split(".")[2] for name in weights if name.startswith("encoder.layer.")})
-        self._layers = [_Layer.of(weights, f"encoder.layer.{n}") for n in range(count)]
-        if self._dtype != torch.float32:
-            self._layers = [layer.to(self._dtype) for layer in self._layers]
+        self._layers = [
+            _Layer.of(weights, f"encoder.layer.{n}").ready(getattr(torch, dtype))
+            for n in range(count)
+        ]
 
     @torch.inference_mode()
     def passes(self, texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
@@ -119,18 +123,12 @@ class MiniLM:
         runs = [(length, len(list(same))) for length, same in groupby(lengths)]
         states = plain
         for layer in self._layers:
-            attended = _attended(self._product(states, *layer.attend), runs)
-            mixed = self._product(attended, *layer.gather).add_(states)
+            attended = _attended(product(states, *layer.attend), runs)
+            mixed = product(attended, *layer.gather).add_(states)
             states = _normed(mixed, layer.gather_norm)
-            wide = functional.gelu(self._product(states, *layer.widen))
-            states = _normed(self._product(wide, *layer.narrow).add_(states), layer.narrow_norm)
+            wide = functional.gelu(product(states, *layer.widen))
+            states = _normed(product(wide, *layer.narrow).add_(states), layer.narrow_norm)
         return plain, states
-
-    def _product(self, states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Return ``states · weightᵀ + bias`` in float32."""
-        if weight.dtype == states.dtype:
-            return functional.linear(states, weight, bias)
-        return functional.linear(states.to(weight.dtype), weight).to(states.dtype).add_(bias)
 
 
 def _normed(vectors: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:

@@ -17,7 +17,6 @@ import re
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +135,8 @@ def _from_text(text: str) -> Picture:
         parts = urlsplit(stripped)
         if parts.netloc not in ("", "localhost"):
             raise InputError(f"{stripped!r} lies on another machine; give a file of this one")
+        from urllib.request import url2pathname  # which brings a client of HTTP
+
         return Path(url2pathname(parts.path))
     if address:
         raise InputError(
