@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossrank import Ragged, fingerprint
 from crossrank.errors import InputError, StoreError, UnknownIdError, nearest
+from crossrank.plugin.unit_rows import unit
 from crossrank_knowledge.building import LabelledFeature, Source, forget_sums, summed
 from crossrank_knowledge.checks import as_clusters, as_counts, as_finite, as_prototypes, as_weight
 from crossrank_knowledge.graph import nearest_graph
 from crossrank_knowledge.merging import merged
 from crossrank_knowledge.store import open_bank, save_bank
-from crossrank_knowledge.vectors import top_k, unit_rows
+from crossrank_knowledge.vectors import top_k
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -176,7 +177,7 @@ class KnowledgeBank:
     def unit_prototypes(self, center: bool = False) -> NDArray[np.float32]:
         """Return the prototypes ``[V, D]`` as unit rows, the bank's mean subtracted or not."""
         mean = np.asarray(self.mean, np.float32) if center else np.float32(0)
-        return unit_rows(np.asarray(self.prototypes, np.float32) - mean)
+        return unit(np.asarray(self.prototypes, np.float32) - mean)
 
     def prototypes_of(self, row: int) -> NDArray[np.float32]:
         """Return ``[M, D]`` the clusters of a word, or its one prototype where there are none."""

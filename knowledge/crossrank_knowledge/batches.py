@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from crossrank import Ragged
 from crossrank.errors import InputError, ParameterError
+from crossrank.plugin.unit_rows import unit
 from crossrank_knowledge.bank import KnowledgeBank
-from crossrank_knowledge.vectors import unit_rows
 
 Floats = NDArray[np.float32]
 Batch = tuple[Floats, Floats]
@@ -126,7 +126,7 @@ class Batches:
             vectors = vectors @ self._bank.weight
         if self._options.center:
             vectors = vectors - np.asarray(self._bank.mean, np.float32)
-        return unit_rows(vectors)
+        return unit(vectors)
 
 
 def _split(rows: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

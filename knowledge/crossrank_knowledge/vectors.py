@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank.plugin.unit_rows import unit
+
 if TYPE_CHECKING:
     from crossrank_knowledge.bank import KnowledgeBank
-
-EPSILON = 1e-12
-
-
-def unit_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows ``[..., D]`` divided by their Euclidean norm; a zero row stays zero."""
-    norms = np.linalg.norm(rows, axis=-1, keepdims=True)
-    unit: NDArray[np.float32] = rows / np.maximum(norms, EPSILON)
-    return unit
 
 
 def top_k(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
@@ -45,4 +38,4 @@ def region_vectors(
         vectors = vectors @ bank.weight
     if center:
         vectors = vectors - np.asarray(bank.mean, np.float32)
-    return unit_rows(vectors)
+    return unit(vectors)

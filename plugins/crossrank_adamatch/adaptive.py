@@ -12,10 +12,10 @@ import crossrank as cr
 from crossrank.plugin.cached_array import cached_array
 from crossrank.plugin.pairs import Side
 from crossrank.plugin.torch_device import exact_products
+from crossrank.plugin.unit_rows import unit
 from crossrank_adamatch.grids import Grid
 from crossrank_adamatch.network import AdaMatch
 from crossrank_adamatch.patches import Cells, Floats
-from crossrank_adamatch.scales import unit
 
 MOST_CELLS = 1 << 11
 """That go through the network together: nine samples of each are in memory."""

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank.plugin.unit_rows import unit
 from crossrank_adamatch.grids import Grid
-from crossrank_adamatch.scales import fitting, unit, window_boxes, window_count, windows
+from crossrank_adamatch.scales import fitting, window_boxes, window_count, windows
 
 Floats = NDArray[np.float32]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.errors import InputError
+from crossrank.plugin.unit_rows import unit
 
 Floats = NDArray[np.floating[Any]]
 
@@ -94,13 +95,6 @@ def window_count(height: int, width: int, sizes: Sequence[int]) -> int:
 def fitting(height: int, width: int, sizes: Sequence[int]) -> tuple[int, ...]:
     """Return the sizes of windows that are not larger than the grid."""
     return tuple(size for size in sizes if size <= min(height, width))
-
-
-def unit(rows: Floats) -> Floats:
-    """Return rows of length one; a zero row stays as it is."""
-    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
-    scaled: Floats = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths != 0)
-    return scaled
 
 
 def _sums(grid: Floats, size: int) -> Floats:

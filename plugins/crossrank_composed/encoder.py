@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 import crossrank as cr
 from crossrank.errors import MissingFeatureError, ParameterError
 from crossrank.plugin.encoders import as_encoder
+from crossrank.plugin.unit_rows import unit
 
 if TYPE_CHECKING:
     from crossrank.plugin import Feature
@@ -60,9 +61,7 @@ class ComposedParameters:
 def fuse(pictures: ArrayLike, texts: ArrayLike, picture: float, text: float) -> NDArray[np.float32]:
     """Return ``[N, D]`` unit rows of weighted sums; opposite rows that cancel out stay zero."""
     sums = picture * np.asarray(pictures, np.float64) + text * np.asarray(texts, np.float64)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    fused: NDArray[np.float32] = (sums / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    return fused
+    return unit(sums).astype(np.float32)
 
 
 class ComposedEncoder(cr.Encoder):

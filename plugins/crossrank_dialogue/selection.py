@@ -14,6 +14,7 @@ from scipy.special import log_softmax
 
 from crossrank.errors import InputError
 from crossrank.plugin.optional import needs
+from crossrank.plugin.unit_rows import unit
 
 Floats = NDArray[np.float64]
 
@@ -125,8 +126,7 @@ def representatives(
     if isinstance(clusters, bool) or clusters < 1:
         raise InputError(f"representatives: clusters is {clusters!r}; give 1 or more")
     spread = entropies(scores)
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    units = vectors / np.where(norms > 0, norms, 1.0)
+    units = unit(vectors)
     # rows by entropy: K-means then starts from the same members in whatever order they came
     order: NDArray[np.int64] = np.lexsort((*units.T[::-1], spread)).astype(np.int64)
     if clusters >= len(order):

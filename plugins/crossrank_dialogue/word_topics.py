@@ -11,6 +11,7 @@ from scipy.special import expit, softmax
 from crossrank import Collection
 from crossrank.errors import InputError
 from crossrank.plugin.parameters import between, checked, finite, integer, positive
+from crossrank.plugin.unit_rows import unit
 from crossrank_dialogue.questioners import Question
 from crossrank_dialogue.topics import Topic, yes_or_no
 from crossrank_dialogue.view import View
@@ -129,7 +130,7 @@ class BankTopics:
         if not self.things:
             raise InputError("BankTopics: the bank has none of these words; give others")
         rows = np.stack([bank.lookup(thing) for thing in self.things]).astype(np.float64)
-        self._words = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        self._words = unit(rows)
         self.slope = checked("BankTopics", "slope", slope, positive)
         self.offset = checked("BankTopics", "offset", offset, finite)
         self.negations = checked("BankTopics", "negations", negations, between(0, 1))
@@ -164,6 +165,5 @@ class BankTopics:
         rows = np.asarray(regions, np.float64)
         if len(rows) == 0:
             return np.zeros(len(self.things))
-        units = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        best: Floats = (self._words @ units.T).max(axis=1)
+        best: Floats = (self._words @ unit(rows).T).max(axis=1)
         return best

@@ -92,10 +92,3 @@ def slices_of(rows: Floats, fold: int) -> list[NDArray[np.inexact]]:
     as_complex = np.complex64 if rows.dtype == np.float32 else np.complex128
     starts = range(n1 * real, rows.shape[1], 2 * n1)
     return lone + [rows[:, start : start + 2 * n1].view(as_complex) for start in starts]
-
-
-def unit(rows: Floats) -> Floats:
-    """Return rows of length 1; a row of zeros stays."""
-    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
-    scaled: Floats = rows / np.where(lengths > 0, lengths, 1)
-    return scaled

@@ -13,7 +13,7 @@ import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
-from crossrank_hosa.folding import unit
+from crossrank.plugin.unit_rows import unit
 
 if TYPE_CHECKING:
     from crossrank_hosa.heads import HosaHeads

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank.plugin.unit_rows import unit
 from crossrank_knowledge import KnowledgeBank
-from crossrank_knowledge.vectors import unit_rows
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -73,7 +73,7 @@ def concept_vectors(
         rows.append(vectors)
     lengths = np.array([len(each) for each in rows], np.int64)
     flat = np.concatenate(rows) if rows else np.zeros((0, bank.size), np.float32)
-    return ConceptVectors(unit_rows(flat), np.cumsum(lengths) - lengths, pooling)
+    return ConceptVectors(unit(flat), np.cumsum(lengths) - lengths, pooling)
 
 
 def similarities(regions: Floats, concepts: ConceptVectors) -> Floats:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import InputError, PluginError
 from crossrank.plugin.encoding import Once, picture_of, pictures_of
+from crossrank.plugin.unit_rows import unit
 from crossrank_multivector.checkpoint import Loaded, load_checkpoint, source_of
 from crossrank_multivector.parameters import MultiVectorParameters
 
@@ -88,7 +89,8 @@ class MultiVectorEncoder(cr.Encoder):
             if name == "tokens":
                 made[name] = cr.Ragged(np.concatenate(vectors), lengths)
             elif name == "embedding":
-                made[name] = np.stack([_mean(each) for each in vectors])
+                means = [each.mean(axis=0, dtype=np.float64) for each in vectors]
+                made[name] = unit(np.stack(means)).astype(np.float32)
             elif name == "token_boxes":
                 made[name] = cr.Ragged(
                     np.concatenate([each.boxes for each in read if each.boxes is not None]), lengths
@@ -148,9 +150,3 @@ def _read(loaded: Loaded, item: cr.Item, modality: str) -> Read:
     if item.text is None or not item.text.strip():
         raise InputError(f"multivector: the item {item.id!r} has no text")
     return read_text(loaded, item.text)
-
-
-def _mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    unit: NDArray[np.float32] = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
-    return unit

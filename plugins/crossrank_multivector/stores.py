@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError
 from crossrank.plugin.parameters import checked, integer
+from crossrank.plugin.unit_rows import unit
 
 CHUNK_ROWS = 1 << 16
 
@@ -54,9 +55,7 @@ def _pooled(rows: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
     place = np.argsort(np.argsort(first))[members]
     sums = np.zeros((len(first), rows.shape[1]))
     np.add.at(sums, place, rows)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    unit: NDArray[np.float64] = sums / np.maximum(lengths, 1e-12)
-    return unit
+    return unit(sums)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, StoreError
 from crossrank.plugin.files import parse_json
+from crossrank.plugin.unit_rows import unit
 from crossrank_reinforce.augmentation import seed_of
 from crossrank_reinforce.pairs import Pairs
 
@@ -110,7 +111,11 @@ class Store:
         rows = self.rows("image", images, views)
         own = self.rows("text", texts, variants)
         return [
-            Targets(_unit(shown["embedding"], rows), _unit(said["embedding"], own), each["scale"])
+            Targets(
+                unit(np.asarray(shown["embedding"][rows], np.float32)),
+                unit(np.asarray(said["embedding"][own], np.float32)),
+                each["scale"],
+            )
             for shown, said, each in zip(
                 self._images, self._texts, self.plan["teachers"], strict=True
             )
@@ -233,10 +238,3 @@ def difference(plan: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
         else:
             said.append(f"with another {name}")
     return " and ".join(said)
-
-
-def _unit(table: Any, rows: NDArray[np.int64]) -> Floats:
-    """Return rows at unit length: float16 has rounded them."""
-    found = np.asarray(table[rows], np.float32)
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.asarray(found / np.where(lengths > 0, lengths, 1), np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 import crossrank as cr
 from crossrank.errors import StoreError, UnknownIdError
 from crossrank.plugin.parts import own_tokens
+from crossrank.plugin.unit_rows import unit
 from crossrank.report import word_maps
 from crossrank_serve.contents import Job, Piece
 from crossrank_serve.dialects.content import read_content
@@ -168,10 +169,9 @@ class Searcher:
         if problem is not None:
             raise problem
         vectors = [encoded.item(piece, "query").features["embedding"] for piece in job.query]
-        mean = np.mean(vectors, axis=0)
-        unit = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
+        mean = unit(np.mean(vectors, axis=0)[None]).astype(np.float32)
         kinds = {kind for piece in job.query for kind in piece.modality.split("+")}
-        return cr.Collection(["query"], "+".join(sorted(kinds)), embedding=unit[None]), encoded
+        return cr.Collection(["query"], "+".join(sorted(kinds)), embedding=mean), encoded
 
     def _candidates(
         self, search: Search, query: cr.Collection, gallery: cr.Collection

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.plugin.parameters import between, check, integer
+from crossrank.plugin.unit_rows import unit
 from crossrank_hubness.banks import QUERIES, Bank, vectors
 from crossrank_hubness.corrections import pair_products
 from crossrank_hubness.matrices import Floats
@@ -135,12 +136,6 @@ class KreciprocalReranker(BankReranker):
             distance = (2 - 2 * s[row, places]) / state.farthest[own]
             values[row, places] = -(1 - self.params.mix) * jaccard - self.params.mix * distance
         return cr.Scores(values.astype(np.float32))
-
-
-def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows of length 1; zeros stay."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.where(lengths > 0, lengths, 1), np.float32)
 
 
 @cr.hookimpl

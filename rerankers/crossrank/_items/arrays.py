@@ -1,10 +1,20 @@
-"""What other libraries call arrays, as numpy's."""
+"""What other libraries call arrays, as numpy's; and rows of unit length."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
+Float = TypeVar("Float", bound=np.floating[Any])
+
+
+def unit(rows: NDArray[Float]) -> NDArray[Float]:
+    """Return rows ``[..., D]`` scaled to length 1, in their float type; those of zeros stay."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    scaled = rows / np.where(lengths > 0, lengths, 1)
+    return scaled.astype(rows.dtype, copy=False)
 
 
 def to_numpy(value: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crossrank._items.arrays import unit
 from crossrank._items.collection import Collection
 from crossrank._items.feature import Feature
 from crossrank._items.ragged import Ragged
@@ -53,9 +54,7 @@ def _joined(name: str, entries: list[list[object]]) -> Feature:
         return Ragged.from_list([np.concatenate([np.asarray(e) for e in own]) for own in entries])
     if isinstance(first, np.ndarray):
         means = np.stack([np.mean([np.asarray(entry) for entry in own], axis=0) for own in entries])
-        norms = np.linalg.norm(means, axis=1, keepdims=True)
-        unit: Feature = (means / np.where(norms > 0, norms, 1.0)).astype(np.float32)
-        return unit
+        return unit(means).astype(np.float32)
     if isinstance(first, list | tuple):
         return tuple([value for entry in own for value in _as_list(entry)] for own in entries)
     raise InputError(f"the feature {name!r} of several parts cannot be put together")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossrank._files.json_lines import JsonLines
 from crossrank._files.npy_rows import checked, is_stored, take_rows
-from crossrank._items.arrays import to_numpy
+from crossrank._items.arrays import to_numpy, unit
 from crossrank._items.compact import Compact
 from crossrank._items.ragged import Ragged
 from crossrank.errors import InputError
@@ -117,16 +117,8 @@ def unit_rows(feature: Feature) -> Feature:
     """Return a copy in float32 whose rows have unit length; those of zeros stay."""
     if isinstance(feature, Ragged):
         whole = feature.take(np.arange(len(feature)))
-        return Ragged(_scaled(whole.flat), whole.lengths)
-    return _scaled(feature)
-
-
-def _scaled(values: Any) -> NDArray[np.float32]:
-    rows: NDArray[np.float32] = np.asarray(values, np.float32)
-    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
-    scaled = np.zeros_like(rows)
-    np.divide(rows, lengths, out=scaled, where=lengths > 0)
-    return scaled
+        return Ragged(unit(np.asarray(whole.flat, np.float32)), whole.lengths)
+    return unit(np.asarray(feature, np.float32))
 
 
 def same_feature(left: Feature, right: Feature) -> bool:

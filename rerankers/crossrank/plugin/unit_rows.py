@@ -1,4 +1,4 @@
-"""Rows that are promised to have unit length: a look at some of them, before any work.
+"""Rows of unit length: made so, or promised, and then looked at before any work.
 
 What compares by inner products and says cosine calls `check_unit_rows` in ``prepare``.
 """
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._files.npy_rows import take_rows
+from crossrank._items.arrays import unit
 from crossrank._items.collection import Collection
 from crossrank._items.compact import Compact
 from crossrank._items.ragged import Ragged
@@ -62,4 +63,4 @@ def check_unit_rows(
         )
 
 
-__all__ = ["check_unit_rows"]
+__all__ = ["check_unit_rows", "unit"]

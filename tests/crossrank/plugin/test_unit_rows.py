@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError
-from crossrank.plugin.unit_rows import check_unit_rows
+from crossrank.plugin.unit_rows import check_unit_rows, unit
 
 ROWS = np.random.default_rng(0).normal(size=(12, 16)).astype(np.float32)
 UNIT = ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True)
@@ -66,3 +66,12 @@ def test_filip_refuses_what_is_nine_times_too_long() -> None:
         run.rerank(lists, texts, pictures(9 * UNIT))
     long = pictures(9 * UNIT).with_features(normalise=True)
     assert run.rerank(lists, texts, long)[0].ids == run.rerank(lists, texts, pictures(UNIT))[0].ids
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_unit_scales_rows_in_their_type_and_leaves_zeros(dtype: type) -> None:
+    rows: NDArray[Any] = np.array([[3.0, 4.0], [0.0, 0.0]], dtype)
+    made = unit(rows)
+    assert made.dtype == dtype
+    assert np.allclose(made, [[0.6, 0.8], [0.0, 0.0]])
+    assert rows.tolist() == [[3.0, 4.0], [0.0, 0.0]]
