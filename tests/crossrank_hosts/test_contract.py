@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,45 @@ def test_metadata_are_kept_and_stay_json(host: Driver, photos: list[Path]) -> No
         assert told.metadata["tags"] == f"x{place}"
         again = json.loads(json.dumps({**told.metadata}))
         assert again["page"] == place
+
+
+ANYTHING: dict[str, Any] = {
+    "none": None,
+    "flag": False,
+    "nested": {"list": [1, "two", None, {"deep": 0.5}], "empty": {}},
+    "when": datetime(2026, 11, 29, tzinfo=UTC),
+    "raw": b"\x00\xff",
+    "source": 17,  # where others keep a path
+    "score": "high",  # and their score
+}
+
+
+def test_metadata_of_any_type_are_kept(host: Driver, photos: list[Path]) -> None:
+    need_pictures(host)
+    if not (host.metadata and host.anything):
+        pytest.skip("metadata of this host are of certain types")
+    given = {name: value for name, value in ANYTHING.items() if name not in host.own}
+    made = [Thing(f"t{place}", path, metadata=given) for place, path in enumerate(photos)]
+    result = host.rerank(QUERY, host.native(made), **SETTINGS)
+    assert ids(host, result) == [f"t{hit.index}" for hit in reference(QUERY, photos)]
+    for told in host.told(result):
+        assert told.metadata is not None
+        assert {name: told.metadata[name] for name in given} == given
+
+
+@pytest.mark.parametrize("show", ["image", "text"])
+def test_what_has_both_is_judged_by_the_one_that_is_asked_for(
+    host: Driver, photos: list[Path], show: str
+) -> None:
+    need_pictures(host)
+    need_texts(host)
+    if not host.both:
+        pytest.skip("things of this host are a picture or a text")
+    words = ["a cat", "a dog", "two dogs", "no animal", "a dog and a cat"]
+    made = [Thing(f"t{n}", photos[n], word) for n, word in enumerate(words)]
+    result = host.rerank(QUERY, host.native(made), show=show, **SETTINGS)
+    expected = reference(QUERY, photos if show == "image" else words)
+    assert ids(host, result) == [f"t{hit.index}" for hit in expected]
 
 
 def test_scores_are_python_floats(host: Driver, photos: list[Path]) -> None:

@@ -52,8 +52,11 @@ class Driver(ABC):
         Which of the two its results can be.
     base
         Whether its results say base score, base rank and trace.
-    metadata
-        Whether they carry metadata of any kind.
+    both
+        Whether one thing can be a picture and a text.
+    metadata, anything, own
+        Whether they carry metadata, whether these may be of any type, and the names that the host
+        itself writes among them.
     scored, partial
         Whether there are base scores, and scores may be missing.
     duplicates
@@ -67,7 +70,10 @@ class Driver(ABC):
     texts = True
     pictures = True
     base = True
+    both = True
     metadata = True
+    anything = True
+    own: tuple[str, ...] = ()
     scored = True
     partial = True
     duplicates = True

@@ -18,7 +18,7 @@ class DSPy(Driver):
         import dspy
 
         said: dict[str, Any] = {
-            "passages": [thing.text if thing.path is None else str(thing.path) for thing in things],
+            "passages": [_passage(thing) for thing in things],
             "ids": [thing.id for thing in things],
             "metadata": [dict(thing.metadata) for thing in things],
         }
@@ -44,3 +44,9 @@ class DSPy(Driver):
             Told(*values)
             for values in zip(*(getattr(result, name) for name in columns), strict=True)
         ]
+
+
+def _passage(thing: Thing) -> Any:
+    if thing.path is not None and thing.text is not None:
+        return {"image_path": str(thing.path), "text": thing.text}
+    return thing.text if thing.path is None else str(thing.path)

@@ -14,6 +14,7 @@ class LanceDB(Driver):
 
     module = "crossrank_hosts.lancedb"
     package = "lancedb"
+    anything = False  # columns, each of one type
     limited = False  # the search's own limit cuts
 
     def native(self, things: Sequence[Thing]) -> Any:

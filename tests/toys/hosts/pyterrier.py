@@ -13,6 +13,7 @@ class PyTerrier(Driver):
 
     module = "crossrank_hosts.pyterrier"
     package = "pyterrier"
+    anything = False  # columns, each of one type
 
     def native(self, things: Sequence[Thing]) -> Any:
         import pandas as pd

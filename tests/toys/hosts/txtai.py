@@ -12,6 +12,7 @@ class Txtai(Driver):
     """Rows in, rows out."""
 
     module = "crossrank_hosts.txtai"
+    own = ("score",)
 
     def native(self, things: Sequence[Thing]) -> Any:
         made = []
