@@ -4,7 +4,9 @@
 
 Pictures and texts are encoded by `lite` and reranked by filip.  The rival is `Pipeline.rerank` of
 the same lists from stored features, query by query as a host calls its reranker.  The adapters get
-loose pictures (features are kept by content since the first time) or a stored gallery; pictures
+loose pictures (features are kept by content since the first time) or a stored gallery.  "alone" is
+the host's own protocol around a reranker that does nothing but return copies of what it was given
+with as many metadata: what no adapter can go below; the last two columns leave it out.  Pictures
 that are opened are counted, times are those of the processor, in one thread.  A host that is not
 installed is left out.
 """
@@ -51,10 +53,15 @@ def main() -> None:
         lists = [rng.permutation(given.pictures)[: given.depth].tolist() for _ in texts]
         calls = {"pipeline": pipeline(texts, photos, lists)}
         gallery = cr.encode("lite", photos)
-        for name, make in (("langchain", langchain), ("llamaindex", llamaindex)):
+        calls["one call"] = one_call(texts, photos, lists)
+        for name, make, alone in (
+            ("langchain", langchain, langchain_alone),
+            ("llamaindex", llamaindex, llamaindex_alone),
+        ):
             try:
                 calls[name] = make(texts, photos, lists, None)
                 calls[f"{name}, gallery"] = make(texts, photos, lists, gallery)
+                calls[f"{name}, alone"] = alone(texts, photos, lists)
             except ImportError as error:
                 print(error)
         report(*measured(calls, given.rounds), as_json=given.json)
@@ -75,7 +82,7 @@ def measured(calls: dict[str, Call], rounds: int) -> tuple[dict[str, list[float]
                 seconds[name].append(taken)
                 opened[name] += counted.number
     for name, order in found.items():
-        assert order == found["pipeline"], f"{name} ranks otherwise"
+        assert name.endswith("alone") or order == found["pipeline"], f"{name} ranks otherwise"
     return seconds, opened
 
 
@@ -110,10 +117,34 @@ def pipeline(texts: Sequence[str], photos: Sequence[Path], lists: Sequence[list[
     ]
 
     def call() -> list[list[int]]:
-        rankings = [run.rerank(each, queries, gallery, threads=1) for each in stored]
-        return [[hit.base_rank for hit in each.values()[0]] for each in rankings]
+        return [
+            [hit.base_rank for hit in run.rerank(each, queries, gallery, threads=1).values()[0]]
+            for each in stored
+        ]
 
     return call
+
+
+def one_call(texts: Sequence[str], photos: Sequence[Path], lists: Sequence[list[int]]) -> Call:
+    def call() -> list[list[int]]:
+        return [
+            [hit.base_rank for hit in cr.rerank(text, [photos[row] for row in rows], threads=1)]
+            for text, rows in zip(texts, lists, strict=True)
+        ]
+
+    return call
+
+
+def base_ranks(found: Sequence[Any]) -> list[int]:
+    """Return what is compared; a result is let go of before the next one, as a server does."""
+    return [each.metadata["base_rank"] for each in found]
+
+
+def told(place: int) -> dict[str, Any]:
+    """Return as many metadata as an adapter writes."""
+    trace = {"stage": "filip", "score": 0.5, "normalised": 0.5, "weight": 1.0, "note": ""}
+    account = {"relevance_score": 0.5, "base_score": None, "base_rank": place + 1}
+    return {**account, "trace": [trace]}
 
 
 def langchain(
@@ -127,11 +158,35 @@ def langchain(
     made = CrossrankCompressor(gallery=gallery, threads=1)
 
     def call() -> list[list[int]]:
-        found = [
-            made.compress_documents([documents[row] for row in rows], text)
+        return [
+            base_ranks(made.compress_documents([documents[row] for row in rows], text))
             for text, rows in zip(texts, lists, strict=True)
         ]
-        return [[each.metadata["base_rank"] for each in best] for best in found]
+
+    return call
+
+
+def langchain_alone(
+    texts: Sequence[str], photos: Sequence[Path], lists: Sequence[list[int]]
+) -> Call:
+    from langchain_core.documents import Document
+    from langchain_core.documents.compressor import BaseDocumentCompressor
+
+    class Idle(BaseDocumentCompressor):
+        def compress_documents(self, documents: Any, query: str, callbacks: Any = None) -> Any:
+            return [
+                each.model_copy(update={"metadata": {**each.metadata, **told(place)}})
+                for place, each in enumerate(documents)
+            ]
+
+    documents = [Document(page_content="", metadata={"image_path": str(path)}) for path in photos]
+    made = Idle()
+
+    def call() -> list[list[int]]:
+        return [
+            base_ranks(made.compress_documents([documents[row] for row in rows], text))
+            for text, rows in zip(texts, lists, strict=True)
+        ]
 
     return call
 
@@ -147,11 +202,54 @@ def llamaindex(
     made = CrossrankPostprocessor(gallery=gallery, threads=1)
 
     def call() -> list[list[int]]:
-        found = [
-            made.postprocess_nodes([nodes[row] for row in rows], query_str=text)
+        return [
+            base_ranks(made.postprocess_nodes([nodes[row] for row in rows], query_str=text))
             for text, rows in zip(texts, lists, strict=True)
         ]
-        return [[each.metadata["base_rank"] for each in best] for best in found]
+
+    return call
+
+
+def llamaindex_alone(
+    texts: Sequence[str], photos: Sequence[Path], lists: Sequence[list[int]]
+) -> Call:
+    from llama_index.core.callbacks import CBEventType, EventPayload
+    from llama_index.core.instrumentation import get_dispatcher
+    from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
+    from llama_index.core.postprocessor.types import BaseNodePostprocessor
+    from llama_index.core.schema import ImageNode, NodeWithScore
+
+    dispatcher = get_dispatcher(__name__)
+
+    class Idle(BaseNodePostprocessor):
+        def _postprocess_nodes(self, nodes: Any, query_bundle: Any = None) -> Any:
+            count = len(nodes)
+            dispatcher.event(
+                ReRankStartEvent(query=query_bundle, nodes=nodes, top_n=count, model_name="idle")
+            )
+            payload = {EventPayload.NODES: nodes, EventPayload.TOP_K: count}
+            with self.callback_manager.event(CBEventType.RERANKING, payload=payload) as event:
+                best = [
+                    NodeWithScore(
+                        node=each.node.model_copy(
+                            update={"metadata": {**each.node.metadata, **told(place)}}
+                        ),
+                        score=0.5,
+                    )
+                    for place, each in enumerate(nodes)
+                ]
+                event.on_end(payload={EventPayload.NODES: best})
+            dispatcher.event(ReRankEndEvent(nodes=best))
+            return best
+
+    nodes = [NodeWithScore(node=ImageNode(image_path=str(path))) for path in photos]
+    made = Idle()
+
+    def call() -> list[list[int]]:
+        return [
+            base_ranks(made.postprocess_nodes([nodes[row] for row in rows], query_str=text))
+            for text, rows in zip(texts, lists, strict=True)
+        ]
 
     return call
 
@@ -166,25 +264,28 @@ def pictures(folder: Path, count: int, rng: np.random.Generator) -> list[Path]:
 def report(seconds: dict[str, list[float]], opened: dict[str, int], *, as_json: bool) -> None:
     least = {name: min(values) for name, values in seconds.items()}
     middle = {name: statistics.median(values) for name, values in seconds.items()}
-    rows = {
-        name: {
+    rows = {}
+    for name in seconds:
+        alone = f"{name.partition(',')[0]}, alone"
+        own = (0.0, 0.0) if name == alone or alone not in seconds else (least[alone], middle[alone])
+        rows[name] = {
             "min": least[name],
             "median": middle[name],
             "ratio_of_min": least[name] / least["pipeline"],
             "ratio_of_median": middle[name] / middle["pipeline"],
+            "without_host_of_min": (least[name] - own[0]) / least["pipeline"],
+            "without_host_of_median": (middle[name] - own[1]) / middle["pipeline"],
             "opened": opened[name],
         }
-        for name in seconds
-    }
     if as_json:
         print(json.dumps(rows))
         return
-    print(f"{'':24}{'min ms':>10}{'median ms':>12}{'ratio':>8}{'median':>8}{'opened':>8}")
+    heads = ("min ms", "median ms", "ratio", "median", "without", "median", "opened")
+    print(f"{'':24}" + "".join(f"{head:>10}" for head in heads))
     for name, row in rows.items():
-        print(
-            f"{name:24}{1000 * row['min']:10.1f}{1000 * row['median']:12.1f}"
-            f"{row['ratio_of_min']:8.2f}{row['ratio_of_median']:8.2f}{row['opened']:8}"
-        )
+        ratios = "".join(f"{value:10.2f}" for value in list(row.values())[2:6])
+        times = f"{1000 * row['min']:10.1f}{1000 * row['median']:10.1f}"
+        print(f"{name:24}{times}{ratios}{row['opened']:10}")
 
 
 if __name__ == "__main__":
