@@ -141,8 +141,8 @@ class CrossrankSearch(_Model):
         found = [lists.get(id, []) for id in asked]
         hits = self.look.many(list(asked.values()), found, top_k)
         return {
-            id: {str(hit.id): hit.score for hit in best}
-            for id, best in zip(asked, hits, strict=True)
+            id: {str(own[hit.index].id): hit.score for hit in best}
+            for id, own, best in zip(asked, found, hits, strict=True)
         }
 
     def _given(self, top_ranked: Mapping[str, Sequence[str]]) -> dict[str, list[Found]]:
