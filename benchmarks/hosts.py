@@ -172,7 +172,7 @@ def langchain_alone(
     from langchain_core.documents import Document
     from langchain_core.documents.compressor import BaseDocumentCompressor
 
-    class Idle(BaseDocumentCompressor):
+    class Idle(BaseDocumentCompressor):  # type: ignore[misc]
         def compress_documents(self, documents: Any, query: str, callbacks: Any = None) -> Any:
             return [
                 each.model_copy(update={"metadata": {**each.metadata, **told(place)}})
@@ -221,7 +221,7 @@ def llamaindex_alone(
 
     dispatcher = get_dispatcher(__name__)
 
-    class Idle(BaseNodePostprocessor):
+    class Idle(BaseNodePostprocessor):  # type: ignore[misc]
         def _postprocess_nodes(self, nodes: Any, query_bundle: Any = None) -> Any:
             count = len(nodes)
             dispatcher.event(
