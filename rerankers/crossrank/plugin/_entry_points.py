@@ -27,22 +27,31 @@ def points(group: str) -> list[EntryPoint]:
 def _changed(folder: str) -> tuple[str, int]:
     """Return a folder of distributions, and when one was last added or taken away."""
     try:
-        return folder, Path(folder).stat().st_mtime_ns
+        return folder, _path(folder).stat().st_mtime_ns
     except OSError:
         return folder, 0
 
 
+_path = lru_cache(maxsize=256)(Path)
+
+
 @lru_cache(maxsize=16)
 def _points(group: str, folders: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
-    """Read them; to do so for each plugin anew would take longer than to import them all."""
-    try:
-        declared = list(entry_points(group=group))
-    except Exception:  # a single file that cannot be read must not hide all the others
-        each = {dist.name: dist for dist in reversed(list(distributions()))}
-        readable = [point for dist in each.values() for point in _readable(dist)]
-        declared = [point for point in readable if point.group == group]
+    """Look for them; to do so for each plugin anew would take longer than to import them all."""
+    declared = [point for point in _of_all_groups(folders) if point.group == group]
     # one distribution seen twice (a stale build beside an editable install) is no rivalry
     return list({(point.name, origin(point), point.value): point for point in declared}.values())
+
+
+@lru_cache(maxsize=1)
+def _of_all_groups(folders: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """Read the entry points of all distributions, of any group."""
+    try:
+        found = entry_points()
+        return [point for group in found.groups for point in found.select(group=group)]
+    except Exception:  # a single file that cannot be read must not hide all the others
+        each = {dist.name: dist for dist in reversed(list(distributions()))}
+        return [point for dist in each.values() for point in _readable(dist)]
 
 
 def only(what: str, name: str, points: list[EntryPoint]) -> EntryPoint:
