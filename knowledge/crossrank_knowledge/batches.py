@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossrank import Ragged
-from crossrank.errors import InputError, ParameterError
+from crossrank.errors import InputError
+from crossrank.plugin.parameters import check, inside, integer, positive
 from crossrank.plugin.unit_rows import unit
 from crossrank_knowledge.bank import KnowledgeBank
 
@@ -58,14 +58,19 @@ class RefineOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "words", "regions", "every", "patience", "min_count"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
-                raise ParameterError(f"refine: {name} is {getattr(self, name)!r}; give 1 or more")
-        for name in ("learning_rate", "temperature"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ParameterError(f"refine: {name} is {getattr(self, name)!r}; give a positive")
-        if not 0 < self.held_out < 1:
-            raise ParameterError(f"refine: held_out is {self.held_out!r}; give a share below 1")
+        check(
+            "refine",
+            self,
+            steps=integer(1),
+            words=integer(1),
+            regions=integer(1),
+            every=integer(1),
+            patience=integer(1),
+            min_count=integer(1),
+            learning_rate=positive,
+            temperature=positive,
+            held_out=inside(0, 1),
+        )
 
 
 class Batches:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import InputError, ParameterError
+from crossrank.errors import InputError
 from crossrank.evaluation import QrelsLike
+from crossrank.plugin.parameters import checked, integer
 from crossrank_calibration.abstention import (
     fit_confidence,
     normalised_auc,
@@ -73,8 +74,7 @@ def calibrate(
     >>> calibrate(rankings_val, qrels_val).save("filip.json")  # doctest: +SKIP
     >>> cr.Pipeline("filip", calibration="filip.json")  # doctest: +SKIP
     """
-    if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
-        raise ParameterError(f"calibrate: folds is {folds!r}; give a whole number of at least 2")
+    checked("calibrate", "folds", folds, integer(2))
     data = Labelled.of(run, qrels)
     scores, relevant = data.pairs()
     fitted = fit(method, scores, relevant)

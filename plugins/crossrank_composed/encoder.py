@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 import crossrank as cr
 from crossrank.errors import MissingFeatureError, ParameterError
 from crossrank.plugin.encoders import as_encoder
+from crossrank.plugin.parameters import at_least, check, instance_of
 from crossrank.plugin.unit_rows import unit
 
 if TYPE_CHECKING:
@@ -45,15 +45,8 @@ class ComposedParameters:
     text: float = 0.65
 
     def __post_init__(self) -> None:
-        if not isinstance(self.encoder, str | cr.Encoder):
-            raise ParameterError(
-                f"composed: encoder is {self.encoder!r}; give the name of one, or an Encoder"
-            )
-        for name in ("picture", "text"):
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not math.isfinite(value) or value < 0:
-                raise ParameterError(f"composed: {name} is {value!r}; give a weight from 0 up")
+        encoder = instance_of(str, cr.Encoder, give="the name of one, or an Encoder")
+        check("composed", self, encoder=encoder, picture=at_least(0), text=at_least(0))
         if self.picture == self.text == 0:
             raise ParameterError("composed: picture and text are both 0; give one some weight")
 

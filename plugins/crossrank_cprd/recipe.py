@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crossrank.errors import ParameterError, nearest
+from crossrank.plugin.parameters import at_least, between, check, integer, positive
 
 OBJECTIVES = ("none", "cprd", "kl", "listmle")
 
@@ -70,14 +71,20 @@ class Recipe:
             raise ParameterError(
                 f"cprd: no objective {self.objective!r}{nearest(self.objective, OBJECTIVES)}"
             )
-        for name in ("epochs", "batch", "hardest", "patience"):
-            if getattr(self, name) < 1:
-                raise ParameterError(f"cprd: {name} is {getattr(self, name)}; give at least 1")
-        for name in ("rate", "tau", "teacher_tau", "contrast_tau", "soft_tau"):
-            if not getattr(self, name) > 0:
-                raise ParameterError(f"cprd: {name} is {getattr(self, name)}; give more than 0")
-        if not 0 <= self.soft <= 1:
-            raise ParameterError(f"cprd: soft is {self.soft}; give a share in [0, 1]")
-        for name in ("decay", "weight", "contrast"):
-            if not getattr(self, name) >= 0:
-                raise ParameterError(f"cprd: {name} is {getattr(self, name)}; give at least 0")
+        check(
+            "cprd",
+            self,
+            epochs=integer(1),
+            batch=integer(1),
+            hardest=integer(1),
+            patience=integer(1),
+            rate=positive,
+            tau=positive,
+            teacher_tau=positive,
+            contrast_tau=positive,
+            soft_tau=positive,
+            soft=between(0, 1),
+            decay=at_least(0),
+            weight=at_least(0),
+            contrast=at_least(0),
+        )

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crossrank.errors import InputError, ParameterError, PluginError
+from crossrank.errors import InputError, PluginError
+from crossrank.plugin.parameters import checked, integer
 from crossrank_dialogue.dialogue import Dialogue
 from crossrank_dialogue.models import Message, Model, as_model
 from crossrank_dialogue.prompts import prompt
@@ -56,13 +57,11 @@ class Llm(Reformulator):
     def __init__(
         self, model: Model | str, *, fallback: Reformulator | None = RULES, words: int = 60
     ) -> None:
-        if isinstance(words, bool) or not isinstance(words, int) or words < 1:
-            raise ParameterError(f"Llm: words is {words!r}; give 1 or more")
         if fallback is not None and not isinstance(fallback, Reformulator):
             raise InputError(f"Llm: fallback is {fallback!r}; give a Reformulator, or None")
         self.model = as_model(model)
         self.fallback = fallback
-        self.words = words
+        self.words = checked("Llm", "words", words, integer(1))
         self._made: dict[Dialogue, _Rewrite] = {}
 
     def rewrite(self, dialogue: Dialogue) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from crossrank.errors import ParameterError, PluginError
+from crossrank.errors import PluginError
+from crossrank.plugin.parameters import checked, integer
 from crossrank_dialogue.dialogue import Dialogue
 from crossrank_dialogue.models import Model, as_model
 from crossrank_dialogue.prompts import prompt
@@ -48,12 +49,10 @@ class LlmQuestioner(Questioner):
         questions: int = 5,
         fallback: Questioner | None = None,
     ) -> None:
-        if isinstance(questions, bool) or not isinstance(questions, int) or questions < 1:
-            raise ParameterError(f"LlmQuestioner: questions is {questions!r}; give 1 or more")
         self.model = as_model(model)
         self.summary = CandidateSummary() if summary is None else summary
         self.selector = QuestionSelector() if selector is None else selector
-        self.questions = questions
+        self.questions = checked("LlmQuestioner", "questions", questions, integer(1))
         self.fallback = fallback
         self.depth = self.summary.candidates
 

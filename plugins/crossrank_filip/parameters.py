@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crossrank.errors import ParameterError
-
-_CHOICES = {
-    "aggregate": ("mean", "sum"),
-    "mode": ("auto", "t2i", "i2t", "both"),
-    "backend": ("auto", "numpy", "torch"),
-}
+from crossrank.plugin.parameters import check, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +33,10 @@ class FilipParameters:
     backend: str = "auto"
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ParameterError(
-                    f"filip: {name} is {getattr(self, name)!r}; give one of {', '.join(choices)}"
-                )
+        check(
+            "filip",
+            self,
+            aggregate=one_of("mean", "sum"),
+            mode=one_of("auto", "t2i", "i2t", "both"),
+            backend=one_of("auto", "numpy", "torch"),
+        )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import InputError, ParameterError
 from crossrank.evaluation import QrelsLike, as_qrels, clusters_by_relevance, relevant_sets
+from crossrank.plugin.parameters import checked, integer
 from crossrank_fuse.coordinate import coordinate_search
 from crossrank_fuse.features import Booleans, Floats, feature_names, features, relevance
 from crossrank_fuse.lambdamart import fit_lambdamart
@@ -64,8 +65,7 @@ def cross_fitted(
     InputError, ParameterError, MissingPackageError
         As `fit`.
     """
-    if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
-        raise ParameterError(f"fuse: folds is {folds!r}; give a whole number of at least 2")
+    checked("fuse", "folds", folds, integer(2))
     judged, names = as_qrels(qrels), feature_names(rankings)
     columns, relevant = features(rankings), _judged(rankings, qrels)
     known = {query: judged.get(query, {}) for query in rankings.query_ids}

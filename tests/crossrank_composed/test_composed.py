@@ -97,7 +97,7 @@ def test_only_the_ratio_of_the_weights_matters() -> None:
 @pytest.mark.parametrize(
     ("params", "says"),
     [
-        ({"picture": -1}, "picture is -1; give a weight from 0 up"),
+        ({"picture": -1}, "picture is -1; give a finite number of at least 0"),
         ({"text": float("nan")}, "text is nan"),
         ({"text": True}, "text is True"),
         ({"picture": 0, "text": 0}, "both 0"),

@@ -234,9 +234,9 @@ def test_every_text_is_shown_once_and_no_picture_twice_in_a_batch() -> None:
     ("arguments", "message"),
     [
         ({"objective": "cprt"}, "no objective 'cprt'; did you mean 'cprd'"),
-        ({"batch": 0}, "batch is 0; give at least 1"),
-        ({"tau": 0.0}, "tau is 0.0; give more than 0"),
-        ({"weight": -1.0}, "weight is -1.0; give at least 0"),
+        ({"batch": 0}, "batch is 0; give an integer of at least 1"),
+        ({"tau": 0.0}, "tau is 0.0; give a positive number"),
+        ({"weight": -1.0}, "weight is -1.0; give a finite number of at least 0"),
         ({"soft": 1.5}, "soft is 1.5"),
     ],
 )

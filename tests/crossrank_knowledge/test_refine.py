@@ -135,7 +135,7 @@ def test_refining_twice_composes_the_maps(tmp_path: Path) -> None:
     [
         ({"steps": 0}, "steps is 0"),
         ({"temperature": 0.0}, "temperature"),
-        ({"held_out": 1.0}, "sh"),
+        ({"held_out": 1.0}, "between 0 and 1"),
     ],
 )
 def test_bad_options(option: dict[str, Any], message: str) -> None:

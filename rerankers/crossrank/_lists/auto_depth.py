@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._checking import at_least, check
 from crossrank._lists.normalise import zscore
 from crossrank.errors import ParameterError, nearest
 
@@ -57,11 +58,7 @@ class AutoDepth:
         object.__setattr__(self, "choices", given)
         if self.by not in RULES:
             raise ParameterError(f"AutoDepth: no rule {self.by!r}{nearest(self.by, RULES)}")
-        number = isinstance(self.threshold, int | float) and not isinstance(self.threshold, bool)
-        if not number or not np.isfinite(self.threshold) or self.threshold < 0:
-            raise ParameterError(
-                f"AutoDepth: threshold is {self.threshold!r}; give a finite number of at least 0"
-            )
+        check("AutoDepth", self, threshold=at_least(0))
 
     @property
     def deepest(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._checking import checked, finite
 from crossrank.errors import ParameterError
 
 
@@ -34,10 +35,7 @@ class Statistics:
 
     def __post_init__(self) -> None:
         for each in fields(self):
-            value = getattr(self, each.name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not np.isfinite(value):
-                raise ParameterError(f"Statistics: {each.name} is {value!r}; give a finite number")
+            value = checked("Statistics", each.name, getattr(self, each.name), finite)
             if value < 0 and each.name.endswith("deviation"):
                 raise ParameterError(
                     f"Statistics: {each.name} is {value!r}; a deviation is at least 0"
