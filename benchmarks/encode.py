@@ -3,7 +3,7 @@
     python benchmarks/encode.py [--rounds 5] [--openclip PYTHON] [--before TREE]
                                 [--clock cpu] [--json]
 
-`lite` beside MobileCLIP-S0 and ViT-B/32 of open_clip (random weights: the arithmetic does not
+`lite` beside MobileCLIP2-S0 and ViT-B/32 of open_clip (random weights: the arithmetic does not
 depend on them) and, for captions, the MiniLM that lite reads words with by sentence-transformers.
 Pictures are JPEG files of 500 × 375, decoded within what is timed; captions have 8 to 15 words.
 
@@ -114,7 +114,7 @@ RIVALS: dict[str, Callable[..., tuple[Encode | None, Encode]]] = {
     "lite": with_lite,
     "lite, before": with_lite,
     "lite, text_dtype=bfloat16": with_bfloat16,
-    "open_clip MobileCLIP-S0": with_openclip("MobileCLIP-S0"),
+    "open_clip MobileCLIP2-S0": with_openclip("MobileCLIP2-S0"),
     "open_clip ViT-B/32": with_openclip("ViT-B-32"),
     "sentence-transformers MiniLM": with_sentence_transformers,
 }
