@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -70,6 +71,21 @@ class GraphReranker(cr.Reranker):
     )
     Parameters: ClassVar[type] = GraphParameters
     params: GraphParameters
+
+    @cached_property
+    def reference(self) -> cr.Collection | None:
+        """The pictures that the answers of others are compared with, None where none are given."""
+        given = self.params.reference
+        if isinstance(given, cr.Collection):
+            return given
+        return None if given is None or given == AUTO else cr.Collection.open(given)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the parameters and of what the reference holds, wherever it lies."""
+        params = self.params
+        if self.reference is not None:
+            params = replace(params, reference=self.reference)
+        return cr.fingerprint([type(self).__module__, type(self).__qualname__, params])
 
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return what the texts bring: graphs where they are kept, else words to parse."""
@@ -156,12 +172,10 @@ class GraphReranker(cr.Reranker):
         return self.params.phrases == "alone"
 
     def _reference(self, words: cr.Ragged, maker: str | None) -> Floats:
-        given, binding = self.params.reference, self.params.binding
-        if isinstance(given, cr.Collection):
-            return measured(words, given, binding)
-        if given is not None and given != AUTO:
-            return measured(words, cr.Collection.open(given), binding)
-        if given == AUTO and maker is not None and maker.startswith("lite:"):
+        given = self.reference
+        if given is not None:
+            return measured(words, given, self.params.binding)
+        if self.params.reference == AUTO and maker is not None and maker.startswith("lite:"):
             statistics = CellStatistics.shipped()
             if statistics.maker == maker:
                 return statistics.expected(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -59,6 +60,11 @@ class MackReranker(cr.Reranker):
         """The knowledge bank, opened on first use."""
         given = self.params.knowledge
         return given if isinstance(given, KnowledgeBank) else KnowledgeBank.open(given)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the parameters and of what the bank holds, wherever it lies."""
+        params = replace(self.params, knowledge=self.bank)
+        return cr.fingerprint([type(self).__qualname__, params, self.params.shipped])
 
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return concepts (or text to find them in) and regions, whichever side they are on."""

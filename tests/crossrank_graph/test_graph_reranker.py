@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -233,6 +234,17 @@ def test_evidence_leads_from_units_to_boxes() -> None:
     assert set(said) == {"red ball", "blue box"}
     assert said["red ball"].candidate_box == pytest.approx((0.0, 0.0, 1.0, 0.5))
     assert said["blue box"].candidate_box == pytest.approx((0.0, 0.5, 1.0, 1.0))
+
+
+def test_a_reference_counts_by_what_it_holds(tmp_path: Path) -> None:
+    """Scores that were kept are not believed when another reference lies at its place."""
+    pictures([("red", "ball")]).save(tmp_path / "one")
+    pictures([("red", "ball")]).save(tmp_path / "moved")
+    first = cr.Stage("graph", params={"reference": tmp_path / "one"}).fingerprint()
+    assert cr.Stage("graph", params={"reference": str(tmp_path / "moved")}).fingerprint() == first
+    shutil.rmtree(tmp_path / "one")
+    pictures([("blue", "box")]).save(tmp_path / "one")
+    assert cr.Stage("graph", params={"reference": tmp_path / "one"}).fingerprint() != first
 
 
 def test_graphs_and_phrases_are_cached(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,17 @@ def test_a_bank_of_another_space_is_refused() -> None:
     named = KnowledgeBank(["dog"], [[1.0, 2.0, 3.0]], encoder="detect:a")
     with pytest.raises(FeatureMismatchError, match=r"built with detect:a, .* encoded with lite:b"):
         rerank(text, images, knowledge=named)
+
+
+def test_a_bank_counts_by_what_it_holds(tmp_path: Path) -> None:
+    """Scores that were kept are not believed when another bank lies at its place."""
+    for name in ("bank", "moved"):
+        vector_bank().save(tmp_path / name)
+    first = cr.Stage("mack", params={"knowledge": tmp_path / "bank"}).fingerprint()
+    assert cr.Stage("mack", params={"knowledge": str(tmp_path / "moved")}).fingerprint() == first
+    shutil.rmtree(tmp_path / "bank")
+    KnowledgeBank(["dog"], [[1.0, 2.0]]).save(tmp_path / "bank")
+    assert cr.Stage("mack", params={"knowledge": tmp_path / "bank"}).fingerprint() != first
 
 
 def test_a_bank_may_be_a_folder(tmp_path: Path) -> None:
