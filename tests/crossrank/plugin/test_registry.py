@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,15 @@ BROKEN = {
 }
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let an interrupt reach this process, which a shell's background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_by_the_user_is_none_of_a_plugin(install: Install) -> None:
     install(
         "import signal\nsignal.raise_signal(signal.SIGINT)\n" + GOOD,  # to this thread, now
