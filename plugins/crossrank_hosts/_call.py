@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 import crossrank as cr
-from crossrank.errors import CrossrankError, InputError, UnknownIdError
+from crossrank.errors import CrossrankError, InputError
 from crossrank_hosts._contents import as_path, opened
 
 SIDES = ("image", "text", "both")
@@ -155,7 +155,7 @@ class SecondLook:
         gallery = self.gallery
         if not isinstance(gallery, cr.Collection):
             gallery = cr.Collection.open(gallery)
-        ids = [[_stored_id(each, gallery) for each in found] for found in lists]
+        ids = [_stored_ids(found, gallery) for found in lists]
         return {"candidate_lists": gallery, "ids": ids}
 
     def _item(self, found: Found, names: dict[Any, str], stored: bool) -> Any:
@@ -264,19 +264,16 @@ def _complete(scores: Sequence[Sequence[float | None]]) -> list[list[float]] | N
     ]
 
 
-def _stored_id(found: Found, gallery: cr.Collection) -> str:
-    """Return by which name a gallery has a candidate: the host's id, or the path of the picture."""
-    named = [each for each in (found.id, found.image) if isinstance(each, str | Path)]
-    ids = [str(each) for each in named] or [str(found.id)]
-    return next((id for id in ids if _has(gallery, id)), ids[0])
-
-
-def _has(gallery: cr.Collection, id: str) -> bool:
-    try:
-        gallery.row(id)
-    except UnknownIdError:
-        return False
-    return True
+def _stored_ids(found: Sequence[Found], gallery: cr.Collection) -> list[str]:
+    """Return by which names a gallery has candidates: the host's ids, or paths of pictures."""
+    names = [
+        [str(name) for name in (each.id, each.image) if isinstance(name, str | Path)]
+        or [str(each.id)]
+        for each in found
+    ]
+    rows = iter(gallery.rows(name for own in names for name in own))
+    known = [[name for name in own if next(rows) >= 0] for own in names]
+    return [have[0] if have else own[0] for have, own in zip(known, names, strict=True)]
 
 
 def _name(found: Found, names: dict[Any, str]) -> str:
