@@ -5,91 +5,35 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._checking import check_count, checked, finite
-from crossrank._engine.block import block_bytes
 from crossrank._engine.checks import align, check_features, check_fusable
+from crossrank._engine.cutting import Cuts, cut
+from crossrank._engine.deadline import Deadline
+from crossrank._engine.description import description_of
 from crossrank._engine.durable import RESULT, DurableRun
-from crossrank._engine.identity import identity
 from crossrank._engine.options import RunChanges, RunOptions
 from crossrank._engine.resources import Resources
 from crossrank._engine.scoring import explain_pairs, score_stage, skipped_stage
 from crossrank._items.collection import Collection
-from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.candidates import Candidates
-from crossrank._lists.ordering import arrange, order_rows, ranks
+from crossrank._lists.ordering import order_rows, ranks
 from crossrank._lists.rankings import Rankings
 from crossrank._lists.showing import Shown
 from crossrank._lists.stage_scores import StageScores
 from crossrank._lists.weighted_sum import SHORT
-from crossrank._stage import Stage
-from crossrank.errors import InputError, ParameterError
+from crossrank._stage import Stage, with_distinct_names
+from crossrank.errors import InputError
 from crossrank.plugin.contract import Context
 from crossrank.report._explanation import Explanation
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Cuts:
-    """What is returned of every list; see `Pipeline.rerank`."""
-
-    top_k: int | None = None
-    score_threshold: float | None = None
-    min_probability: float | None = None
-    calibration: Calibration | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """When no further stage is begun.
-
-    Parameters
-    ----------
-    seconds
-        Above 0.
-    per
-        ``"run"`` or ``"query"``.
-    """
-
-    seconds: float
-    per: str
-
-    @classmethod
-    def of(cls, seconds: float | None, per: str) -> Deadline | None:
-        """Read a deadline as callers write it.
-
-        Raises
-        ------
-        ParameterError
-            On seconds that are no positive number, or what it cannot be per.
-        """
-        if per not in ("run", "query"):
-            raise ParameterError(f"rerank: deadline_per is {per!r}; give 'run' or 'query'")
-        if seconds is None:
-            return None
-        if checked("rerank", "deadline", seconds, finite) <= 0:
-            raise ParameterError(
-                f"rerank: deadline is {seconds!r}; give seconds above 0, or None for no deadline"
-            )
-        return cls(float(seconds), per)
-
-    def passed(self, start: float, lists: int) -> str | None:
-        """Return why a stage is skipped now, None if it is not."""
-        limit = self.seconds * (max(1, lists) if self.per == "query" else 1)
-        spent = time.perf_counter() - start
-        if spent < limit:
-            return None
-        each = " per query" if self.per == "query" else ""
-        return f"skipped: the deadline of {self.seconds:g} s{each} had passed"
 
 
 class Pipeline:
@@ -121,7 +65,7 @@ class Pipeline:
         given = [stages] if isinstance(stages, Stage | str) else list(stages)
         if not given:
             raise InputError("Pipeline: give at least one stage")
-        self.stages = _with_distinct_names(
+        self.stages = with_distinct_names(
             [stage if isinstance(stage, Stage) else Stage(stage) for stage in given]
         )
         self.calibration = None if calibration is None else as_calibration(calibration)
@@ -183,7 +127,7 @@ class Pipeline:
             plugin that breaks its contract.
         """
         resources = Resources.of(RunOptions.of("rerank", options, changes))
-        cuts = self._cuts(top_k, score_threshold, min_probability)
+        cuts = Cuts.of(top_k, score_threshold, min_probability, self.calibration)
         limit = Deadline.of(deadline, deadline_per)
         context, query_rows = self._checked(candidates, queries, gallery, resources)
         return self._run(context, query_rows, cuts, resources, None, limit)
@@ -226,10 +170,10 @@ class Pipeline:
         """
         folder = Path(folder)
         resources = Resources.of(RunOptions.of("rerank_to", options, changes))
-        cuts = self._cuts(top_k, score_threshold, min_probability)
+        cuts = Cuts.of(top_k, score_threshold, min_probability, self.calibration)
         context, query_rows = self._checked(candidates, queries, gallery, resources)
-        described = self._described(context, cuts, resources)
-        with DurableRun.open(folder, described, resume) as run:
+        description = description_of(self.stages, context, cuts, resources, self.transductive)
+        with DurableRun.open(folder, description, resume) as run:
             result = folder / RESULT
             failures = run.has_failures()
             if result.is_file() and not (failures and resources.on_error == "raise"):
@@ -308,30 +252,10 @@ class Pipeline:
             current_ranks = ranks(order)
             traces.append(scores)
         self._tell_short_rows(traces)
-        rankings = _cut(
-            aligned, current, current_ranks, base_ranks, traces, context.direction, cuts
+        rankings = cut(aligned, current, current_ranks, base_ranks, traces, context.direction, cuts)
+        return replace(
+            rankings, shown=Shown.of(context.queries, query_rows.tolist(), context.gallery)
         )
-        return replace(rankings, shown=_shown(context.queries, query_rows, context.gallery))
-
-    def _cuts(
-        self, top_k: int | None, score_threshold: float | None, min_probability: float | None
-    ) -> Cuts:
-        """Check what is returned of every list."""
-        if top_k is not None:
-            check_count("rerank", "top_k", top_k)
-        if score_threshold is not None:
-            checked("rerank", "score_threshold", score_threshold, finite)
-        if min_probability is not None:
-            if not 0 <= checked("rerank", "min_probability", min_probability, finite) <= 1:
-                raise ParameterError(
-                    f"rerank: min_probability is {min_probability!r}; give a number from 0 to 1"
-                )
-            if self.calibration is None:
-                raise ParameterError(
-                    "rerank: min_probability cuts by probability, which this pipeline does not "
-                    "give; make it as Pipeline(stages, calibration=FILE) of crossrank calibrate"
-                )
-        return Cuts(top_k, score_threshold, min_probability, self.calibration)
 
     def _tell_short_rows(self, traces: Sequence[StageScores]) -> None:
         """Warn once of lists too short for statistics of their own."""
@@ -349,49 +273,6 @@ class Pipeline:
                     SHORT,
                 )
                 return
-
-    def _described(
-        self,
-        context: Context,
-        cuts: Cuts,
-        resources: Resources,
-    ) -> dict[str, Any]:
-        """Return what makes a run this run, in JSON."""
-        lists = context.lists
-        scores = None if lists.scores is None else np.where(lists.mask, lists.scores, 0.0)
-        index = np.where(lists.mask, lists.index, 0)
-        return {
-            "crossrank": version("crossrank"),
-            "candidates": fingerprint(
-                [lists.query_ids, lists.candidate_ids, context.direction, lists.mask, index, scores]
-            ),
-            "queries": context.queries.fingerprint(),
-            "gallery": context.gallery.fingerprint(),
-            "stages": [
-                [
-                    each.name,
-                    identity(each.scorer) or each.scorer.fingerprint(),
-                    each.depth if isinstance(each.depth, int | None) else repr(each.depth),
-                    repr(each.fusion),
-                ]
-                for each in self.stages
-            ],
-            **({"looks_at_other_queries": True} if self.transductive else {}),
-            "top_k": cuts.top_k,
-            "score_threshold": cuts.score_threshold,
-            **(
-                {}
-                if self.calibration is None
-                else {
-                    "calibration": self.calibration.fingerprint(),
-                    "min_probability": cuts.min_probability,
-                }
-            ),
-            "block_bytes": block_bytes(resources.memory_budget),
-            "device": resources.device,
-            "dtype": resources.dtype,
-            "threads": resources.threads,
-        }
 
     def explain(
         self,
@@ -449,81 +330,4 @@ def _context(
         dtype=resources.dtype,
         threads=resources.threads,
         progress=resources.progress,
-    )
-
-
-def _shown(queries: Collection, rows: NDArray[np.int64], gallery: Collection) -> Shown:
-    """Return what ids of rankings stand for, as far as the collections tell."""
-
-    def known(collection: Collection, *names: str) -> Any:
-        return next((collection[name] for name in names if name in collection), None)
-
-    asked = known(queries, "text", "path")
-    said = None if asked is None else [asked[row] for row in rows.tolist()]
-    return Shown(known(gallery, "path"), known(gallery, "text"), said)
-
-
-def _with_distinct_names(stages: list[Stage]) -> tuple[Stage, ...]:
-    """Give numbers to the stages that share a name, so that traces can tell them apart."""
-    taken = {stage.name for stage in stages}
-    named: list[Stage] = []
-    for stage in stages:
-        if any(other.name == stage.name for other in named):
-            number = 2
-            while f"{stage.name}#{number}" in taken:
-                number += 1
-            taken.add(f"{stage.name}#{number}")
-            named.append(replace(stage, name=f"{stage.name}#{number}"))
-        else:
-            named.append(stage)
-    return tuple(named)
-
-
-def _cut(
-    candidates: Candidates,
-    scores: NDArray[np.float64],
-    score_ranks: NDArray[np.int64],
-    base_ranks: NDArray[np.int64],
-    stages: Sequence[StageScores],
-    direction: str,
-    cuts: Cuts,
-) -> Rankings:
-    """Arrange every column by final rank and cut the lists."""
-    depth = candidates.depth
-    order = np.argsort(score_ranks, axis=1)[:, :depth]
-    probabilities = confidences = None
-    if cuts.calibration is not None:  # before the lists are cut
-        probabilities = cuts.calibration.probabilities(arrange(scores, order))
-        if cuts.calibration.confidence is not None:
-            confidences = cuts.calibration.confidence.of(
-                arrange(scores, order), arrange(candidates.mask, order)
-            )
-    order = order[:, : depth if cuts.top_k is None else min(cuts.top_k, depth)]
-    rows = np.arange(len(order))
-
-    mask = arrange(candidates.mask, order)
-    final = arrange(scores, order)
-    if cuts.score_threshold is not None:
-        mask = mask & (final >= cuts.score_threshold)
-    if probabilities is not None:
-        probabilities = probabilities[:, : order.shape[1]]
-        if cuts.min_probability is not None:
-            mask = mask & (probabilities >= cuts.min_probability)
-        probabilities = np.where(mask, probabilities, np.nan)
-    base = candidates.scores
-    # where one may stand twice, its row does not tell which of them it is
-    places = np.where(mask, order, 0) if candidates.repeats else None
-    return Rankings(
-        query_ids=candidates.query_ids,
-        candidate_ids=candidates.candidate_ids,
-        index=np.where(mask, arrange(candidates.index, order), 0),
-        final=np.where(mask, final, np.nan),
-        mask=mask,
-        base_scores=None if base is None else np.where(mask, arrange(base, order), np.nan),
-        base_ranks=np.where(mask, arrange(base_ranks, order), 0),
-        stages=tuple(stage.arranged(rows, order).where(mask) for stage in stages),
-        direction=direction,
-        probabilities=probabilities,
-        confidences=confidences,
-        places=places,
     )

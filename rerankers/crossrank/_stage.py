@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -223,3 +223,19 @@ def _fusion(values: dict[str, Any], where: str) -> Fusion:
         return kind(**{key: values.pop(key) for key in keys if key in values})
     except (CrossrankError, TypeError) as error:
         raise ParameterError(f"{where}: {error}") from error
+
+
+def with_distinct_names(stages: list[Stage]) -> tuple[Stage, ...]:
+    """Give numbers to the stages that share a name, so that traces can tell them apart."""
+    taken = {stage.name for stage in stages}
+    named: list[Stage] = []
+    for stage in stages:
+        if any(other.name == stage.name for other in named):
+            number = 2
+            while f"{stage.name}#{number}" in taken:
+                number += 1
+            taken.add(f"{stage.name}#{number}")
+            named.append(replace(stage, name=f"{stage.name}#{number}"))
+        else:
+            named.append(stage)
+    return tuple(named)

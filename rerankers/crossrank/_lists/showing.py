@@ -14,6 +14,7 @@ from crossrank._items.showing import left_out, table, thumbnail
 from crossrank.errors import missing_package
 
 if TYPE_CHECKING:
+    from crossrank._items.collection import Collection
     from crossrank._lists.hits import Hit
 
 SHOWN = 10
@@ -37,6 +38,25 @@ class Shown:
     pictures: Sequence[Any] | None = None
     texts: Sequence[Any] | None = None
     queries: Sequence[Any] | None = None
+
+    @classmethod
+    def of(cls, queries: Collection, rows: Sequence[int], gallery: Collection) -> Shown:
+        """Return what ids of rankings stand for, as far as the collections tell.
+
+        Parameters
+        ----------
+        queries, rows
+            Who asks, and the queries' rows in it.
+        gallery
+            Who is ranked.
+        """
+
+        def known(collection: Collection, *names: str) -> Any:
+            return next((collection[name] for name in names if name in collection), None)
+
+        asked = known(queries, "text", "path")
+        said = None if asked is None else [asked[row] for row in rows]
+        return cls(known(gallery, "path"), known(gallery, "text"), said)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Shown, ()
