@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from PIL import Image
 
+from crossrank._files.digest import digest_of
 from crossrank._items.images import open_image
 from crossrank._items.item import Item
 from crossrank.errors import CrossrankError
@@ -84,9 +85,7 @@ def _key_of_file(maker: str, path: Path, text: str | None) -> str:
     if known is not None and known[0] == stamp:
         return known[1]
     settled = max(stamp[1], stamp[2]) / 1e9 < time.time() - SETTLED
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, _new).hexdigest()
-    found = _key(maker, f"file {name}\0{content}", text)
+    found = _key(maker, f"file {name}\0{digest_of(path)}", text)
     if settled and _stamp(name) == stamp:
         with _lock:
             _known[place] = stamp, found
@@ -116,10 +115,6 @@ def _key(maker: str, picture: str, text: str | None) -> str:
     lengths = f"{len(maker)} {len(picture)} {text is None}"
     content = f"{lengths}\0{maker}{picture}{'' if text is None else text}"
     return _digest(content.encode("utf-8", "surrogatepass"))
-
-
-def _new() -> hashlib.blake2b:
-    return hashlib.blake2b(digest_size=16)
 
 
 def _digest(content: bytes) -> str:

@@ -28,18 +28,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from crossrank._files.atomic import atomic_folder
+from crossrank._files.digest import digest_of
 from crossrank._files.json_lines import JsonLines, json_line, read_json_lines
 from crossrank._items.feature import Feature
 from crossrank._items.feature_files import open_feature, write_feature
 from crossrank._items.manifest import (
     check_files,
     content_digest,
-    digest_of,
     read_manifest,
     stem_of,
     write_manifest,
 )
-from crossrank._items.provenance import Origin, StoredPaths
+from crossrank._items.provenance import StoredPaths
 from crossrank.errors import StoreError
 
 if TYPE_CHECKING:
@@ -152,8 +152,7 @@ def _opened(folder: Path, manifest: Mapping[str, Any]) -> StoredCollection:
     }
     if isinstance(paths := features.get("path"), JsonLines):
         stated = str(manifest["files"][paths.path.name]["digest"])
-        origin = Origin(paths.path, stated, content_digest(manifest))
-        features["path"] = StoredPaths(paths.path, count, origin)
+        features["path"] = StoredPaths(paths.path, count, stated, content_digest(manifest))
     if len(ids) != count:
         raise StoreError(f"{path} holds {len(ids)} ids where {count} were written")
     return StoredCollection(

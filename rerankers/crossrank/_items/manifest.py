@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from crossrank._files.digest import digest_of
 from crossrank._files.parsing import parse_json
 from crossrank._files.system import is_of_system
 from crossrank._items.provenance import remember
@@ -159,11 +160,3 @@ def is_of_another_state(name: str, manifest: Mapping[str, Any]) -> bool:
         return False
     known = {"ids", *manifest["features"]}
     return match["state"] is not None or ("stems" in manifest and match["name"] in known)
-
-
-def digest_of(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -8,7 +8,6 @@ was written here stands, as digests, in a file of the user's cache.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from crossrank._files.digest import digest_of
 from crossrank._files.json_lines import JsonLines
 from crossrank._files.user_cache import user_cache
 
@@ -27,25 +27,24 @@ ALLOWED = "CROSSRANK_PICTURES"
 """The variable that names folders, separated as in ``$PATH``."""
 RECORD = "written"
 """The file of the user's cache."""
-_written: set[str] = set()
-"""What this process wrote, for those whose cache cannot be written to."""
+_own: set[str] = set()
+"""What this process wrote, which not every cache lets it note, and what it found in that file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The file in which a path stands.
+    """The collection in which a path stands.
 
     Parameters
     ----------
-    file, digest
-        The file of the collection, and what its manifest says of its content.
+    folder
+        Of the collection.
     collection
-        The digest of the collection.
+        Its digest; None where its paths, when they were read, were not those that were written.
     """
 
-    file: Path
-    digest: str
-    collection: str
+    folder: Path
+    collection: str | None
 
 
 class StoredPath(str):
@@ -62,27 +61,31 @@ class StoredPaths(JsonLines):
     ----------
     path, count
         See `JsonLines`.
-    origin
-        What every one remembers.
+    digest, collection
+        What the manifest says of the file's content, and the digest of the collection.
     """
 
-    __slots__ = ("_origin",)
+    __slots__ = ("_collection", "_digest")
 
-    def __init__(self, path: Path, count: int, origin: Origin) -> None:
+    def __init__(self, path: Path, count: int, digest: str, collection: str) -> None:
         super().__init__(path, count)
-        self._origin = origin
+        self._digest, self._collection = digest, collection
 
     def _read(self) -> tuple[Any, ...]:
         if self._values is None:
-            self._values = tuple(map(self._marked, super()._read()))
+            values = super()._read()
+            whole = digest_of(self.path) == self._digest
+            origin = Origin(self.path.parent, self._collection if whole else None)
+            self._values = tuple(_marked(value, origin) for value in values)
         return self._values
 
-    def _marked(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        path = StoredPath(value)
-        path.origin = self._origin
-        return path
+
+def _marked(value: Any, origin: Origin) -> Any:
+    if not isinstance(value, str):
+        return value
+    path = StoredPath(value)
+    path.origin = origin
+    return path
 
 
 def may_show(path: str | Path, *folders: str | Path) -> bool:
@@ -107,7 +110,7 @@ def may_show(path: str | Path, *folders: str | Path) -> bool:
         return True
     if lies_in_allowed(Path(path), *folders):
         return True
-    _warn(path.origin.file.parent)
+    _warn(path.origin.folder)
     return False
 
 
@@ -131,9 +134,9 @@ def remember(collection: str, paths: Iterable[object] = ()) -> None:
         Those that it holds: a copy of a stranger's collection stays a stranger's.
     """
     origins = {path.origin for path in paths if isinstance(path, StoredPath)}
-    if collection in _written or not all(map(_is_own, origins)):
+    if collection in _own or not all(map(_is_own, origins)):
         return
-    _written.add(collection)
+    _own.add(collection)
     try:
         file = user_cache(RECORD)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -144,21 +147,12 @@ def remember(collection: str, paths: Iterable[object] = ()) -> None:
         logger.debug("%s; pages of other processes leave its pictures out", error)
 
 
-@lru_cache(maxsize=256)
 def _is_own(origin: Origin) -> bool:
     """Tell whether a collection was written here, and its paths are still those."""
-    if origin.collection not in _written:
-        try:
-            known = user_cache(RECORD).read_text(encoding="ascii").split()
-        except (OSError, RuntimeError, ValueError):
-            return False
-        if origin.collection not in known:
-            return False
-    try:
-        content = origin.file.read_bytes()
-    except OSError:
-        return False
-    return hashlib.blake2b(content, digest_size=16).hexdigest() == origin.digest
+    if origin.collection not in _own:
+        with suppress(OSError, RuntimeError, ValueError):
+            _own.update(user_cache(RECORD).read_text(encoding="ascii").split())
+    return origin.collection in _own
 
 
 @lru_cache(maxsize=256)

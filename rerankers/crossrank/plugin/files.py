@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from crossrank._files.atomic import (
     disk_errors,
     refuse_existing,
 )
+from crossrank._files.digest import digest_of
 from crossrank._files.json_lines import json_line, read_json_lines
 from crossrank._files.npy_rows import StoredArray
 from crossrank._files.parsing import check_regular, map_npy, parse_json, parse_toml
@@ -75,8 +75,7 @@ def file_digest(who: str, path: str | Path, mend: str = "check the path") -> str
 @lru_cache(maxsize=1 << 16)  # some digest every picture of a gallery
 def _digest(path: str, size: int, changed: int) -> str:
     """Digest a file; size and time of change are there to notice that it is another one."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return digest_of(Path(path))
 
 
 __all__ = [

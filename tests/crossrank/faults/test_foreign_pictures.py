@@ -36,13 +36,11 @@ def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.delenv(provenance.ALLOWED, raising=False)
     forget(monkeypatch)
     yield
-    provenance._is_own.cache_clear()
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be another process."""
-    monkeypatch.setattr(provenance, "_written", set())
-    provenance._is_own.cache_clear()
+    monkeypatch.setattr(provenance, "_own", set())
     provenance._warn.cache_clear()
 
 
@@ -160,9 +158,19 @@ def test_paths_put_into_ones_own_collection_are_not_believed(
     folder = written(tmp_path / "own", tmp_path / "private" / "harmless.png")
     content = (folder / "path.jsonl").read_text()
     (folder / "path.jsonl").write_text(content.replace("harmless", "passport"))
-    forget(monkeypatch)
     gallery = cr.Collection.open(folder)
     assert gallery["path"][0] == str(private) and not shows(gallery)
+    forget(monkeypatch)
+    assert not shows(cr.Collection.open(folder))
+
+
+def test_paths_changed_under_a_server_are_not_believed(tmp_path: Path, private: Path) -> None:
+    """The same process opens the folder again, whose manifest says what it said before."""
+    folder = written(tmp_path / "own", tmp_path / "private" / "harmless.png")
+    assert may_show(cr.Collection.open(folder)["path"][0])
+    content = (folder / "path.jsonl").read_text()
+    (folder / "path.jsonl").write_text(content.replace("harmless", "passport"))
+    assert not may_show(cr.Collection.open(folder)["path"][0])
 
 
 def test_fingerprints_do_not_depend_on_where_a_path_comes_from(foreign: Path) -> None:
