@@ -16,8 +16,8 @@ from toys.ablation import Crowded, Noisy, OnlyText
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep raw scores away from the user's cache."""
-    monkeypatch.setenv("CROSSRANK_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "scores"
+    monkeypatch.setenv("CROSSRANK_CACHE", str(tmp_path / "user-cache"))
+    return tmp_path / "user-cache" / "scores"
 
 
 @pytest.fixture(autouse=True)

@@ -190,7 +190,7 @@ def test_two_processes_wait_for_each_other(tmp_path: Path) -> None:
 
 
 def test_the_default_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert default_folder() == tmp_path / "cache" / "scores"
+    assert default_folder() == tmp_path / "user-cache" / "scores"
     monkeypatch.delenv("CROSSRANK_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert default_folder() == Path("/somewhere/crossrank/scores")
