@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-import time
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from crossrank.plugin.files import disk_errors
+from crossrank.plugin.files import cached_files, disk_errors, evict, remove_stale
 from crossrank.plugin.torch_weights import write_tensors
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 NAME = "image_embeds"
 SUFFIX = ".safetensors"
 
+OURS = re.compile(r"[^.].*\.safetensors")
+UNFINISHED = re.compile(r"\..*\.safetensors\..*")
+
 HEADER = 128
 """More bytes than a file has besides the numbers."""
-
-ABANDONED = 3600.0
-"""Seconds after which nobody is writing to a file any more."""
 
 
 @dataclass(slots=True)
@@ -101,8 +101,12 @@ class FeatureStore:
         if self._full:
             return False
         if self._taken is None or self._taken + size > self.budget:
-            self._taken = self._evict(self.budget - size)
-        if self._taken + size > self.budget:
+            remove_stale(cached_files(self.root, UNFINISHED))
+            with suppress(OSError):  # what others keep there leaves less room
+                self._taken = evict(
+                    cached_files(self.root, OURS), self.budget - size, keep=self._is_wanted
+                )
+        if self._taken is None or self._taken + size > self.budget:
             self._full = True
             logger.warning(
                 "blip2: the features of %d images do not fit into %d bytes; those left out are "
@@ -114,26 +118,5 @@ class FeatureStore:
         self._taken += size
         return True
 
-    def _evict(self, most: int) -> int:
-        """Remove files until `most` bytes are taken or only wanted ones are left; return the sum.
-
-        Other processes may add and remove files meanwhile.
-        """
-        files: list[tuple[float, int, Path]] = []
-        for path in self.root.glob("*/*"):
-            with suppress(OSError):
-                stat = path.stat()
-                if path.suffix != SUFFIX and stat.st_mtime < time.time() - ABANDONED:
-                    path.unlink()  # of a run that was killed while it wrote
-                else:
-                    files.append((stat.st_mtime, stat.st_size, path))
-        taken = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
-            if taken <= most:
-                break
-            if path.parent.name == self.model and path.stem in self.wanted:
-                continue
-            with suppress(OSError):
-                path.unlink()
-            taken -= size
-        return taken
+    def _is_wanted(self, path: Path) -> bool:
+        return path.parent.name == self.model and path.stem in self.wanted

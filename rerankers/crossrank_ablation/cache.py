@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,14 @@ from typing import Any
 from crossrank._engine.options import parse_bytes
 from crossrank._files.user_cache import user_cache
 from crossrank.errors import StoreError
-from crossrank.plugin.files import atomic_bytes, parse_json
+from crossrank.plugin.files import (
+    CachedFile,
+    atomic_bytes,
+    cached_files,
+    evict,
+    parse_json,
+    remove_stale,
+)
 from crossrank_ablation.stored_block import ScoredBlock, decoded, encoded, head_of, metadata_of
 
 try:
@@ -34,8 +40,9 @@ except ImportError:  # without it two processes may compute the same block; both
 MARKER = "cache.json"
 CONTENT = {"format": "crossrank scores", "version": 1}
 OURS = re.compile(r"\.partial-\w+|locks|\.?([0-9a-f]{32}\.scores|cache\.json)(\.[0-9a-f]{12})?")
+BLOCK = re.compile(r"[^.].*\.scores")
+UNFINISHED = re.compile(r"\..*")
 OVERHEAD = 4096
-STALE_SECONDS = 3600
 DEFAULT_LIMIT = "2GB"
 
 log = logging.getLogger(__name__)
@@ -142,20 +149,20 @@ class ScoreCache:
     def entries(self) -> list[Entry]:
         """Return all blocks that can be read, the one used last first."""
         kept = []
-        for path in self.folder.glob("*.scores"):
+        for file in self._blocks():
             try:
-                stat, head = path.stat(), metadata_of(head_of(path))
+                head = metadata_of(head_of(file.path))
             except FileNotFoundError:
                 continue
             description = json.loads(head["description"]) if head else {}
-            kept.append(Entry(path.stem, path, stat.st_size, stat.st_mtime, description))
+            kept.append(Entry(file.path.stem, file.path, file.bytes, file.used, description))
         return sorted(kept, key=lambda entry: (-entry.used, entry.key))
 
     def broken(self) -> list[Path]:
         """Return the blocks whose content is not what they say."""
         return [
             path
-            for path in sorted(self.folder.glob("*.scores"))
+            for path in sorted(file.path for file in self._blocks())
             if decoded(path.read_bytes(), None, key=path.stem) is None
         ]
 
@@ -169,20 +176,10 @@ class ScoreCache:
     def prune(self, keep: str = "") -> None:
         """Remove the blocks not used for longest until the limit is kept."""
         with self._disk(), self._lock("prune"):
-            files = []
-            for path in self.folder.glob("*.scores"):
-                try:
-                    stat = path.stat()
-                except FileNotFoundError:
-                    continue
-                files.append((stat.st_mtime, path, stat.st_size))
-            total = sum(size for _, _, size in files)
-            for _, path, size in sorted(files, key=lambda each: each[0]):
-                if total <= self.limit:
-                    return
-                if path.stem != keep:
-                    path.unlink(missing_ok=True)
-                    total -= size
+            evict(self._blocks(), self.limit, keep=lambda path: path.stem == keep)
+
+    def _blocks(self) -> list[CachedFile]:
+        return cached_files(self.folder, BLOCK)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.scores"
@@ -200,12 +197,7 @@ class ScoreCache:
             )
         if MARKER not in names:
             atomic_bytes(marker, json.dumps(CONTENT).encode())
-        for path in self.folder.glob(".*"):
-            try:
-                if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                    path.unlink(missing_ok=True)
-            except FileNotFoundError:
-                continue
+        remove_stale(cached_files(self.folder, UNFINISHED))
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:

@@ -90,6 +90,18 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(tmp_path: Path) -> 
     assert sorted(path.name for path in folder.iterdir()) == [".b.safetensors.y", "c.safetensors"]
 
 
+def test_files_behind_a_link_are_not_removed_to_make_room(tmp_path: Path) -> None:
+    elsewhere = FeatureStore(tmp_path / "elsewhere", "old", 10_000)
+    elsewhere.put("a", features(1))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "old").symlink_to(tmp_path / "elsewhere" / "old")
+    store = FeatureStore(tmp_path / "cache", "new", FILE + 200)
+    assert store.put("b", features(1))
+    assert store.put("c", features(2))
+    assert elsewhere.get("a") is not None
+    assert store.get("b") is None
+
+
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("a file in its place")
     with pytest.raises(StoreError, match=r"could not be written"):

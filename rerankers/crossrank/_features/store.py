@@ -19,11 +19,11 @@ from pathlib import Path
 from secrets import token_hex
 
 from crossrank._features.entry import DIGEST, Entry, head_of
+from crossrank._files.limit import CachedFile, cached_files, evict, remove_stale
 
 SUFFIX = ".features"
 OURS = re.compile(r"[0-9a-f]{32}\.features")
 PARTIAL = re.compile(r"\.partial-[0-9a-f]{12}")
-STALE_SECONDS = 3600
 PAUSE_SECONDS = 60
 """So long nothing is written after something could not be."""
 ROOM_AFTER = 0.9
@@ -104,19 +104,19 @@ class FeatureStore:
     def entries(self) -> list[StoredEntry]:
         """Return all entries, the one used last first."""
         found = []
-        for path, size, used in self._files():
+        for file in self._files():
             about: Mapping[str, str] = {}
             with suppress(OSError, ValueError, KeyError, TypeError):
-                about = json.loads(head_of(_head(path))["about"])
-            found.append(StoredEntry(path, size, used, about))
+                about = json.loads(head_of(_head(file.path))["about"])
+            found.append(StoredEntry(file.path, file.bytes, file.used, about))
         return sorted(found, key=lambda each: (-each.used, each.path.name))
 
     def broken(self) -> list[Path]:
         """Return the entries whose content is not what they say."""
         return [
-            path
-            for path, _, _ in self._files()
-            if Entry.from_bytes(path.read_bytes(), path.name.removesuffix(SUFFIX)) is None
+            file.path
+            for file in self._files()
+            if Entry.from_bytes(file.path.read_bytes(), file.path.stem) is None
         ]
 
     def remove(self, paths: list[Path]) -> int:
@@ -127,34 +127,13 @@ class FeatureStore:
         return len(paths)
 
     def prune(self) -> None:
-        """Remove what killed processes left and, beyond the limit, what was not used for longest.
-
-        Two processes that do so at once remove a little more than they must.
-        """
+        """Remove what killed processes left, and what is beyond the limit."""
         with self._lock:
-            files = list(self._files())
-            total = sum(size for _, size, _ in files)
-            if total > self.limit:
-                for path, size, _ in sorted(files, key=lambda each: each[2]):
-                    path.unlink(missing_ok=True)
-                    total -= size
-                    if total <= ROOM_AFTER * self.limit:
-                        break
-            self._total = total
-            for path in self.folder.iterdir():
-                if PARTIAL.fullmatch(path.name):
-                    with suppress(FileNotFoundError):
-                        if time.time() - path.lstat().st_mtime > STALE_SECONDS:
-                            path.unlink(missing_ok=True)
+            remove_stale(cached_files(self.folder, PARTIAL))
+            self._total = evict(self._files(), self.limit, down_to=ROOM_AFTER * self.limit)
 
-    def _files(self) -> Iterator[tuple[Path, int, float]]:
-        """Yield path, size and time of use of every entry."""
-        with suppress(OSError), os.scandir(self.folder) as found:
-            for each in found:
-                if OURS.fullmatch(each.name):
-                    with suppress(OSError):
-                        stat = each.stat(follow_symlinks=False)
-                        yield Path(each.path), stat.st_size, stat.st_mtime
+    def _files(self) -> list[CachedFile]:
+        return cached_files(self.folder, OURS)
 
     def _is_safe(self) -> bool:
         """Tell whether strangers cannot put anything into the folder."""

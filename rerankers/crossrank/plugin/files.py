@@ -1,4 +1,4 @@
-"""Files and folders that appear under their name only when they are complete, and their digests."""
+"""Files that appear under their name only when they are complete, digests, bounded caches."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from crossrank._files.atomic import (
 )
 from crossrank._files.digest import digest_of
 from crossrank._files.json_lines import json_line, read_json_lines
+from crossrank._files.limit import CachedFile, cached_files, evict, remove_stale
 from crossrank._files.npy_rows import StoredArray
 from crossrank._files.parsing import check_regular, map_npy, parse_json, parse_toml
 from crossrank._items.item import IMAGE_SUFFIXES
@@ -80,12 +81,15 @@ def _digest(path: str, size: int, changed: int) -> str:
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "CachedFile",
     "atomic_binary",
     "atomic_bytes",
     "atomic_file",
     "atomic_folder",
+    "cached_files",
     "check_regular",
     "disk_errors",
+    "evict",
     "file_digest",
     "json_line",
     "map_npy",
@@ -94,4 +98,5 @@ __all__ = [
     "parse_toml",
     "read_json_lines",
     "refuse_existing",
+    "remove_stale",
 ]
