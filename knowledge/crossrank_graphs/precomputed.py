@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import FormatError, InputError
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import read_json
 from crossrank_graphs.graph import Graph, graph_of_names
 
 
@@ -39,7 +39,7 @@ class PrecomputedGraphs:
             Saying which caption lacks which key, or why the file cannot be read.
         """
         try:
-            data = parse_json(Path(path).read_bytes())
+            data = read_json(Path(path))
         except (OSError, ValueError) as error:
             raise FormatError(f"graphs: {path} cannot be read as JSON: {error}") from error
         if isinstance(data, Mapping):

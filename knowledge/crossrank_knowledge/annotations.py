@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from crossrank import fingerprint
 from crossrank.errors import FormatError, InputError
-from crossrank.plugin.files import IMAGE_SUFFIXES, parse_json
+from crossrank.plugin.files import IMAGE_SUFFIXES, read_json
 from crossrank_knowledge.jsonarray import BrokenArrayError, stream_array
 
 Box = tuple[float, float, float, float]
@@ -137,7 +137,7 @@ class Coco:
             Naming the annotation that is malformed.
         """
         try:
-            content = parse_json(self.instances.read_bytes())
+            content = read_json(self.instances)
             names = {each["id"]: _text(each["name"]) for each in content["categories"]}
             found: dict[Any, list[tuple[str, Box]]] = {each["id"]: [] for each in content["images"]}
         except (ValueError, KeyError, TypeError) as error:

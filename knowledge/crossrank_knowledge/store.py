@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from numpy.typing import NDArray
 
 from crossrank.errors import InputError, StoreError
-from crossrank.plugin.files import atomic_folder, json_line, parse_json, read_json_lines
+from crossrank.plugin.files import atomic_folder, json_line, read_json, read_json_lines
 from crossrank_knowledge.tensors import map_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StoreError(f"{folder} is not a knowledge bank: it has no {MANIFEST}")
     try:
-        manifest = parse_json(path.read_bytes())
+        manifest = read_json(path)
     except ValueError as error:
         raise StoreError(f"{path} cannot be read: {error}; build the bank again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import FormatError
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import read_json, read_json_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,8 @@ def read_edits(path: str | Path) -> list[Triplet]:
 
 def _records(path: Path, make: Callable[[int, Mapping[str, Any]], Triplet]) -> list[Triplet]:
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".jsonl":
-            records = [parse_json(line) for line in text.splitlines() if line.strip()]
-        else:
-            records = parse_json(text)
+        lines = path.suffix == ".jsonl"
+        records = [each for _, each in read_json_lines(path)] if lines else read_json(path)
         if not isinstance(records, list):
             raise TypeError("it is no list")
     except (OSError, ValueError, TypeError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossrank.errors import StoreError
-from crossrank.plugin.files import atomic_bytes, atomic_file, parse_json
+from crossrank.plugin.files import atomic_bytes, atomic_file, read_json
 from crossrank.plugin.optional import needs
 from crossrank.plugin.torch_weights import check_shapes
 
@@ -87,7 +87,7 @@ def load_card(path: str | Path) -> Card:
     """
     path = _checked(Path(path)).with_suffix(".json")
     try:
-        found = parse_json(path.read_bytes())
+        found = read_json(path)
         if found.pop("format") != FORMAT:
             raise ValueError("another format")
         return Card(**found)

@@ -13,7 +13,7 @@ import crossrank as cr
 from crossrank.errors import ScoreError, StoreError
 from crossrank.plugin import as_progress
 from crossrank.plugin.contract import Progress
-from crossrank.plugin.files import atomic_file, parse_json
+from crossrank.plugin.files import atomic_file, read_json
 
 FORMAT = "crossrank-teacher-scores/1"
 MANIFEST = "teacher.json"
@@ -163,7 +163,7 @@ def _claim(folder: Path, identity: dict[str, str]) -> None:
             json.dump(identity, file, indent=1)
         return
     try:
-        found = parse_json(path.read_bytes())
+        found = read_json(path)
         other = [name for name, value in identity.items() if found.get(name) != value]
     except (OSError, ValueError, AttributeError) as error:
         raise StoreError(f"cprd: {path} cannot be read: {error}; remove the folder") from error

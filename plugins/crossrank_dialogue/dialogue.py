@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from crossrank.errors import FormatError, InputError
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import check_regular, parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,7 @@ def _read(path: Path) -> Iterator[Dialogue]:
 
 def _records(path: Path) -> Iterable[tuple[str, Any]]:
     try:
+        check_regular(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path} cannot be read: {error}; give a .json or .jsonl file") from error

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import crossrank as cr
 from crossrank.errors import InputError, ParameterError, PluginError, StoreError
-from crossrank.plugin.files import atomic_file, parse_json
+from crossrank.plugin.files import atomic_file, parse_json, read_json
 
 Message: TypeAlias = Mapping[str, str]
 """``{"role": "system" or "user", "content": …}``."""
@@ -181,7 +181,7 @@ class CachedModel:
         if self.folder is None:
             return None
         try:
-            reply = parse_json((self.folder / f"{key}.json").read_bytes())["reply"]
+            reply = read_json(self.folder / f"{key}.json")["reply"]
         except (OSError, ValueError, LookupError, TypeError):
             return None
         return reply if isinstance(reply, str) and reply.strip() else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import crossrank as cr
 from crossrank.cli.kit import plain
 from crossrank.errors import CrossrankError, FormatError, InputError
-from crossrank.plugin.files import atomic_file, parse_json
+from crossrank.plugin.files import atomic_file, read_json
 from crossrank_dialogue.questioners import Question
 from crossrank_dialogue.rounds import Round, question_from_json
 
@@ -99,7 +99,7 @@ def read_chat(path: Path) -> Saved:
         Naming the file and what is wrong.
     """
     try:
-        record = parse_json(path.read_bytes())
+        record = read_json(path)
     except (OSError, ValueError) as error:
         raise FormatError(f"{path} cannot be read as a conversation: {error}") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:

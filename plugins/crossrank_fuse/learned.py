@@ -11,7 +11,7 @@ import numpy as np
 
 import crossrank as cr
 from crossrank.errors import InputError, ParameterError, StoreError
-from crossrank.plugin.files import atomic_bytes, parse_json
+from crossrank.plugin.files import atomic_bytes, read_json
 from crossrank_fuse.features import Floats, feature_names, features
 from crossrank_fuse.lambdamart import lambdamart_scores
 
@@ -92,7 +92,7 @@ class LearnedFusion:
             If the file is missing, truncated or foreign.
         """
         try:
-            record: dict[str, Any] = parse_json(Path(path).read_bytes())
+            record: dict[str, Any] = read_json(Path(path))
             if record["format"] != FORMAT:
                 raise ValueError(f"its format is {record['format']!r}")
             return cls(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import ParameterError, PluginError, StoreError, nearest
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import read_json
 from crossrank.plugin.hub import first_line
 from crossrank_openclip.importing import open_clip
 from crossrank_openclip.parameters import OpenClipParameters
@@ -211,7 +211,7 @@ def _weights_in(folder: Path) -> Path:
 
 def _read(config: Path) -> dict[str, Any]:
     try:
-        read = parse_json(config.read_bytes())
+        read = read_json(config)
         if {"embed_dim", "vision_cfg", "text_cfg"} <= set(read["model_cfg"]):
             return dict(read)
     except (ValueError, TypeError, KeyError) as error:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.errors import FormatError, StoreError
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import read_json
 
 Boxes = NDArray[np.float32]
 
@@ -111,7 +111,7 @@ def coco_entities(path: str | Path, sizes: Mapping[str, tuple[int, int]]) -> dic
     """
     file = Path(path)
     try:
-        entities = parse_json(file.read_bytes())
+        entities = read_json(file)
     except OSError as error:
         raise StoreError(f"{file}: {error.strerror}; give coco_entities_release.json") from error
     except ValueError as error:

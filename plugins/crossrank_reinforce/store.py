@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, StoreError
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import read_json
 from crossrank.plugin.unit_rows import unit
 from crossrank_reinforce.augmentation import seed_of
 from crossrank_reinforce.pairs import Pairs
@@ -201,7 +201,7 @@ def read_plan(path: Path) -> dict[str, Any]:
         If there is none, or it cannot be read.
     """
     try:
-        plan = parse_json(path.read_bytes())
+        plan = read_json(path)
         if not isinstance(plan, dict) or plan.get("format") != FORMAT:
             raise ValueError(f"it is not of the format {FORMAT}")
         for name in ("views", "variants", "seed", "teachers", "data", "augmentation"):

@@ -12,7 +12,7 @@ import crossrank as cr
 from crossrank.cli.kit import read_items
 from crossrank.errors import FormatError, InputError
 from crossrank.evaluation import read_qrels
-from crossrank.plugin.files import IMAGE_SUFFIXES, parse_json
+from crossrank.plugin.files import IMAGE_SUFFIXES, read_json
 from crossrank_composed import Triplet, read_cirr, read_fashioniq
 from crossrank_reproduce.tables import Places
 
@@ -156,7 +156,7 @@ def _picture(images: Path, name: str) -> Path:
 
 def _json(path: Path, kind: type[Any]) -> Any:
     try:
-        content = parse_json(path.read_bytes())
+        content = read_json(path)
         if not isinstance(content, kind):
             raise ValueError(f"it is a {type(content).__name__}, not a {kind.__name__}")
     except (OSError, ValueError) as error:

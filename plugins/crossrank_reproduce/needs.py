@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import FormatError, StoreError
-from crossrank.plugin.files import atomic_bytes, parse_json
+from crossrank.plugin.files import atomic_bytes, read_json
 from crossrank_reproduce.tables import Need, Places
 
 RECORD = "crossrank-files.json"
@@ -129,7 +129,7 @@ def read_record(data: Path) -> Known:
     if not path.is_file():
         return {}
     try:
-        record = parse_json(path.read_bytes())
+        record = read_json(path)
         if not isinstance(record, dict) or not all(isinstance(v, dict) for v in record.values()):
             raise ValueError("it is no object of objects")
     except (OSError, ValueError) as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import InputError, nearest
-from crossrank.plugin.files import parse_toml
+from crossrank.plugin.files import read_toml
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "tables"
@@ -195,4 +195,4 @@ def _row(table: str, entry: Mapping[str, Any], traps: Sequence[str]) -> Row:
 
 @lru_cache
 def _toml(path: Path) -> dict[str, Any]:
-    return parse_toml(path.read_text(encoding="utf-8"))
+    return read_toml(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import crossrank as cr
 from crossrank.cli.kit import stage_of
 from crossrank.errors import FormatError, StoreError
-from crossrank.plugin.files import parse_toml
+from crossrank.plugin.files import read_toml
 
 
 def read_pipeline(path: Path) -> list[cr.Stage]:
@@ -26,7 +26,7 @@ def read_pipeline(path: Path) -> list[cr.Stage]:
         As for a stage.
     """
     try:
-        tables = parse_toml(path.read_text(encoding="utf-8"))
+        tables = read_toml(path)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}; check the path") from error
     except ValueError as error:

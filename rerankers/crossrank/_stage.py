@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crossrank._checking import check_count
-from crossrank._files.parsing import check_regular, parse_toml
+from crossrank._files.parsing import read_toml
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.auto_depth import AutoDepth
 from crossrank._lists.fusion import RRF, Fusion, Replace
@@ -190,8 +190,7 @@ def read_values(path: Path) -> tuple[str, str, dict[str, Any]]:
         If the file is missing, is no TOML, or names no reranker.
     """
     try:
-        check_regular(path)
-        values = parse_toml(path.read_text(encoding="utf-8"))
+        values = read_toml(path)
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:

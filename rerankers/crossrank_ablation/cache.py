@@ -27,7 +27,7 @@ from crossrank.plugin.files import (
     atomic_bytes,
     cached_files,
     evict,
-    parse_json,
+    read_json,
     remove_stale,
 )
 from crossrank_ablation.stored_block import ScoredBlock, decoded, encoded, head_of, metadata_of
@@ -231,6 +231,6 @@ class ScoreCache:
 
 def _is_marker(path: Path) -> bool:
     try:
-        return bool(parse_json(path.read_bytes()) == CONTENT)
+        return bool(read_json(path) == CONTENT)
     except (OSError, ValueError):
         return False

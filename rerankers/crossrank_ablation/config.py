@@ -11,7 +11,7 @@ from crossrank._lists.candidates import Candidates
 from crossrank.errors import InputError, StoreError, nearest
 from crossrank.evaluation._measures import parse_measures
 from crossrank.evaluation._significance import Significance
-from crossrank.plugin.files import parse_toml
+from crossrank.plugin.files import check_regular, parse_toml
 from crossrank_ablation.cache import DEFAULT_LIMIT
 from crossrank_ablation.config_grid import read_grids, read_tune
 from crossrank_ablation.config_stages import read_stages
@@ -57,6 +57,7 @@ def read_study(config: str | Path | Mapping[str, Any], root: str | Path | None =
         return _study(Tables(dict(config), None, Path.cwd(), root))
     path = Path(config)
     try:
+        check_regular(path)
         text = path.read_text(encoding="utf-8")
         values = parse_toml(text)
     except OSError as error:

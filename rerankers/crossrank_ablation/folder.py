@@ -9,7 +9,7 @@ from typing import Any
 
 from crossrank._files.atomic import atomic_file, refuse_existing
 from crossrank.errors import StoreError
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import read_json
 from crossrank_ablation.cache import ScoreCache
 from crossrank_ablation.config import read_study
 from crossrank_ablation.json_file import write_json
@@ -75,7 +75,7 @@ def resumed(folder: Path) -> tuple[Study, dict[str, Any]]:
     """
     path = folder / STUDY
     try:
-        record = parse_json(path.read_bytes())
+        record = read_json(path)
     except OSError:
         raise StoreError(
             f"{folder} holds no study ({STUDY} is not there); start one with "

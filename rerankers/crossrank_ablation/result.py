@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crossrank.errors import FormatError, UnknownIdError, nearest
 from crossrank.evaluation._significance import Significance
-from crossrank.plugin.files import parse_json
+from crossrank.plugin.files import read_json
 from crossrank_ablation.cell_result import CellResult
 from crossrank_ablation.stories import Gallery
 
@@ -220,7 +220,7 @@ class AblationResult:
         """
         path = Path(path)
         try:
-            record = parse_json(path.read_bytes())
+            record = read_json(path)
         except OSError as error:
             raise FormatError(f"{path} cannot be read: {error.strerror}") from error
         except ValueError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from crossrank.errors import FormatError
 from crossrank_bench.benchmark import Benchmark, Collecting
 from crossrank_bench.pictures import Shot
-from crossrank_bench.readers.files import find_files, read_json
+from crossrank_bench.readers.files import content_of, find_files
 
 ENTRY = "[picture, objects, labels, hard], objects left out for PACO"
 
@@ -21,7 +21,7 @@ def read(data: Path) -> Benchmark:
     left out.
     """
     (path, *_) = find_files("cola-single", data, ("*single*.json",), ("data", "cola", "cola/data"))
-    found = read_json("cola-single", path)
+    found = content_of("cola-single", path)
     if isinstance(found, Mapping) and {"labels", "data"} <= set(found):
         classes, rows = found["labels"], found["data"]
     elif isinstance(found, list) and len(found) == 2:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank.errors import FormatError, InputError
-from crossrank.plugin.files import parse_json, read_json_lines
+from crossrank.plugin.files import read_json, read_json_lines
 
 
 def find_files(
@@ -46,7 +46,7 @@ def find_files(
     )
 
 
-def read_json(name: str, path: Path) -> Any:
+def content_of(name: str, path: Path) -> Any:
     """Return what a JSON file, or a file of JSON lines, holds.
 
     Raises
@@ -57,7 +57,7 @@ def read_json(name: str, path: Path) -> Any:
     if path.suffix == ".jsonl":
         return [entry for _, entry in read_json_lines(path)]
     try:
-        return parse_json(path.read_bytes())
+        return read_json(path)
     except (OSError, ValueError) as error:
         raise FormatError(f"bench {name}: {path} cannot be read as JSON: {error}") from error
 
@@ -70,7 +70,7 @@ def entries(name: str, path: Path) -> Iterator[tuple[str, Any]]:
     FormatError
         If the file holds neither.
     """
-    data = read_json(name, path)
+    data = content_of(name, path)
     if isinstance(data, Mapping):
         yield from ((str(key), value) for key, value in data.items())
     elif isinstance(data, list):

@@ -46,6 +46,32 @@ def parse_toml(content: str) -> dict[str, Any]:
         raise ValueError("brackets in brackets, too deep to be read") from error
 
 
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or nested too deeply.
+    OSError
+        If there is no such file, or it cannot be opened.
+    """
+    check_regular(path)
+    return parse_json(path.read_bytes())
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the table of a TOML file.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `read_json`.
+    """
+    check_regular(path)
+    return parse_toml(path.read_text(encoding="utf-8"))
+
+
 def check_regular(path: Path) -> None:
     """Refuse a pipe, a device or a folder, which a reader would wait for or never end with.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossrank._files.parsing import check_regular, parse_json
+from crossrank._files.parsing import read_json
 from crossrank._files.trec import Qrels
 from crossrank._items.item import Item
 from crossrank._text import is_blank
@@ -129,8 +129,7 @@ def read_captions(path: str | Path, split: str | None = "test") -> Captions:
 
 def _images(path: Path) -> Sequence[dict[str, Any]]:
     try:
-        check_regular(path)
-        content = parse_json(path.read_bytes())
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise FormatError(f"{path} cannot be read as JSON: {error}") from error
     images = content.get("images") if isinstance(content, dict) else None

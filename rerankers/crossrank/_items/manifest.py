@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank._files.digest import digest_of
-from crossrank._files.parsing import parse_json
+from crossrank._files.parsing import read_json
 from crossrank._files.system import is_of_system
 from crossrank._items.provenance import remember
 from crossrank.errors import StoreError
@@ -81,7 +81,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StoreError(f"{folder} is not a collection: it has no {MANIFEST}")
     try:
-        manifest = parse_json(path.read_bytes())
+        manifest = read_json(path)
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} cannot be read: {error}; encode the collection again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:

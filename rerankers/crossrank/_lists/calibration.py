@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._files.atomic import atomic_bytes
-from crossrank._files.parsing import parse_json
+from crossrank._files.parsing import read_json
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.statistics import Statistics
 from crossrank.errors import CrossrankError, ParameterError, StoreError, nearest
@@ -192,7 +192,7 @@ class Calibration:
             If the file is missing, truncated or foreign.
         """
         try:
-            record = parse_json(Path(path).read_bytes())
+            record = read_json(Path(path))
             if record["format"] != FORMAT:
                 raise ValueError(f"its format is {record['format']!r}")
             confidence = record["confidence"]

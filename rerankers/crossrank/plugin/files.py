@@ -21,7 +21,14 @@ from crossrank._files.digest import digest_of
 from crossrank._files.json_lines import json_line, read_json_lines
 from crossrank._files.limit import CachedFile, cached_files, evict, remove_stale
 from crossrank._files.npy_rows import StoredArray
-from crossrank._files.parsing import check_regular, map_npy, parse_json, parse_toml
+from crossrank._files.parsing import (
+    check_regular,
+    map_npy,
+    parse_json,
+    parse_toml,
+    read_json,
+    read_toml,
+)
 from crossrank._items.item import IMAGE_SUFFIXES
 from crossrank.errors import StoreError
 
@@ -96,7 +103,9 @@ __all__ = [
     "map_part",
     "parse_json",
     "parse_toml",
+    "read_json",
     "read_json_lines",
+    "read_toml",
     "refuse_existing",
     "remove_stale",
 ]
