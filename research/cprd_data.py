@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.files import atomic_binary
 from crossrank_cprd.pairs import Pairs, Side
 
 CUTS = (1, 5, 10)
@@ -93,10 +94,8 @@ def mined(
     if not path.exists():
         found = cr.search(queries.take(chosen, ["embedding"]), gallery, depth=depth)
         assert found.scores is not None
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
+        with atomic_binary(path) as file:
             np.savez(file, index=found.index, scores=found.scores)
-        partial.replace(path)
     with np.load(path, allow_pickle=False) as file:
         index, scores = file["index"], file["scores"]
     ids = tuple(queries.ids[row] for row in chosen)

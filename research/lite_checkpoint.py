@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import nn
+
+from crossrank.plugin.torch_weights import write_tensors
 
 
 @dataclass(slots=True)
@@ -40,9 +41,7 @@ def save(path: Path, stage: nn.Module, optimizer: torch.optim.Optimizer, done: P
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": each for name, each in state.items()}
     text = {"settings": json.dumps(done.settings), "history": json.dumps(done.history)}
-    partial = path.with_suffix(".partial")
-    save_file({name: each.contiguous() for name, each in tensors.items()}, partial, metadata=text)
-    partial.replace(path)
+    write_tensors(path, tensors, text)
 
 
 def restore(path: Path, stage: nn.Module, optimizer: torch.optim.Optimizer, done: Progress) -> None:

@@ -25,6 +25,7 @@ import torch
 import crossrank as cr
 from cora_data import TrainingSet
 from cora_training import Recipe, fit
+from crossrank.plugin.files import atomic_file
 from crossrank_cora.network import Cora, Sizes, save_network
 from crossrank_cora.packed import Phrases, pack
 from crossrank_cora.phrases import phrase_vectors
@@ -139,9 +140,8 @@ def graphs_of(features: Path, output: Path, split: str) -> list[Graph]:
         texts = [str(text) for text in cr.Collection.open(features / split / "texts")["text"]]
         logger.info("parsing %d captions", len(texts))
         lines = [json.dumps(graph.to_dict(), ensure_ascii=False) for graph in parse(texts)]
-        partial = path.with_suffix(".partial")
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        partial.replace(path)
+        with atomic_file(path) as kept:
+            kept.write("\n".join(lines) + "\n")
     with path.open(encoding="utf-8") as file:
         return [Graph.from_dict(json.loads(line)) for line in file]
 

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossrank import fingerprint
 from crossrank.errors import InputError, StoreError
-from crossrank.plugin.files import refuse_existing
-from crossrank_knowledge.store import MANIFEST, read_manifest
+from crossrank.plugin.files import disk_errors, refuse_existing
+from crossrank_knowledge.store import MANIFEST, partial_of, read_manifest
 from crossrank_knowledge.sums import RunningSums
 from crossrank_knowledge.tokens import label_tokens
 
@@ -67,14 +67,16 @@ def summed(
         return None
 
     sums = RunningSums()
-    checkpoint = None if folder is None else _partial(folder) / CHECKPOINT
+    checkpoint = None if folder is None else partial_of(folder) / CHECKPOINT
     if checkpoint is not None and checkpoint.is_file():
         sums = _resumed(checkpoint, recipe)
     for label, feature in _rest(stream, sums):
         _take(sums, label, feature, lemma, not_finite)
         if sums.items % checkpoint_every == 0:
             if checkpoint is not None:
-                _save(sums, checkpoint, recipe)
+                with disk_errors(checkpoint):
+                    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+                sums.save(checkpoint, recipe)
             if progress is not None:
                 progress("build", sums.items, 0)
     if sums.skipped:
@@ -84,7 +86,7 @@ def summed(
 
 def forget_sums(folder: Path) -> None:
     """Remove what `summed` kept of a bank that lies in its folder now."""
-    shutil.rmtree(_partial(folder), ignore_errors=True)
+    shutil.rmtree(partial_of(folder), ignore_errors=True)
 
 
 def _take(
@@ -195,15 +197,3 @@ def _resumed(checkpoint: Path, recipe: str) -> RunningSums:
         )
     _LOGGER.info("build: going on from item %d", sums.items)
     return sums
-
-
-def _save(sums: RunningSums, checkpoint: Path, recipe: str) -> None:
-    try:
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        sums.save(checkpoint, recipe)
-    except OSError as error:
-        raise StoreError(f"{checkpoint} could not be written: {error}") from error
-
-
-def _partial(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".partial")

@@ -88,6 +88,11 @@ def open_bank(folder: Path) -> Stored:
     return words, arrays, manifest
 
 
+def partial_of(folder: Path) -> Path:
+    """Return where the checkpoints of a bank lie that is being made."""
+    return folder.with_name(f"{folder.name}.partial")
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a bank's folder; see `open_bank` for what it raises."""
     path = folder / MANIFEST

@@ -106,7 +106,6 @@ class RunningSums:
 
     def save(self, path: Path, recipe: str) -> None:
         """Write the state to a file that replaces `path` when it is complete."""
-        partial = path.with_name(f".{path.name}")
         arrays: dict[str, NDArray[np.float64] | NDArray[np.int64]] = {
             f"block{number}": block for number, block in enumerate(self._blocks)
         }
@@ -117,8 +116,7 @@ class RunningSums:
             "state": np.array([self.items, self.regions, self.skipped, self.digest]),
         }
         words = json.dumps(list(self.rows), ensure_ascii=False)
-        write_tensors(partial, arrays, {"words": words, "recipe": recipe})
-        partial.replace(path)
+        write_tensors(path, arrays, {"words": words, "recipe": recipe})
 
     @classmethod
     def load(cls, path: Path) -> tuple[RunningSums, str]:

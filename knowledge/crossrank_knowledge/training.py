@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.errors import StoreError
+from crossrank.plugin.files import disk_errors
 from crossrank_knowledge.batches import Batch, Floats
 from crossrank_knowledge.cycle import cycle_logits, import_torch, own_row_loss
 from crossrank_knowledge.tensors import map_tensors, write_tensors
@@ -76,13 +76,9 @@ class Training:
             "step": np.array([float(self.step)]),
         }
         arrays |= {f"adam_{name}": np.atleast_1d(each.numpy()) for name, each in moments.items()}
-        partial = path.with_name(f".{path.name}")
-        try:
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_tensors(partial, arrays, {"recipe": recipe})
-            partial.replace(path)
-        except OSError as error:
-            raise StoreError(f"{path} could not be written: {error}") from error
+        write_tensors(path, arrays, {"recipe": recipe})
 
     def load(self, path: Path) -> str:
         """Take over what `save` wrote, and return its recipe."""

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crossrank.errors import StoreError
+from crossrank.plugin.torch_weights import write_tensors
 
 
 @dataclass(slots=True)
@@ -69,9 +69,7 @@ def save(path: Path, student: nn.Module, optimizer: torch.optim.Optimizer, run: 
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": each for name, each in state.items()}
     text = {"settings": json.dumps(run.settings), "history": json.dumps(run.history)}
-    partial = path.with_suffix(".partial")
-    save_file({name: each.contiguous() for name, each in tensors.items()}, partial, metadata=text)
-    partial.replace(path)
+    write_tensors(path, tensors, text)
 
 
 def restore(path: Path, student: nn.Module, optimizer: torch.optim.Optimizer, run: Run) -> bool:

@@ -13,7 +13,7 @@ import crossrank as cr
 from crossrank.errors import ScoreError, StoreError
 from crossrank.plugin import as_progress
 from crossrank.plugin.contract import Progress
-from crossrank.plugin.files import atomic_file, read_json
+from crossrank.plugin.files import atomic_binary, atomic_file, read_json
 
 FORMAT = "crossrank-teacher-scores/1"
 MANIFEST = "teacher.json"
@@ -186,10 +186,5 @@ def _read(path: Path, shape: tuple[int, ...]) -> Floats | None:
 
 
 def _write(path: Path, scores: Floats) -> None:
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            np.save(file, scores, allow_pickle=False)
-        partial.replace(path)
-    except OSError as error:
-        raise StoreError(f"cprd: {path} could not be written: {error}") from error
+    with atomic_binary(path) as file:
+        np.save(file, scores, allow_pickle=False)

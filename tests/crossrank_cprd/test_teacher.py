@@ -99,6 +99,16 @@ def test_a_damaged_file_is_made_again(tmp_path: Path) -> None:
     )
 
 
+def test_scores_are_not_written_through_a_link(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "00000000.partial").symlink_to(mine)
+    candidates, texts, images = lists()
+    teacher_scores(Hidden(), candidates, texts, images, folder=tmp_path / "scores")
+    assert mine.read_bytes() == b"mine"
+
+
 Asked = tuple[Teacher, cr.Candidates, cr.Collection, cr.Collection]
 Change = Callable[[cr.Candidates, cr.Collection, cr.Collection], Asked]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from crossrank.errors import InputError, ParameterError, StoreError
+from crossrank.plugin.torch_weights import write_tensors
 from crossrank_cprd import checkpoint
 from crossrank_cprd.mining import TaughtLists
 from crossrank_cprd.objective import above, distillation
@@ -138,21 +138,28 @@ def test_a_kill_while_a_checkpoint_is_written_costs_an_epoch(
     finished = path.read_bytes()
     path.unlink()
 
-    def torn(tensors: dict[str, Tensor], partial: Path, metadata: dict[str, str]) -> None:
+    def torn(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         written.append(1)
         if len(written) == 3:
-            partial.write_bytes(finished[:1000])
+            path.with_name(f".{path.name}.0123456789ab").write_bytes(finished[:1000])
             raise KilledError
-        original(tensors, partial, metadata=metadata)
+        write_tensors(path, tensors, metadata)
 
     written: list[int] = []
     with monkeypatch.context() as patched:
-        original = save_file
-        patched.setattr(checkpoint, "save_file", torn)
+        patched.setattr(checkpoint, "write_tensors", torn)
         with pytest.raises(KilledError):
             train(student(), lesson(), RECIPE, rising, path)
     assert train(resumed, lesson(), RECIPE, rising, path) == history
     assert same(weights(resumed), weights(whole))
+
+
+def test_a_checkpoint_is_not_written_through_a_link(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    (tmp_path / "run.partial").symlink_to(mine)
+    train(student(), lesson(), RECIPE, rising, tmp_path / "run.safetensors")
+    assert mine.read_bytes() == b"mine"
 
 
 def test_a_finished_run_is_not_trained_again(
