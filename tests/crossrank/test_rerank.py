@@ -56,6 +56,29 @@ def test_texts_are_ranked_by_the_scorer(photos: list[Path]) -> None:
     assert best.score == pytest.approx(1.0, abs=1e-6)
 
 
+def test_what_can_be_read_only_once_is_read_once(photos: list[Path]) -> None:
+    once: Any = iter  # the types ask for more than is needed
+    texts, scores = ["a cat", "a dog", "two dogs"], [3.0, 2.0, 1.0]
+    settings: dict[str, Any] = {"reranker": DotReranker, "encoder": "toy"}
+    listed = cr.rerank("a dog", texts, **settings)
+    assert list(cr.rerank("a dog", once(texts), **settings)) == list(listed)
+    pictures = cr.rerank(photos[0], once(photos), **settings)
+    assert pictures.ids == cr.rerank(photos[0], photos, **settings).ids
+    wanted = cr.rerank_many(["a dog"], [texts], base_scores=[scores], **settings)
+    found = cr.rerank_many(
+        once(["a dog"]), once([once(texts)]), base_scores=once([once(scores)]), **settings
+    )
+    assert found == wanted
+
+
+@pytest.mark.parametrize("scores", [{"0": [1.0, 2.0]}, 5.0])
+def test_base_scores_that_are_no_lists_are_refused(scores: Any) -> None:
+    with pytest.raises(
+        InputError, match=r"base scores are a (dict|float); give one list per query"
+    ):
+        cr.rerank_many(["q"], [["a", "b"]], DotReranker, encoder="toy", base_scores=scores)
+
+
 def test_pictures_are_named_by_their_paths(photos: list[Path]) -> None:
     ranking = cr.rerank(photos[0], photos, "dot", encoder="toy", top_k=2)
     assert ranking[0].id == str(photos[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,19 +107,20 @@ def loose_lists(
         If two different items share an id.
     """
     check_count(len(query_ids), lists, "lists")
+    given = [listed("rerank", "candidates", values) for values in lists]
+    if all(isinstance(value, Path) for values in given for value in values):
+        return _of_files(given)
     several = len(query_ids) > 1
-    if (files := _of_files(lists)) is not None:
-        return files
     items: dict[str, Item] = {}
     position: dict[str, int] = {}
     rows: list[list[int]] = []
     places: list[list[int]] = []
     left_out: list[list[LeftOut]] = []
-    for query, values in zip(query_ids, lists, strict=True):
+    for query, values in zip(query_ids, given, strict=True):
         rows.append([])
         places.append([])
         left_out.append([])
-        for place, value in enumerate(listed("rerank", "candidates", values)):
+        for place, value in enumerate(values):
             if isinstance(value, Path):
                 item, id = None, str(value)
             else:
@@ -144,16 +145,14 @@ def loose_lists(
     return made if on_item == "raise" else made.without(_mixed(made.items))
 
 
-def _of_files(lists: Sequence[Sequence[ItemLike]]) -> Lists | None:
-    """Return one list of distinct files, the most common case; None for anything else."""
-    values = listed("rerank", "candidates", lists[0]) if len(lists) == 1 else []
-    if not values or not all(isinstance(value, Path) for value in values):
-        return None
-    ids = [str(value) for value in values]
-    if len(set(ids)) < len(ids):
-        return None
-    places = range(len(ids))
-    return Lists([places], [places], [()], ids, [Item.of_file(value) for value in values])
+def _of_files(lists: Sequence[Sequence[Path]]) -> Lists:
+    """Return lists of files, the most common case, in which nothing can be left out."""
+    files = {str(path): path for own in lists for path in own}
+    position = {name: row for row, name in enumerate(files)}
+    rows = [[position[str(path)] for path in own] for own in lists]
+    places = [range(len(own)) for own in lists]
+    items = [Item.of_file(path) for path in files.values()]
+    return Lists(rows, places, [()] * len(lists), list(files), items)
 
 
 def stored_lists(
@@ -238,12 +237,17 @@ def base_scores_of(
     """
     if given is None:
         return None
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise InputError(
+            f"rerank: the base scores are a {type(given).__name__}; give one list per query, in "
+            "the order of the queries"
+        )
     scores = []
+    given = list(given)
     check_count(len(query_ids), given, "lists of scores")
-    for number, query in enumerate(query_ids):
+    for number, (query, own) in enumerate(zip(query_ids, given, strict=True)):
         count = len(lists.places[number]) + len(lists.left_out[number])
         try:
-            own = given[number]
             values = np.asarray(own if hasattr(own, "dtype") else list(own), np.float64)
         except (TypeError, ValueError) as error:
             raise InputError(
