@@ -243,6 +243,7 @@ class Pipeline:
                 query_rows,
                 current,
                 current_ranks,
+                base_ranks,
                 resources,
                 keep,
                 kept,

@@ -29,13 +29,14 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
     lanes, each = lanes_and_threads(work.stage.scorer.info, resources, len(parts))
     stored = work.context.gallery.is_stored(work.needs.candidates)
     ahead = ReadAhead(work.read, parts) if stored and lanes == 1 and len(parts) > 1 else None
-    peak = PeakMemory()
+    peak = PeakMemory() if logger.isEnabledFor(logging.INFO) else None
 
     def score(rows: range) -> Scores | CrossrankError:
         block = work.read(rows) if ahead is None else ahead(rows)
         torch.limit()
         scores = work.score(block)
-        peak.sample()
+        if peak is not None:
+            peak.sample()
         return scores
 
     with LIMITS.held_to(each) as torch, closing(run_blocks(score, parts, lanes)) as scored:
@@ -45,7 +46,7 @@ def score_here(work: BlockWork, blocks: Sequence[range], resources: Resources) -
         finally:
             if ahead is not None:
                 ahead.close()
-    if blocks:
+    if blocks and peak is not None:
         logger.info(
             "%s: %d portions of %d blocks, %s", work.stage.name, len(parts), len(blocks), peak
         )

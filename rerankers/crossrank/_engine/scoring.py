@@ -21,7 +21,7 @@ from crossrank._lists.auto_depth import AutoDepth
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.evidence import Evidence
 from crossrank._lists.fusion import Replace
-from crossrank._lists.ordering import arrange, ranks, scatter
+from crossrank._lists.ordering import arrange, scatter
 from crossrank._lists.rankings import StageScores
 from crossrank._lists.statistics import Statistics
 from crossrank._stage import Stage
@@ -54,6 +54,7 @@ def score_stage(
     query_rows: NDArray[np.int64],
     current: NDArray[np.float64],
     current_ranks: NDArray[np.int64],
+    base_ranks: NDArray[np.int64],
     resources: Resources,
     keep: int | None,
     kept: KeptBlocks | None = None,
@@ -69,6 +70,8 @@ def score_stage(
         ``[Q]`` the row of each query in ``context.queries``.
     current, current_ranks
         ``[Q, K]`` scores and ranks before this stage.
+    base_ranks
+        ``[Q, K]`` ranks before any stage.
     resources
         See `Resources`.
     keep
@@ -84,9 +87,7 @@ def score_stage(
         The stage's own scores and ``[Q, K]`` the fused ones.
     """
     candidates = context.lists
-    seen = seen_places(
-        stage, candidates.mask, current_ranks, current, ranks(candidates.base_order())
-    )
+    seen = seen_places(stage, candidates.mask, current_ranks, current, base_ranks)
     order, part = cut_lists(candidates, seen, current_ranks)
     context = replace(context, lists=part, before=before, previous=arrange(current, order))
     with LIMITS.held_to(resources.threads):

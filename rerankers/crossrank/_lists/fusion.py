@@ -107,9 +107,12 @@ class Fusion(ABC):
         """
         joined = self.join(previous, previous_ranks, np.where(scored, raw, 0.0), seen, scored)
         opinion = scored.any(axis=1, keepdims=True)
+        beyond = valid & ~seen
+        if opinion.all():  # the usual case: no row is kept
+            return Fused(shift_below(joined.scores, seen, previous, beyond), joined.normalised)
         kept = self.keep(previous, previous_ranks, seen, scored)
         fused = np.where(opinion, joined.scores, kept)
-        scores = shift_below(fused, seen, previous, valid & ~seen)
+        scores = shift_below(fused, seen, previous, beyond)
         untouched = ~opinion & (kept is previous)
         return Fused(np.where(untouched, previous, scores), joined.normalised)
 

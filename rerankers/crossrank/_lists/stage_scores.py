@@ -55,6 +55,8 @@ class StageScores:
 
     def where(self, mask: NDArray[np.bool_]) -> StageScores:
         """Return the scores without those of places that are not taken."""
+        if mask.all():
+            return self
         raw = np.where(mask, self.raw, np.float32(np.nan))
         normalised = np.where(mask, self.normalised, np.nan)
         return replace(self, raw=raw, normalised=normalised, seen=self.seen & mask)

@@ -40,7 +40,7 @@ def check_unit_rows(
     InputError
         Naming an item, and how to mend it.  A row of zeros passes: it fits nothing.
     """
-    chosen = rows[np.unique(np.linspace(0, len(rows) - 1, LOOKED_AT).astype(np.int64))]
+    chosen = rows[:: max(1, -(-len(rows) // LOOKED_AT))]
     values = collection[feature]
     if isinstance(values, Ragged):
         chosen = chosen[values.lengths[chosen] > 0]
@@ -52,7 +52,8 @@ def check_unit_rows(
         )
     else:
         first = take_rows(values, chosen)
-    lengths = np.linalg.norm(first.astype(np.float32), axis=-1)
+    first = first.astype(np.float32)
+    lengths = np.sqrt(np.einsum("nd,nd->n", first, first))
     wrong = (np.abs(lengths - 1) > TOLERANCE) & (lengths > 0)
     if wrong.any():
         place = int(np.argmax(wrong))
