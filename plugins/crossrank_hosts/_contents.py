@@ -20,6 +20,9 @@ PICTURE_KEYS = ("image_path", "image", "image_uri", "image_bytes", "blob")
 FILE_KEYS = ("source", "file_path", "path", "uri")
 """Where they name a file of any kind: it is a picture if it ends like one."""
 
+LONGEST_NAME = 4096
+"""Characters of a path, at most, on most systems."""
+
 BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD|UklGR|Qk0|SUkq|TU0A)[A-Za-z0-9+/\s]{60,}={0,2}\s*")
 """Base64 of JPEG, PNG, GIF, WebP, BMP and TIFF, by their first bytes."""
 
@@ -64,7 +67,7 @@ def is_picture(value: object) -> bool:
 
 def names_picture(text: str) -> bool:
     """Tell whether a string is the path or the address of a picture, by its end."""
-    if len(text) > 4096 or "\n" in text:
+    if len(text) > LONGEST_NAME or "\n" in text:
         return False
     name, _, ending = text.partition("?")[0].rpartition(".")
     return f".{ending.lower()}" in IMAGE_SUFFIXES and name[-1:] not in ("", "/", "\\")
@@ -108,9 +111,14 @@ def as_path(image: Any) -> Path | None:
     """Return where a picture lies that is a path, or plainly the text of one; None for others."""
     if isinstance(image, Path):
         return image
-    if isinstance(image, str) and "://" not in image and names_picture(image):
-        return path_of(image)
+    if isinstance(image, str) and len(image) <= LONGEST_NAME:  # a picture in base64 is not kept
+        return _named_by(image)
     return None
+
+
+@lru_cache(maxsize=1 << 14)
+def _named_by(text: str) -> Path | None:
+    return path_of(text) if "://" not in text and names_picture(text) else None
 
 
 @lru_cache(maxsize=1 << 14)

@@ -85,7 +85,8 @@ class FeatureStore:
         if len(content) > self.limit:
             return
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not self.folder.is_dir():
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not self._is_safe():
                 raise PermissionError("others may write to it")
             self._write(self.folder / f"{key}{SUFFIX}", content)
@@ -159,9 +160,10 @@ def _partial(folder: Path) -> Iterator[Path]:
     partial = folder / f".partial-{token_hex(6)}"
     try:
         yield partial
-    finally:
+    except BaseException:
         with suppress(OSError):
             partial.unlink()
+        raise
 
 
 def _head(path: Path) -> bytes:
