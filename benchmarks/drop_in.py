@@ -3,10 +3,12 @@
     python benchmarks/drop_in.py PICTURES [--queries 100] [--depth 50] [--pictures 500] [--rounds 3]
 
 A folder of pictures is encoded by `lite`; made-up queries take 50 of them each.  Timed, in one
-process: encoding the pictures alone; the first calls over loose paths, which encode too; then in
-turn, query by query, the second calls over the same paths, calls over the stored gallery by id, and
-`Pipeline.rerank` of the same list from stored features; then all queries in one call each.
-Pictures that are opened are counted; times are those of the processor, in one thread.
+process: encoding alone; the first calls over loose paths, which encode too, query by query and, of
+copies of the pictures, all queries in one call; then in turn, query by query, the second calls over
+the same paths, calls over the stored gallery by id, and `Pipeline.rerank` of the same list from
+features in memory and from a saved gallery; then all queries in one call each.  Ratios are to the
+pipeline over features in memory and, `on_disk`, to that over the saved gallery.  Pictures that are
+opened are counted; times are those of the processor, in one thread.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -80,15 +83,15 @@ def measured(
     """Return what everything takes."""
     cr.rerank(texts[0], photos[:2], given.reranker, cache=False)  # loads the weights
     needed = cr.Stage(given.reranker).scorer.info
-    gallery, alone = timed(
-        lambda: cr.encode("lite", photos, "image", needed.candidate_features or ("tokens",))
+    of_candidates = needed.candidate_features or ("tokens",)
+    of_queries = needed.query_features or ("tokens",)
+    gallery, pictures_alone = timed(lambda: cr.encode("lite", photos, "image", of_candidates))
+    queries, texts_alone = timed(
+        lambda: [cr.encode("lite", [cr.Item("0", text)], "text", of_queries) for text in texts]
     )
-    queries, of_texts = timed(
-        lambda: [
-            cr.encode("lite", [cr.Item("0", text)], "text", needed.query_features or ("tokens",))
-            for text in texts
-        ]
-    )
+    asked, texts_together = timed(lambda: cr.encode("lite", texts, "text", of_queries))
+    gallery.save(folder / "gallery")
+    saved = cr.Collection.open(folder / "gallery")
     pipeline = cr.Pipeline([cr.Stage(given.reranker)])
     paths = [[photos[row] for row in own] for own in rows]
     ids = [[str(path) for path in own] for own in paths]
@@ -98,15 +101,17 @@ def measured(
         )
         for own, base in zip(ids, scores, strict=True)
     ]
+    cache = folder / "features"
     calls: dict[str, Callable[[int], object]] = {
         "loose paths, second time": lambda n: cr.rerank(
-            texts[n], paths[n], given.reranker, base_scores=scores[n], cache=folder, threads=1
+            texts[n], paths[n], given.reranker, base_scores=scores[n], cache=cache, threads=1
         ),
         "stored gallery by id": lambda n: cr.rerank(
-            texts[n], gallery, given.reranker, ids=ids[n], base_scores=scores[n], cache=folder,
+            texts[n], gallery, given.reranker, ids=ids[n], base_scores=scores[n], cache=cache,
             threads=1,
         ),
         "pipeline": lambda n: pipeline.rerank(lists[n], queries[n], gallery, threads=1),
+        "pipeline, on disk": lambda n: pipeline.rerank(lists[n], queries[n], saved, threads=1),
     }  # fmt: skip
     whole = cr.Candidates.from_lists(
         ids,
@@ -115,31 +120,51 @@ def measured(
         candidate_ids=gallery.ids,
         direction="t2i",
     )
-    asked = cr.encode("lite", texts, "text", needed.query_features or ("tokens",))
     together: dict[str, Callable[[int], object]] = {
         "loose paths, second time": lambda n: cr.rerank_many(
-            texts, paths, given.reranker, base_scores=scores, cache=folder, threads=1
+            texts, paths, given.reranker, base_scores=scores, cache=cache, threads=1
         ),
         "stored gallery by id": lambda n: cr.rerank_many(
-            texts, gallery, given.reranker, ids=ids, base_scores=scores, cache=folder, threads=1
+            texts, gallery, given.reranker, ids=ids, base_scores=scores, cache=cache, threads=1
         ),
         "pipeline": lambda n: pipeline.rerank(whole, asked, gallery, threads=1),
+        "pipeline, on disk": lambda n: pipeline.rerank(whole, asked, saved, threads=1),
     }
+    distinct = len({row for own in rows for row in own})
+    pictures = pictures_alone * distinct / len(photos)
     opened = Opened()
     _, first = timed(lambda: [calls["loose paths, second time"](n) for n in range(len(texts))])
     opened_first = opened.count
-    distinct = len({row for own in rows for row in own})
-    encoding = alone * distinct / len(photos) + of_texts
+    copies = copied(photos, folder / "copies")
+    new = [[copies[row] for row in own] for own in rows]
+    _, first_together = timed(
+        lambda: cr.rerank_many(
+            texts, new, given.reranker, base_scores=scores, cache=folder / "others", threads=1
+        )
+    )
+    opened_twice = opened.count
     return {
         "pictures": distinct,
-        "encoding_alone_s": encoding,
+        "encoding_alone_s": pictures + texts_alone,
         "first_calls_s": first,
-        "first_over_encoding": first / encoding,
+        "first_over_encoding": first / (pictures + texts_alone),
+        "first_one_call_s": first_together,
+        "first_one_call_over_encoding": first_together / (pictures + texts_together),
         "opened_the_first_time": opened_first,
         "one query a call": compared(calls, len(texts), given.rounds),
         "all queries in one call": compared(together, 1, 3 * given.rounds),
-        "opened_later": opened.count - opened_first,
+        "opened_later": opened.count - opened_twice,
     }
+
+
+def copied(photos: list[Path], folder: Path) -> list[Path]:
+    """Return the same pictures under names that nobody has seen, written some time ago."""
+    folder.mkdir()
+    copies = [folder / f"{number}{photo.suffix}" for number, photo in enumerate(photos)]
+    for photo, copy in zip(photos, copies, strict=True):
+        shutil.copyfile(photo, copy)
+        os.utime(copy, (0, 0))
+    return copies
 
 
 def compared(
@@ -153,13 +178,15 @@ def compared(
             # in another order each time: who comes second finds the gallery's rows in the cache
             for name in rng.permutation(list(calls)).tolist():
                 taken[name].append(timed(lambda call=calls[name], n=n: call(n))[1])
-    base = taken["pipeline"]
+    base, disk = taken["pipeline"], taken["pipeline, on disk"]
     return {
         name: {
             "min_ms": 1000 * min(seconds),
             "median_ms": 1000 * statistics.median(seconds),
             "ratio_of_medians": statistics.median(seconds) / statistics.median(base),
             "ratio_of_minima": least(seconds, queries) / least(base, queries),
+            "on_disk_of_medians": statistics.median(seconds) / statistics.median(disk),
+            "on_disk_of_minima": least(seconds, queries) / least(disk, queries),
         }
         for name, seconds in taken.items()
     }
