@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from crossrank.plugin.parameters import check, none, path
+
 SHIPPED = Path(__file__).with_name("cora.safetensors")
 
 
@@ -20,6 +22,9 @@ class CoraParameters:
     """
 
     weights: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        check("cora", self, weights=path | none)
 
     @property
     def path(self) -> Path:

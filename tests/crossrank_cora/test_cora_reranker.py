@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, StoreError
+from crossrank.errors import FeatureMismatchError, ParameterError, StoreError
 from crossrank.testing import check_reranker
 from crossrank_cora import CoraReranker
 from crossrank_cora.network import load_network
@@ -82,6 +82,11 @@ def test_missing_weights_and_other_regions_are_told(weights: Path, tmp_path: Pat
     other = pictures.with_features(regions=cr.Ragged.from_list([np.ones((4, 7), np.float32)] * 3))
     with pytest.raises(FeatureMismatchError, match="encode them with 'lite'"):
         raw(texts, other, weights)
+
+
+def test_weights_are_a_path() -> None:
+    with pytest.raises(ParameterError, match="cora: weights"):
+        CoraReranker(weights=3)
 
 
 def test_what_ships_can_be_read_and_has_a_card() -> None:
