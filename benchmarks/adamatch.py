@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 import crossrank as cr
-from crossrank_adamatch.patches import grid_boxes
+from crossrank.plugin.parts import grid_boxes
 from crossrank_adamatch.reranker import AdaMatchReranker
 from crossrank_filip.reranker import FilipReranker
 
@@ -59,7 +59,7 @@ def gallery(pictures: int, seed: int = 0) -> cr.Collection:
     flat = rng.standard_normal((pictures * cells, DIM), np.float32)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
     lengths = [cells] * pictures
-    boxes = np.tile(grid_boxes(GRID), (pictures, 1))
+    boxes = np.tile(grid_boxes(*GRID).astype(np.float32), (pictures, 1))
     return cr.Collection(
         [f"p{row}" for row in range(pictures)],
         "image",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from numpy.typing import NDArray
 
 from crossrank.errors import InputError, StoreError
-from crossrank.plugin.files import atomic_folder, json_line, read_json, read_json_lines
+from crossrank.plugin import files
+from crossrank.plugin.files import atomic_folder, json_line, read_json_lines
 from crossrank_knowledge.tensors import map_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -96,19 +97,7 @@ def partial_of(folder: Path) -> Path:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a bank's folder; see `open_bank` for what it raises."""
     path = folder / MANIFEST
-    if not path.is_file():
-        raise StoreError(f"{folder} is not a knowledge bank: it has no {MANIFEST}")
-    try:
-        manifest = read_json(path)
-    except ValueError as error:
-        raise StoreError(f"{path} cannot be read: {error}; build the bank again") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise StoreError(f"{path} is not the manifest of a crossrank knowledge bank")
-    if manifest.get("version") != VERSION:
-        raise StoreError(
-            f"{folder} has format version {manifest.get('version')}, this crossrank reads "
-            f"{VERSION}; build the bank again or use the crossrank that wrote it"
-        )
+    manifest = files.read_manifest(path, FORMAT, VERSION, "build the bank again")
     for key in ("words", "regions", "encoder", "data", "parent", "fingerprint", "recipe", "bytes"):
         if key not in manifest:
             raise StoreError(f"{path} lacks {key!r}; build the bank again")

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.plugin.cached_array import cached_array, scratch_array
 from crossrank.plugin.pairs import Side
+from crossrank.plugin.parts import grid_boxes
 from crossrank_adamatch.grids import Grid, boxes_feature, read_grids
-from crossrank_adamatch.patches import Cells, Floats, PatchSource, distinct, grid_boxes
+from crossrank_adamatch.patches import Cells, Floats, PatchSource, distinct
 
 Integers = NDArray[np.int64]
 SHARE_OF_BUDGET = 16
@@ -105,7 +106,7 @@ class Pictures:
         known = () if name is None else collection[name][row]
         if grid is None or len(known) == len(features):
             return Cells(features, np.asarray(known, np.float32), grid)
-        return Cells(features, grid_boxes(grid), grid)
+        return Cells(features, grid_boxes(*grid).astype(np.float32), grid)
 
 
 def prepared(

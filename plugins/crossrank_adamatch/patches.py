@@ -98,13 +98,6 @@ class Windows:
         )
 
 
-def grid_boxes(grid: Grid) -> Floats:
-    """Return ``[H·W, 4]``: where cells lie that cover the whole picture."""
-    y, x = (np.linspace(0, 1, cells + 1) for cells in grid)
-    top, left = (place.ravel() for place in np.mgrid[: grid[0], : grid[1]])
-    return np.stack([x[left], y[top], x[left + 1], y[top + 1]], axis=1).astype(np.float32)
-
-
 def distinct(tokens: NDArray[np.floating[Any]], most: float) -> NDArray[np.bool_]:
     """Return which patches stay if near-equal ones are left out.
 

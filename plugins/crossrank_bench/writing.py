@@ -8,7 +8,7 @@ from typing import Any
 
 from crossrank.cli.kit import plain
 from crossrank.errors import StoreError
-from crossrank.plugin.files import atomic_bytes, json_line
+from crossrank.plugin.files import atomic_bytes, disk_errors, json_line
 from crossrank.report import check_jinja
 from crossrank_bench.page import page_of
 from crossrank_bench.result import BenchResult
@@ -30,10 +30,8 @@ def check_folder(folder: Path, *, force: bool) -> Path:
         raise StoreError(
             f"{folder / there[0]} exists already; choose another folder, or --force to overwrite it"
         )
-    try:
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be made a folder: {error.strerror}") from error
     return folder
 
 

@@ -25,7 +25,6 @@ def source_of(
         revision,
         local_files_only,
         parameter,
-        extra="blip2",
         files="config.json, the weights, and the tokenizer (or give tokenizer=)",
     )
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError
-from crossrank.evaluation import QrelsLike
+from crossrank.evaluation import QrelsLike, cluster_folds
 from crossrank.plugin.parameters import checked, integer
 from crossrank_calibration.abstention import (
     fit_confidence,
@@ -131,7 +130,7 @@ def _crossed(
     confidence = whole.confidence
     if confidence is None:
         raise InputError("calibrate: there is no confidence to measure")
-    part = _parts(data.clusters, folds, seed)
+    part = cluster_folds(data.clusters, folds, seed)
     probabilities, confidences = np.empty(data.scores.shape), np.empty(len(data.scores))
     count = int(part.max()) + 1
     for fold in range(count):
@@ -148,13 +147,6 @@ def _crossed(
         own = fit_confidence(data, without)
         confidences[within] = own.of(data.scores[within], data.mask[within])
     return probabilities, confidences, count
-
-
-def _parts(clusters: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Return ``[Q]`` the part of each query; those of a cluster share it."""
-    names, places = np.unique(clusters, return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    return np.asarray(order[places] % min(folds, len(names)), np.int64)
 
 
 def _measured(data: Labelled, probabilities: Floats, confidences: Floats | None) -> dict[str, Any]:

@@ -89,28 +89,6 @@ def shorten(picture: Image.Image, cropped: bool) -> tuple[Image.Image, Box]:
     return picture.crop((left, top, right, bottom)), frame
 
 
-def grid_boxes(rows: int, columns: int, covered: tuple[float, float] = (1.0, 1.0)) -> NDArray[Any]:
-    """Return the boxes of a grid of patches.
-
-    Parameters
-    ----------
-    rows, columns
-        How many patches.
-    covered
-        The part of the frame's width and height that they cover: less than 1 where the patch size
-        does not divide the input size.
-
-    Returns
-    -------
-    NDArray
-        ``[rows · columns, 4]`` float64, row by row from the top left.
-    """
-    x = np.linspace(0.0, covered[0], columns + 1)
-    y = np.linspace(0.0, covered[1], rows + 1)
-    top, left = (part.ravel() for part in np.mgrid[:rows, :columns])
-    return np.stack([x[left], y[top], x[left + 1], y[top + 1]], axis=1)
-
-
 def place(boxes: NDArray[Any], frame: Box) -> NDArray[Any]:
     """Carry boxes from a frame to what the frame itself is a part of.
 

@@ -49,7 +49,6 @@ def source_of(params: ClipParameters) -> Checkpoint:
         str(params.model),
         params.revision,
         params.local_files_only,
-        extra="clip",
         requires="config.json",
     )
 

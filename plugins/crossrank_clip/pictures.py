@@ -12,7 +12,8 @@ from PIL import Image
 
 from crossrank import Ragged
 from crossrank.plugin import Feature
-from crossrank_clip.boxes import crops_ends, grid_boxes, original_boxes, seen_window, shorten
+from crossrank.plugin.parts import grid_boxes
+from crossrank_clip.boxes import crops_ends, original_boxes, seen_window, shorten
 from crossrank_clip.checkpoint import Loaded
 from crossrank_clip.towers import project_patches, see_images, to_array, to_ragged, unit
 

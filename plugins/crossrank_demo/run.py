@@ -12,12 +12,13 @@ from crossrank.evaluation import Evaluation, evaluate
 from crossrank.plugin.contract import Encoder, Progress, Reranker
 from crossrank.plugin.encoders import as_encoder
 from crossrank.plugin.files import atomic_file
+from crossrank.plugin.optional import versions
 from crossrank.report import Picture, check_jinja, embed
 from crossrank_demo.page import Page, render
 from crossrank_demo.pictures import locate, write_crops
 from crossrank_demo.scenes import Scenes, load_scenes
 from crossrank_demo.story import Chapter, shown, tell
-from crossrank_demo.summary import in_sentences, in_text, steps, versions
+from crossrank_demo.summary import PACKAGES, in_sentences, in_text, steps
 
 DEPTH = 20
 """Candidates per query that the base search hands over."""
@@ -104,7 +105,7 @@ def run_demo(
         photographs=scenes.photographs,
         pictures=pictures,
         steps=steps(maker.info.name, DEPTH, stage),
-        versions=versions(),
+        versions=versions(PACKAGES),
     )
     with atomic_file(page) as file:
         file.write(render(content))

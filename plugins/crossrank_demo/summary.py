@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from crossrank import Stage
 from crossrank.evaluation import Evaluation
@@ -64,14 +63,3 @@ def steps(encoder: str, depth: int, stage: Stage) -> tuple[str, ...]:
         "print(cr.evaluate(rankings, qrels))",
         "evidence = pipeline.explain(queries, gallery, query_id, candidate_ids)",
     )
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that the result depends on, where installed."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

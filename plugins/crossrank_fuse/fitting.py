@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError, ParameterError
-from crossrank.evaluation import QrelsLike, as_qrels, clusters_by_relevance, relevant_sets
+from crossrank.evaluation import (
+    QrelsLike,
+    as_qrels,
+    cluster_folds,
+    clusters_by_relevance,
+    relevant_sets,
+)
 from crossrank.plugin.parameters import checked, integer
 from crossrank_fuse.coordinate import coordinate_search
 from crossrank_fuse.features import Booleans, Floats, feature_names, features, relevance
@@ -70,7 +75,9 @@ def cross_fitted(
     columns, relevant = features(rankings), _judged(rankings, qrels)
     known = {query: judged.get(query, {}) for query in rankings.query_ids}
     clusters = clusters_by_relevance(relevant_sets(known, rankings.query_ids))
-    part = _parts(clusters, folds, seed)
+    part = cluster_folds(clusters, folds, seed)
+    if not part.any():
+        raise InputError("fuse: one query cannot be fitted without itself; give more")
     scores = np.zeros(rankings.mask.shape)
     for fold in range(int(part.max()) + 1):
         without, within = np.flatnonzero(part != fold), np.flatnonzero(part == fold)
@@ -100,11 +107,3 @@ def _fitted(
         weights = coordinate_search(columns, mask, relevant)
         return LearnedFusion(method, names, tuple(map(float, weights)))
     return LearnedFusion(method, names, model=fit_lambdamart(columns, mask, relevant))
-
-
-def _parts(clusters: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    names, places = np.unique(clusters, return_inverse=True)
-    if len(names) < 2:
-        raise InputError("fuse: one query cannot be fitted without itself; give more")
-    order = np.random.default_rng(seed).permutation(len(names))
-    return np.asarray(order[places] % min(folds, len(names)), np.int64)

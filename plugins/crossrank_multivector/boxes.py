@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank.plugin.parts import grid_boxes
+
 Boxes = NDArray[np.float32]
 
 
@@ -70,7 +72,4 @@ def tiled(rows: int, columns: int, side: int) -> Boxes:
 
 def grid(rows: int, columns: int) -> Boxes:
     """Return the boxes of a grid over the whole picture, row by row from the top left."""
-    x, y = np.linspace(0, 1, columns + 1), np.linspace(0, 1, rows + 1)
-    top, left = (part.ravel() for part in np.mgrid[:rows, :columns])
-    boxes: Boxes = np.stack([x[left], y[top], x[left + 1], y[top + 1]], axis=1).astype(np.float32)
-    return boxes
+    return grid_boxes(rows, columns).astype(np.float32)

@@ -42,7 +42,6 @@ def source_of(params: MultiVectorParameters) -> Checkpoint:
         str(params.model),
         params.revision,
         params.local_files_only,
-        extra="multivector",
         files="config.json, the weights, and the files of tokenizer and processor",
         requires="config.json",
     )

@@ -19,7 +19,8 @@ from torch import Tensor
 from crossrank import Ragged
 from crossrank.errors import MissingFeatureError
 from crossrank.plugin import Feature
-from crossrank_clip.boxes import grid_boxes, original_boxes
+from crossrank.plugin.parts import grid_boxes
+from crossrank_clip.boxes import original_boxes
 from crossrank_clip.towers import to_array, to_ragged, unit
 from crossrank_openclip.checkpoint import Checkpoint
 

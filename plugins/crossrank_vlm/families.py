@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crossrank.errors import ImageError, ParameterError
-from crossrank.plugin.parts import Box
-from crossrank_clip.boxes import grid_boxes, place, seen_window
+from crossrank.plugin.parts import Box, grid_boxes
+from crossrank_clip.boxes import place, seen_window
 from crossrank_vlm.pixels import Pixels
 
 Rows = NDArray[np.int64]

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from crossrank._files.atomic import atomic_file, refuse_existing
+from crossrank._files.atomic import atomic_file, disk_errors, refuse_existing
 from crossrank.errors import StoreError
 from crossrank.plugin.files import read_json
 from crossrank_ablation.cache import ScoreCache
@@ -40,10 +40,8 @@ def open_folder(
                     "another folder"
                 ) from None
             raise error
-        try:
+        with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{folder} cannot be made: {error.strerror}") from error
         if plan.text is not None:
             with atomic_file(folder / CONFIG) as file:
                 file.write(plan.text)

@@ -7,8 +7,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crossrank._files.atomic import atomic_file
-from crossrank.errors import StoreError
+from crossrank._files.atomic import atomic_file, disk_errors
 from crossrank.report import check_jinja
 from crossrank_ablation.csv_table import no_formulas, to_csv
 from crossrank_ablation.json_file import write_json
@@ -36,11 +35,8 @@ def write(result: AblationResult, folder: Path) -> None:
         If the folder cannot be written.
     """
     check_jinja("ablate", "an ablation's report")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "plots").mkdir(exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be made: {error.strerror}") from error
+    with disk_errors(folder):
+        (folder / "plots").mkdir(parents=True, exist_ok=True)
     drawn = plots(result)
     texts = {
         "table.txt": to_text(result),

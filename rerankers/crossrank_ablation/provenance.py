@@ -7,11 +7,10 @@ import platform
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from crossrank.plugin import registry
+from crossrank.plugin import optional, registry
 
 PACKAGES = (
     "crossrank",
@@ -30,13 +29,7 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that matter, where installed."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), **optional.versions(PACKAGES)}
 
 
 def plugins(names: Iterable[str]) -> dict[str, str]:

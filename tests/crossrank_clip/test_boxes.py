@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import crossrank as cr
-from crossrank_clip.boxes import WHOLE, crops_ends, grid_boxes, place, seen_window, shorten
+from crossrank.plugin.parts import grid_boxes
+from crossrank_clip.boxes import WHOLE, crops_ends, place, seen_window, shorten
 from crossrank_clip.encoder import ClipEncoder
 from toys import tiny_clip
 from toys.clip_oracle import FAMILIES

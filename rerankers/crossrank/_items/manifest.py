@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrank._files.digest import digest_of
-from crossrank._files.parsing import read_json
+from crossrank._files.manifest import read_manifest as manifest_of
 from crossrank._files.system import is_of_system
 from crossrank._items.provenance import remember
 from crossrank.errors import StoreError
@@ -78,19 +78,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not folder.is_dir():
         raise StoreError(f"{folder} is not a folder; make it with 'crossrank encode … -o {folder}'")
-    if not path.is_file():
-        raise StoreError(f"{folder} is not a collection: it has no {MANIFEST}")
-    try:
-        manifest = read_json(path)
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path} cannot be read: {error}; encode the collection again") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise StoreError(f"{path} is not the manifest of a crossrank collection")
-    if manifest.get("version") != VERSION:
-        raise StoreError(
-            f"{folder} has format version {manifest.get('version')}, this crossrank reads "
-            f"{VERSION}; encode it again or use the crossrank that wrote it"
-        )
+    manifest = manifest_of(path, FORMAT, VERSION, "encode the collection again")
     manifest.setdefault("encoder", None)
     wrong = _wrong_entry(manifest) or _wrong_stem(manifest) or _wrong_feature(manifest)
     if wrong:

@@ -8,6 +8,7 @@ from crossrank.evaluation._protocol import evaluate
 from crossrank.evaluation._qrels import (
     QrelsLike,
     as_qrels,
+    cluster_folds,
     clusters_by_relevance,
     relevant_sets,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Winoground",
     "as_qrels",
     "bootstrap_interval",
+    "cluster_folds",
     "clusters_by_relevance",
     "evaluate",
     "evaluate_matrix",

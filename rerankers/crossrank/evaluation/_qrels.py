@@ -63,6 +63,25 @@ def clusters_by_relevance(relevant: Iterable[frozenset[Hashable]]) -> NDArray[np
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
+def cluster_folds(clusters: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
+    """Return ``[Q]`` in which fold each query is; those of a cluster are in the same one.
+
+    Whatever is fitted on some queries is measured on those of another fold.
+
+    Parameters
+    ----------
+    clusters
+        ``[Q]``, see `clusters_by_relevance`.
+    folds
+        How many at most: never more than there are clusters.
+    seed
+        Of the drawing.
+    """
+    names, of_queries = np.unique(clusters, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    return np.asarray(order[of_queries] % min(folds, len(names)), np.int64)
+
+
 def clusters_given(clusters: Mapping[str, Hashable], queries: Sequence[str]) -> NDArray[np.int64]:
     """Return ``[Q]`` a number per query for the labels that the caller gave.
 

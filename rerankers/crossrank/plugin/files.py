@@ -20,6 +20,7 @@ from crossrank._files.atomic import (
 from crossrank._files.digest import digest_of
 from crossrank._files.json_lines import json_line, read_json_lines
 from crossrank._files.limit import CachedFile, cached_files, evict, remove_stale
+from crossrank._files.manifest import read_manifest
 from crossrank._files.npy_rows import StoredArray
 from crossrank._files.parsing import (
     check_regular,
@@ -105,6 +106,7 @@ __all__ = [
     "parse_toml",
     "read_json",
     "read_json_lines",
+    "read_manifest",
     "read_toml",
     "refuse_existing",
     "remove_stale",

@@ -54,7 +54,7 @@ class Checkpoint:
     parameter
         What the user gave it as: ``"model"``, ``"tokenizer"``.
     extra
-        The extra of ``crossrank`` that brings what it is read with.
+        The extra of ``crossrank`` that brings what it is read with; that of `who` by default.
     files
         What a complete folder holds, for the message.
     requires

@@ -11,8 +11,8 @@ A package's ``__init__.py`` gives its names without importing what they stand on
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -81,6 +81,17 @@ def required(name: str, extra: str, purpose: str) -> ModuleType:
     ) from first
 
 
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of distributions, of those that are installed; none is imported."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
 def needs(purpose: str, extra: str, *packages: str) -> Callable[[], AbstractContextManager[None]]:
     """Return a guard: within ``with guard():`` a missing package says how to install it.
 
@@ -136,4 +147,4 @@ def lazy_names(
     return get
 
 
-__all__ = ["lazy_names", "loaded", "needs", "required"]
+__all__ = ["lazy_names", "loaded", "needs", "required", "versions"]

@@ -85,6 +85,28 @@ def own_tokens(collection: Collection, row: int) -> NDArray[np.int64]:
     return np.arange(count)
 
 
+def grid_boxes(rows: int, columns: int, covered: tuple[float, float] = (1.0, 1.0)) -> NDArray[Any]:
+    """Return the boxes of a grid of patches.
+
+    Parameters
+    ----------
+    rows, columns
+        How many patches.
+    covered
+        The part of the frame's width and height that they cover: less than 1 where the patch size
+        does not divide the input size.
+
+    Returns
+    -------
+    NDArray
+        ``[rows · columns, 4]`` float64, row by row from the top left.
+    """
+    x = np.linspace(0.0, covered[0], columns + 1)
+    y = np.linspace(0.0, covered[1], rows + 1)
+    top, left = (part.ravel() for part in np.mgrid[:rows, :columns])
+    return np.stack([x[left], y[top], x[left + 1], y[top + 1]], axis=1)
+
+
 def as_box(corners: Iterable[Any]) -> Box:
     """Return four numbers as a box of Python floats, as JSON can hold it."""
     x0, y0, x1, y1 = (float(corner) for corner in corners)
@@ -146,4 +168,13 @@ def _first(
     return None
 
 
-__all__ = ["Box", "Part", "as_box", "evidence", "link", "own_tokens", "parts_of"]
+__all__ = [
+    "Box",
+    "Part",
+    "as_box",
+    "evidence",
+    "grid_boxes",
+    "link",
+    "own_tokens",
+    "parts_of",
+]

@@ -12,6 +12,7 @@ from crossrank.errors import InputError, UnknownIdError
 from crossrank.evaluation import (
     Significance,
     bootstrap_interval,
+    cluster_folds,
     evaluate,
     randomisation_test,
 )
@@ -196,6 +197,20 @@ def test_captions_of_one_image_are_one_cluster_by_default() -> None:
     expected = enumerated([500.0 * each for each in gained])
     assert found.gains["after"]["R@1"].p_value == pytest.approx(expected)
     assert found.clusters.tolist() == np.repeat(np.arange(6), 5).tolist()
+
+
+@pytest.mark.parametrize(("clusters", "folds", "parts"), [(9, 5, 5), (3, 5, 3), (1, 5, 1)])
+def test_folds_keep_clusters_whole_and_are_alike_in_size(
+    clusters: int, folds: int, parts: int
+) -> None:
+    of_queries = np.repeat(np.arange(clusters), 4)
+    found = cluster_folds(of_queries, folds, seed=1)
+    assert sorted(set(found.tolist())) == list(range(parts))
+    each = [len(set(found[of_queries == cluster])) for cluster in range(clusters)]
+    assert each == [1] * clusters
+    sizes = np.bincount(found) // 4
+    assert sizes.max() - sizes.min() <= 1
+    assert np.array_equal(found, cluster_folds(of_queries, folds, seed=1))
 
 
 def test_clusters_may_be_given() -> None:
