@@ -7,6 +7,8 @@ import binascii
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import unquote_to_bytes
 
 from PIL import Image
@@ -66,13 +68,30 @@ def open_picture(name: str, data: bytes, limits: Limits) -> Image.Image:
     RequestError
         422 for what is no picture, or a damaged one; 413 for too many pixels.
     """
+    with _opened(name, data, limits) as image:
+        return cr.open_image(image)
+
+
+def pixels_of(name: str, data: bytes, limits: Limits) -> int:
+    """Return how many pixels a picture has, by its header; raises as `open_picture`."""
+    with _opened(name, data, limits) as image:
+        return image.width * image.height
+
+
+@contextmanager
+def _opened(name: str, data: bytes, limits: Limits) -> Iterator[Image.Image]:
+    """Read a picture's header, and make of all that goes wrong from then on one answer."""
     try:
         with warnings.catch_warnings():
             # the limit is our own, and a warning a picture would be a log that clients write
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_readable()) as image:
-                _check_pixels(name, image, limits)
-                return cr.open_image(image)
+                if image.width * image.height > limits.pixels:
+                    raise too_large(
+                        f"{name} has {image.width}×{image.height} pixels, more than "
+                        f"{limits.pixels:,}; make it smaller"
+                    )
+                yield image
     except RequestError:
         raise
     except Image.DecompressionBombError:
@@ -83,32 +102,6 @@ def open_picture(name: str, data: bytes, limits: Limits) -> Image.Image:
         raise invalid(
             f"{name} is damaged or no picture of {', '.join(FORMATS)}; send another"
         ) from None
-
-
-def pixels_of(name: str, data: bytes, limits: Limits) -> int:
-    """Return how many pixels a picture has, by its header; raises as `open_picture`."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_readable()) as image:
-                _check_pixels(name, image, limits)
-                return image.width * image.height
-    except RequestError:
-        raise
-    except Image.DecompressionBombError:
-        raise too_large(f"{name} has too many pixels; make it smaller") from None
-    except Exception:
-        raise invalid(
-            f"{name} is damaged or no picture of {', '.join(FORMATS)}; send another"
-        ) from None
-
-
-def _check_pixels(name: str, image: Image.Image, limits: Limits) -> None:
-    if image.width * image.height > limits.pixels:
-        raise too_large(
-            f"{name} has {image.width}×{image.height} pixels, more than {limits.pixels:,}; "
-            "make it smaller"
-        )
 
 
 def _readable() -> list[str]:

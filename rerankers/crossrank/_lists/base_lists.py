@@ -1,4 +1,4 @@
-"""Columns of `Candidates` out of what base matchers give: matrices, runs, faiss results, lists."""
+"""Columns of `Candidates` out of what base matchers give: matrices, runs, lists."""
 
 from __future__ import annotations
 
@@ -20,9 +20,6 @@ from crossrank.errors import (
     nearest,
 )
 
-MOST_NUMBERED = 10_000_000
-"""More candidates are not called by their rows one by one: a name takes some sixty bytes."""
-
 Columns: TypeAlias = tuple[
     NDArray[np.int64],
     NDArray[np.float64] | None,
@@ -42,7 +39,7 @@ def similarity_columns(
     text_ids: Sequence[Any] | None,
 ) -> Columns:
     """See `Candidates.from_similarity`."""
-    matrix = _array("from_similarity", "similarities", similarity, None)
+    matrix = numbers("from_similarity", "similarities", similarity, None)
     if matrix.dtype.kind not in "fiub" and matrix.ndim:
         raise InputError(f"from_similarity: numbers are needed, got a matrix of {matrix.dtype}")
     if matrix.dtype.kind != "f":
@@ -56,8 +53,8 @@ def similarity_columns(
             f"from_similarity: direction is {direction!r}; say 't2i' (texts are the queries) or "
             "'i2t' (images are), since the matrix [n_images, n_texts] serves both"
         )
-    images = _names(image_ids, matrix.shape[0])
-    texts = _names(text_ids, matrix.shape[1])
+    images = names_of(image_ids, matrix.shape[0])
+    texts = names_of(text_ids, matrix.shape[1])
     if (len(images), len(texts)) != matrix.shape:
         mend = (
             "transpose it: images are the rows"
@@ -69,7 +66,7 @@ def similarity_columns(
             f"{len(texts)} texts; {mend}"
         )
     for side in (images, texts):
-        _check_distinct("from_similarity", side)
+        check_distinct("from_similarity", side)
     if depth is not None:
         check_count("from_similarity", "depth", depth)
     scores = matrix.T if direction == "t2i" else matrix
@@ -109,74 +106,6 @@ def run_columns(
     return list_columns(lists, scores, query_ids, candidate_ids, direction)
 
 
-def faiss_columns(
-    distances: ArrayLike,
-    labels: ArrayLike,
-    metric: str | None,
-    searched: Any,
-    query_ids: Sequence[Any] | None,
-    candidate_ids: Sequence[Any] | None,
-    direction: str | None,
-) -> Columns:
-    """See `Candidates.from_faiss`."""
-    values, given = _array("from_faiss", "distances", distances), np.asarray(labels)
-    if given.dtype.kind not in "iu" and given.size:
-        raise InputError(
-            f"from_faiss: labels are {given.dtype}, not whole numbers; pass distances first, then "
-            "labels, as index.search returned them"
-        )
-    if given.dtype.kind == "u" and given.max(initial=0) > np.iinfo(np.int64).max:
-        raise InputError(
-            f"from_faiss: the label {given.max()} has no place in 64 bits with a sign; give labels "
-            "below 2**63"
-        )
-    index = given.astype(np.int64)
-    if index.ndim != 2 or values.shape != index.shape:
-        raise InputError(
-            f"from_faiss: distances {values.shape} and labels {index.shape} must both be [Q, K]; "
-            "pass them as index.search returned them: distances first"
-        )
-    mask, most = index >= 0, int(index.max(initial=-1)) + 1
-    metric = _metric_of(metric, searched, np.where(mask, values, -np.inf))
-    if candidate_ids is None and most > MOST_NUMBERED:
-        # labels of an IndexIDMap: only those that were found can be named
-        named = np.unique(index[mask])
-        index = np.where(mask, np.searchsorted(named, index), 0)
-        gallery = tuple(map(str, named.tolist()))
-    else:
-        gallery = _names(candidate_ids, most)
-        if most > len(gallery):
-            raise UnknownIdError(
-                f"from_faiss: the label {most - 1} is no row of the {len(gallery):,} "
-                "candidate_ids; an IndexIDMap returns ids of its own: leave candidate_ids out to "
-                "go by these"
-            )
-    _check_distinct("from_faiss", gallery)
-    scores = values if metric == "ip" else -values
-    return index, scores, mask, _names(query_ids, len(index)), gallery, direction
-
-
-def _metric_of(metric: str | None, searched: Any, values: NDArray[Any]) -> str:
-    """Return ``"ip"`` or ``"l2"``, as it is said, as the index says, or as the order shows.
-
-    faiss lists the best first: inner products fall, distances rise.
-    """
-    if metric is None and searched is not None:
-        known = {0: "ip", 1: "l2"}  # faiss.METRIC_INNER_PRODUCT and METRIC_L2
-        metric = known.get(int(getattr(searched, "metric_type", -1)))
-    elif metric is None:
-        if values.ndim == 2 and (np.diff(values, axis=1) > 0).any():
-            raise InputError(
-                "from_faiss: the distances rise, as those of an L2 index do; taken for inner "
-                "products they would turn the lists round: give metric='l2' (or 'ip'), or index=, "
-                "the index that was searched"
-            )
-        metric = "ip"
-    if metric not in ("ip", "l2"):
-        raise InputError(f"from_faiss: metric is {metric!r}; give 'ip' or 'l2'")
-    return metric
-
-
 def list_columns(
     lists: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]],
     scores: Mapping[str, Iterable[Any]] | Sequence[Iterable[Any]] | None,
@@ -187,7 +116,7 @@ def list_columns(
     """See `Candidates.from_lists`."""
     members = _by_query(lists, query_ids)
     given = None if scores is None else _by_query(scores, query_ids)
-    queries = tuple(members) if query_ids is None else _names(query_ids, len(query_ids))
+    queries = tuple(members) if query_ids is None else names_of(query_ids, len(query_ids))
     _check_known(members, queries, "query")
     for query, own in members.items():
         if isinstance(own, str | bytes) or not isinstance(own, Iterable):
@@ -195,9 +124,9 @@ def list_columns(
                 f"from_lists: the candidates of query {query!r} are {own!r:.60}; give a list of ids"
             )
     rows = [[str(id) for id in members.get(query, ())] for query in queries]
-    gallery = _names(candidate_ids, 0) if candidate_ids is not None else _in_order(rows)
+    gallery = names_of(candidate_ids, 0) if candidate_ids is not None else _in_order(rows)
     position = {id: row for row, id in enumerate(gallery)}
-    _check_distinct("from_lists", gallery)
+    check_distinct("from_lists", gallery)
     index, mask = _padded(rows, position)
     if given is None:
         return index, None, mask, queries, gallery, direction
@@ -209,13 +138,14 @@ def list_columns(
                 f"from_lists: query {query!r} has {len(rows[row])} candidates and "
                 f"{len(own_scores)} scores"
             )
-        values[row, : len(own_scores)] = _array(
+        values[row, : len(own_scores)] = numbers(
             "from_lists", f"the scores of query {query!r}", own_scores
         )
     return index, values, mask, queries, gallery, direction
 
 
-def _array(who: str, what: str, given: Any, dtype: DTypeLike | None = np.float64) -> NDArray[Any]:
+def numbers(who: str, what: str, given: Any, dtype: DTypeLike | None = np.float64) -> NDArray[Any]:
+    """Return what was given as an array of numbers; from torch and others too."""
     try:
         return np.asarray(to_numpy(given), dtype)
     except (TypeError, ValueError) as error:
@@ -229,7 +159,7 @@ def _by_query(
         return {str(query): members for query, members in lists.items()}
     if isinstance(lists, str | bytes) or not isinstance(lists, Sized):
         raise InputError(f"from_lists: {lists!r:.60} is no list; give one list of ids per query")
-    names = _names(query_ids, len(lists))
+    names = names_of(query_ids, len(lists))
     if len(names) != len(lists):
         raise InputError(f"from_lists: {len(names)} query ids for {len(lists)} lists")
     return dict(zip(names, lists, strict=True))
@@ -257,13 +187,15 @@ def _check_known(ids: Iterable[str], known: Iterable[str], what: str) -> None:
             )
 
 
-def _check_distinct(who: str, ids: Sequence[str]) -> None:
+def check_distinct(who: str, ids: Sequence[str]) -> None:
+    """Refuse an id that stands twice."""
     if len(set(ids)) != len(ids):
         twice = next(id for id, count in Counter(ids).items() if count > 1)
         raise DuplicateIdError(f"{who}: the id {twice!r} stands twice; ids must be unique")
 
 
-def _names(ids: Sequence[Any] | None, count: int) -> tuple[str, ...]:
+def names_of(ids: Sequence[Any] | None, count: int) -> tuple[str, ...]:
+    """Return ids as str; ``"0"``, ``"1"``, … where there are none."""
     return tuple(str(id) for id in (range(count) if ids is None else ids))
 
 

@@ -28,7 +28,7 @@ class RerankerCase:
 
     Parameters
     ----------
-    reranker, params
+    kind, params
         The class under test and its parameters.
     direction
         Such as ``"t2i"``.
@@ -36,7 +36,7 @@ class RerankerCase:
         A few items of both sides.
     """
 
-    reranker: type[Reranker]
+    kind: type[Reranker]
     params: Mapping[str, Any]
     direction: str
     queries: Collection
@@ -44,7 +44,7 @@ class RerankerCase:
 
     def build(self) -> Reranker:
         """Return the reranker, built anew."""
-        return self.reranker(**self.params)
+        return self.kind(**self.params)
 
     def lists(self, scored: bool = True) -> Candidates:
         """Return ragged lists: all candidates, one, none, all but one, …, each in its own order."""

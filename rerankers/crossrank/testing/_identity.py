@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from crossrank.errors import CrossrankError
 from crossrank.testing._check import require
@@ -46,9 +46,21 @@ def require_plugin_class(plugin: Any, base: type, info_type: type) -> Any:
     return info
 
 
-def require_frozen_parameters(plugin: Any) -> None:
-    """Refuse parameters that are not a frozen dataclass."""
-    parameters = plugin.Parameters
+class Case(Protocol):
+    """What the checks of both have in common."""
+
+    @property
+    def kind(self) -> type[Any]:
+        """The class under test."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Its parameters."""
+
+
+def parameters_are_a_frozen_dataclass(case: Case) -> None:
+    """Expect ``Parameters`` that cannot change under a running plugin."""
+    parameters = case.kind.Parameters
     require(
         dataclasses.is_dataclass(parameters) and inspect.isclass(parameters),
         f"Parameters is {parameters!r}; make it a dataclass",
@@ -60,10 +72,10 @@ def require_frozen_parameters(plugin: Any) -> None:
     )
 
 
-def require_refuses_unknown(plugin: Any, params: Mapping[str, Any]) -> None:
-    """Refuse a plugin that swallows parameters it does not have."""
+def unknown_parameters_are_refused(case: Case) -> None:
+    """Expect an error that names a misspelt parameter."""
     try:
-        plugin(**params, **{UNKNOWN: 1})
+        case.kind(**case.params, **{UNKNOWN: 1})
     except CrossrankError as error:
         require(UNKNOWN in str(error), f"it refused {UNKNOWN}=1 without naming it: {error}")
     except TypeError as error:

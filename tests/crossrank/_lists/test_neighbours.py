@@ -96,7 +96,7 @@ def test_one_query_and_names() -> None:
         ),
         (
             DuplicateIdError,
-            "hold an id twice",
+            "the id .a. stands twice",
             lambda: cr.Candidates.from_hnswlib(LABELS, DISTANCES, candidate_ids="aab"),
         ),
         (

@@ -11,10 +11,10 @@ from crossrank.testing._check import require
 from crossrank.testing._differences import require_same_features
 from crossrank.testing._encoder_case import EncoderCase
 from crossrank.testing._identity import (
-    require_frozen_parameters,
+    parameters_are_a_frozen_dataclass,
     require_plugin_class,
-    require_refuses_unknown,
     require_stable_fingerprint,
+    unknown_parameters_are_refused,
 )
 from crossrank.testing._parameters import variations
 
@@ -41,16 +41,6 @@ def info_is_complete(case: EncoderCase) -> None:
     require(
         isinstance(size, int) and size > 0, f"batch_size is {size!r}; give a whole number above 0"
     )
-
-
-def parameters_are_a_frozen_dataclass(case: EncoderCase) -> None:
-    """Expect ``Parameters`` that cannot change under a running encoder."""
-    require_frozen_parameters(case.kind)
-
-
-def unknown_parameters_are_refused(case: EncoderCase) -> None:
-    """Expect an error that names a misspelt parameter."""
-    require_refuses_unknown(case.kind, case.params)
 
 
 def fingerprints_are_stable(case: EncoderCase) -> None:

@@ -12,10 +12,10 @@ from crossrank.testing._case import RerankerCase
 from crossrank.testing._check import require
 from crossrank.testing._differences import require_same_scores
 from crossrank.testing._identity import (
-    require_frozen_parameters,
+    parameters_are_a_frozen_dataclass,
     require_plugin_class,
-    require_refuses_unknown,
     require_stable_fingerprint,
+    unknown_parameters_are_refused,
 )
 from crossrank.testing._parameters import variations
 
@@ -24,7 +24,7 @@ TUPLES = ("query_features", "candidate_features", "explain_features", "direction
 
 def info_is_complete(case: RerankerCase) -> None:
     """Expect ``info`` to be there, and every field of its type."""
-    info: Any = require_plugin_class(case.reranker, Reranker, RerankerInfo)
+    info: Any = require_plugin_class(case.kind, Reranker, RerankerInfo)
     for name in TUPLES:
         value = getattr(info, name)
         require(
@@ -43,16 +43,6 @@ def info_is_complete(case: RerankerCase) -> None:
         )
 
 
-def parameters_are_a_frozen_dataclass(case: RerankerCase) -> None:
-    """Expect ``Parameters`` that cannot change under a running pipeline."""
-    require_frozen_parameters(case.reranker)
-
-
-def unknown_parameters_are_refused(case: RerankerCase) -> None:
-    """Expect an error that names a misspelt parameter."""
-    require_refuses_unknown(case.reranker, case.params)
-
-
 def fingerprints_are_stable(case: RerankerCase) -> None:
     """Expect equal fingerprints of equal parameters, before and after use."""
     used = case.start()
@@ -64,7 +54,7 @@ def equal_fingerprints_mean_equal_scores(case: RerankerCase) -> None:
     """Expect a new fingerprint where a parameter changes scores."""
     usual = case.start()
     scores = usual.scores()
-    for name, changed in variations(case.reranker, case.params):
+    for name, changed in variations(case.kind, case.params):
         other = dataclasses.replace(case, params=changed)
         if other.build().fingerprint() != usual.scorer.fingerprint():
             continue
