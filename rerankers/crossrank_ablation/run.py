@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from crossrank._files.trec import write_run
-from crossrank._lists.ordering import order_rows, ranks
+from crossrank._lists.ordering import by_rank, order_rows, ranks
 from crossrank._lists.weighted_sum import WeightedSum
 from crossrank.evaluation._measures import Measure
 from crossrank.plugin.contract import Progress
@@ -261,7 +261,7 @@ def _keep(folder: Path, number: int, task: Task, position: Position, top_k: int 
     encoder = "" if task.encoder is None else f".{task.encoder}"
     path = folder / f"{task.direction}{encoder}.{number:03d}.trec"
     lists = task.lists(position.ranks, top_k)
-    order = np.argsort(position.ranks, axis=1)
+    order = by_rank(position.ranks)
     scores = np.take_along_axis(position.scores, order, axis=1)
     run = {
         query: dict(zip(lists[query], scores[row, : len(lists[query])].tolist(), strict=True))

@@ -20,6 +20,8 @@ SHARE_OF_BUDGET = 8
 MOST_BYTES = 256 << 20
 """Larger blocks gain nothing, and a budget that follows the machine would change their layout."""
 JSON_BYTES = 200
+MARKED = 16
+"""Among so many rows for each value, at most, marking rows is quicker than sorting values."""
 SHARED_LITTLE = 1.25
 """Candidates that are listed less often than this, on average, lie in the order of the lists."""
 
@@ -62,7 +64,7 @@ def make_block(
         ``[B, K]`` their candidates, and the scores of these.
     """
     listed = index[mask]
-    candidate_rows = distinct(listed)
+    candidate_rows = distinct(listed, len(gallery))
     places = np.searchsorted(candidate_rows, listed)
     if len(listed) < SHARED_LITTLE * len(candidate_rows):
         order = by_first_use(places, mask)
@@ -158,8 +160,20 @@ def locality(index: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.in
     return np.argsort(middle, kind="stable").astype(np.int64)
 
 
-def distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the values in ascending order, each once; a few times as fast as `numpy.unique`."""
+def distinct(values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return the values in ascending order, each once; many times as fast as `numpy.unique`.
+
+    Parameters
+    ----------
+    values
+        Whole numbers in [0, count).
+    count
+        How many there could be.
+    """
+    if count <= MARKED * values.size:
+        marks = np.zeros(count, np.bool_)
+        marks[values] = True
+        return np.flatnonzero(marks)
     ordered = np.sort(values, axis=None)
     first = np.ones(len(ordered), np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])

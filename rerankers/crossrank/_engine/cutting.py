@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from crossrank._checking import check_count, checked, finite
 from crossrank._lists.calibration import Calibration
 from crossrank._lists.candidates import Candidates
-from crossrank._lists.ordering import arrange
+from crossrank._lists.ordering import arrange, by_rank
 from crossrank._lists.rankings import Rankings
 from crossrank._lists.stage_scores import StageScores
 from crossrank.errors import ParameterError
@@ -69,7 +69,7 @@ def cut(
 ) -> Rankings:
     """Arrange every column by final rank and cut the lists."""
     depth = candidates.depth
-    order = np.argsort(score_ranks, axis=1)[:, :depth]
+    order = by_rank(score_ranks)[:, :depth]
     probabilities = confidences = None
     if cuts.calibration is not None:  # before the lists are cut
         probabilities = cuts.calibration.probabilities(arrange(scores, order))

@@ -51,7 +51,7 @@ class Weights:
     def __call__(self, rows: range) -> int:
         """Return the weight of consecutive queries."""
         part = slice(rows.start, rows.stop)
-        used = distinct(self.index[part][self.mask[part]])
+        used = distinct(self.index[part][self.mask[part]], len(self.candidate_bytes))
         features = int(self.query_bytes[part].sum()) + int(self.candidate_bytes[used].sum())
         return features + int(PLACE_BYTES * self.index.shape[1] * len(rows))
 

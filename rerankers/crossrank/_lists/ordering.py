@@ -44,6 +44,13 @@ def ranks(order: NDArray[np.int64]) -> NDArray[np.int64]:
     return result
 
 
+def by_rank(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return ``[Q, K]`` places from best to worst, given the 1-based rank of each: undo `ranks`."""
+    order = np.empty_like(ranks)
+    order.ravel()[_flat(ranks - 1, ranks.shape[1])] = np.arange(ranks.shape[1], dtype=np.int64)
+    return order
+
+
 def arrange(array: NDArray[Scalar], order: NDArray[np.int64]) -> NDArray[Scalar]:
     """Return ``[Q, M]`` the entries of each row at the places `order` names.
 

@@ -9,6 +9,7 @@ import pytest
 from crossrank import Collection, Needs, Ragged
 from crossrank._engine.block import (
     ReadAhead,
+    distinct,
     feature_bytes,
     locality,
     make_block,
@@ -26,6 +27,13 @@ def test_features_weigh_what_they_hold() -> None:
     )
     assert feature_bytes(items, ["tokens", "embedding"]).tolist() == [6 + 28, 24 + 28]
     assert feature_bytes(items, []).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("count", [7, 10_000])  # marked, and sorted
+def test_each_value_once(count: int) -> None:
+    for size in (0, 1, 40):
+        values = np.random.default_rng(size).integers(0, count, size)
+        assert distinct(values, count).tolist() == sorted(set(values.tolist()))
 
 
 def test_a_block_holds_only_what_was_asked_for() -> None:
