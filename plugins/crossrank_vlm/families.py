@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from crossrank.errors import ImageError, ParameterError
 from crossrank.plugin.parts import Box, grid_boxes
@@ -43,7 +42,7 @@ class Family:
 
     def __init__(self, config: Any, pictures: Any) -> None:
         self.config, self.pictures = config, pictures
-        self._pixels = Pixels(pictures)
+        self.pixels = Pixels(pictures)
 
     @property
     def image_token(self) -> int:
@@ -80,10 +79,6 @@ class Family:
     def _whole(self) -> int:
         """A token for the picture as a whole, or none."""
         return int(self.config.vision_feature_select_strategy == "full")
-
-    def inputs(self, picture: Image.Image) -> dict[str, Any]:
-        """Return what the model takes of an upright RGB picture."""
-        return self._pixels(picture)
 
     def positions(self, ids: Rows, grids: Sequence[tuple[int, int]]) -> Rows:
         """Return the positions of tokens ``[L]``, or ``[3, L]``."""

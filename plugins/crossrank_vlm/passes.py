@@ -151,13 +151,12 @@ class Passes:
         """Return how many tokens all of some prompts begin with, 0 if sharing is no use."""
         if self._reuse != "prefix" or len(prompts) < FEWEST:
             return 0
-        shortest = min(len(each.ids) for each in prompts) - 1
-        first = prompts[0]
-        shared = shortest
-        for other in prompts[1:]:
+        first, *others = {id(each.ids): each for each in prompts}.values()
+        shared = min(len(each.ids) for each in (first, *others)) - 1
+        for other in others:
             differ = np.flatnonzero(first.ids[:shared] != other.ids[:shared])
             shared = int(differ[0]) if len(differ) else shared
-        return min(shared, *(self._own(each) for each in prompts))
+        return min(shared, *(self._own(each) for each in (first, *others)))
 
     def _own(self, prompt: Prompt) -> int:
         """Return where the first picture of what stands second begins: ids alone do not tell."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Levels: TypeAlias = NDArray[np.float32]
+Seen: TypeAlias = "NDArray[np.uint8] | dict[str, Tensor]"
+"""Pixels ``[1, H, W, 3]``, or what a processor has made of them."""
 
 TAKEN = ("pixel_values", "image_grid_thw")
 """Of what a processor returns."""
@@ -39,14 +42,26 @@ class Pixels:
     def __init__(self, processor: Any) -> None:
         self._processor = processor
 
-    def __call__(self, picture: Image.Image) -> dict[str, Tensor]:
-        """Return the inputs of an upright RGB picture."""
+    def seen(self, picture: Image.Image) -> Seen:
+        """Return what the model sees of an upright RGB picture."""
+        found = None if self._levels is None else self._cut(picture)
+        return self._processed(picture) if found is None else found
+
+    def inputs(self, seen: Sequence[Seen]) -> dict[str, Tensor]:
+        """Return the inputs of some pictures as they are seen, together."""
         import torch
 
-        found = None if self._levels is None else self._seen(picture, self._levels)
-        if found is None:
-            return self._processed(picture)
-        return {"pixel_values": torch.from_numpy(found[None])}
+        plain = [each for each in seen if isinstance(each, np.ndarray)]
+        if len(plain) == len(seen):  # one look at the table for all
+            seen = [np.concatenate(plain)]
+        parts = [each if isinstance(each, dict) else self._valued(each) for each in seen]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    def _valued(self, seen: NDArray[np.uint8]) -> dict[str, Tensor]:
+        import torch
+
+        # seen as pixels, so there is a table
+        return {"pixel_values": torch.from_numpy(_values(cast("Levels", self._levels), seen))}
 
     def _processed(self, picture: Image.Image, **options: bool) -> dict[str, Tensor]:
         found = self._processor(
@@ -59,8 +74,8 @@ class Pixels:
         )
         return {name: found[name] for name in found if name in TAKEN}
 
-    def _seen(self, picture: Image.Image, levels: Levels) -> Levels | None:
-        """Return ``[3, H, W]``, None where a crop would have to be padded."""
+    def _cut(self, picture: Image.Image) -> NDArray[np.uint8] | None:
+        """Return ``[1, H, W, 3]``, None where a crop would have to be padded."""
         size = resized(*picture.size, self._settings)
         seen = np.asarray(picture.resize(size, self._settings.resample))
         if self._settings.do_center_crop:
@@ -69,7 +84,7 @@ class Pixels:
                 return None
             left, top = (size[0] - wide) // 2, (size[1] - high) // 2
             seen = seen[top : top + high, left : left + wide]
-        return np.stack([row[seen[..., channel]] for channel, row in enumerate(levels)])
+        return seen[None]
 
     @cached_property
     def _settings(self) -> Any:
@@ -95,7 +110,12 @@ class Pixels:
         rng = np.random.default_rng(0)
         for width, height in PROBES:
             probe = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
-            seen, theirs = self._seen(probe, levels), self._processed(probe)
-            if seen is not None and not np.array_equal(seen[None], theirs["pixel_values"].numpy()):
+            seen, theirs = self._cut(probe), self._processed(probe)["pixel_values"].numpy()
+            if seen is not None and not np.array_equal(_values(levels, seen), theirs):
                 return None
         return levels
+
+
+def _values(levels: Levels, seen: NDArray[np.uint8]) -> Levels:
+    """Return what becomes of pixels ``[N, 3, H, W]``."""
+    return np.stack([row[seen[..., channel]] for channel, row in enumerate(levels)], axis=1)

@@ -126,13 +126,22 @@ class Prompter:
         ParameterError
             If the template drops a picture.
         """
+        asked = [_asked(pair) for pair in pairs]
+        unlike = dict(zip(asked, pairs, strict=True))
+        tokens = dict(zip(unlike, self._tokens(list(unlike.values())), strict=True))
+        return [self._prompt(pair, *tokens[each]) for pair, each in zip(pairs, asked, strict=True)]
+
+    def _tokens(self, pairs: Sequence[Pair]) -> list[tuple[NDArray[np.int64], int]]:
+        """Return ids of some pairs, pictures in their places, and how many were left out."""
         if not pairs:
             return []
         said = self._texts([(each.query, each.document, each.instruction) for each in pairs])
-        return [
-            self._prompt(pair, np.array(ids, np.int64))
-            for pair, ids in zip(pairs, self._numbers(said), strict=True)
-        ]
+        found = []
+        for pair, numbers in zip(pairs, self._numbers(said), strict=True):
+            sizes = [size for side in self._order for size in pair.counts[side]]
+            ids = self._with_pictures(np.array(numbers, np.int64), sizes)
+            found.append(self._within(np.append(ids, np.array(self._preset.append, np.int64))))
+        return found
 
     def _numbers(self, said: list[str]) -> list[list[int]]:
         """Return the tokens of some texts."""
@@ -154,16 +163,15 @@ class Prompter:
         same = [each.ids for each in encode(probes, add_special_tokens=False)] == plain
         return encode if same else None
 
-    def _prompt(self, pair: Pair, ids: NDArray[np.int64]) -> Prompt:
-        """Put pictures in their places."""
-        order = (0, 1) if self.query_first else (1, 0)
-        sizes = [size for side in order for size in pair.counts[side]]
-        shown = tuple(number for side in order for number in pair.pictures[side])
-        ids = self._with_pictures(ids, sizes)
-        if self._preset.append:
-            ids = np.concatenate([ids, np.array(self._preset.append, np.int64)])
-        ids, cut = self._within(ids)
-        return Prompt(ids, shown, len(pair.counts[order[0]]), cut)
+    def _prompt(self, pair: Pair, ids: NDArray[np.int64], cut: int) -> Prompt:
+        first, second = self._order
+        shown = *pair.pictures[first], *pair.pictures[second]
+        return Prompt(ids, shown, len(pair.pictures[first]), cut)
+
+    @property
+    def _order(self) -> tuple[int, int]:
+        """Of a pair's two sides, which stands first."""
+        return (0, 1) if self.query_first else (1, 0)
 
     def spoken(self, parts: Sequence[Part | Content], counts: Sequence[int]) -> NDArray[np.int64]:
         """Return the tokens of one message of the user, the answer's turn opened.
@@ -245,7 +253,7 @@ class Prompter:
         return said
 
     def _parts(self, content: Content) -> list[Part]:
-        image = [{"type": "image", "image": str(content.path)}] if content.path else []
+        image = [{"type": "image", "image": "picture"}] if content.path else []
         text = [{"type": "text", "text": self._clean(content.text)}] if content.text else []
         return [*image, *text]
 
@@ -260,3 +268,9 @@ class Prompter:
     @cached_property
     def _image_text(self) -> str:
         return str(self._tokenizer.convert_ids_to_tokens(self._family.image_token))
+
+
+def _asked(pair: Pair) -> tuple[Any, ...]:
+    """Return what decides a pair's tokens: all but which pictures they are."""
+    said = [(each.text, each.path is None) for each in (pair.query, pair.document)]
+    return *said, pair.instruction, *map(tuple, pair.counts)

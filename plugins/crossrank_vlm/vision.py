@@ -17,6 +17,8 @@ from crossrank_vlm.checkpoint import Loaded
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from crossrank_vlm.pixels import Seen
+
 BATCH = 8
 """So many pictures go through the tower together, or more that are small."""
 
@@ -103,8 +105,8 @@ class Vision:
         for number in dict.fromkeys(numbers):
             if number not in found:
                 found[number] = made[self._pictures[number].key]
-        model = self._loaded.model
-        return {number: each.to(model.device, model.dtype) for number, each in found.items()}
+        device, dtype = self._loaded.model.device, self._loaded.model.dtype
+        return {number: each.to(device, dtype) for number, each in found.items()}
 
     def pixels(self, numbers: Sequence[int]) -> dict[str, Any]:
         """Return what the model itself takes of some pictures.
@@ -113,10 +115,10 @@ class Vision:
         """
         import torch
 
-        model, family = self._loaded.model, self._loaded.family
+        model, pixels = self._loaded.model, self._loaded.family.pixels
 
-        def read(number: int) -> dict[str, Tensor]:
-            return family.inputs(cr.open_image(self._pictures[number].path))
+        def read(number: int) -> Seen:
+            return pixels.seen(cr.open_image(self._pictures[number].path))
 
         threads = min(torch.get_num_threads(), len(numbers))
         if threads > 1:
@@ -124,7 +126,7 @@ class Vision:
                 parts = list(pool.map(read, numbers))
         else:
             parts = [read(number) for number in numbers]
-        inputs = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        inputs = pixels.inputs(parts)
         inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
         return {name: each.to(model.device) for name, each in inputs.items()}
 

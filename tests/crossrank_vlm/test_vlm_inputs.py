@@ -141,6 +141,42 @@ def test_texts_over_the_limit_are_cut_counted_and_keep_the_template_s_end(
     assert loaded.tokenizer.decode(made.ids).endswith("<|im_end|>\n<|im_start|>assistant\n")
 
 
+def test_prompts_that_differ_in_their_picture_alone_are_written_once(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crossrank.plugin.contents import Content
+    from crossrank_vlm.prompts import Pair, Prompter
+
+    stage: Any = cr.Stage("vlm", params={"model": checkpoint})
+    prompter = stage.scorer.loaded("cpu", "float32").prompter
+    shown = [
+        Content(None, Path("a.png")),
+        Content(None, Path("b.png")),
+        Content("said", Path("a.png")),
+    ]
+    pairs = [
+        Pair(Content(asked), document, instruction, ((), (count,)), ((), (number,)))
+        for asked in ("a dog", "two cats")
+        for instruction in ("i", "j")
+        for count in (2, 3)
+        for number, document in enumerate(shown)
+    ]
+    alone = [prompter.prompts([pair])[0] for pair in pairs]
+    written: list[int] = []
+    whole = Prompter._texts
+
+    def counted(self: Any, pairs: Any) -> Any:
+        written.append(len(pairs))
+        return whole(self, pairs)
+
+    monkeypatch.setattr(Prompter, "_texts", counted)
+    together = prompter.prompts(pairs)
+    assert written == [len(pairs) * 2 // 3]
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.ids, other.ids)
+        assert (one.pictures, one.first, one.cut) == (other.pictures, other.first, other.cut)
+
+
 def test_the_image_token_in_a_text_is_no_picture(qwen3: Path, paths: list[str]) -> None:
     queries = cr.Collection(["q"], "text", text=["a <|image_pad|> dog"])
     plain = cr.Collection(["q"], "text", text=["a   dog"])

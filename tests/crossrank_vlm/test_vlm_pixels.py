@@ -33,6 +33,10 @@ def picture(size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8))
 
 
+def made(pixels: Pixels, *shown: Image.Image) -> Any:
+    return pixels.inputs([pixels.seen(each) for each in shown])["pixel_values"].numpy()
+
+
 def processed(processor: Any, shown: Image.Image) -> Any:
     return processor([shown], return_tensors="np")["pixel_values"]
 
@@ -41,15 +45,30 @@ def processed(processor: Any, shown: Image.Image) -> Any:
 @pytest.mark.parametrize("settings", [CROPPED, SQUARE, PADDED])
 def test_pixels_are_those_of_the_processor(settings: Any, size: tuple[int, int]) -> None:
     processor = clip(**settings)
-    found = Pixels(processor)(picture(size))["pixel_values"].numpy()
+    found = made(Pixels(processor), picture(size))
     np.testing.assert_array_equal(found, processed(processor, picture(size)))
 
 
 def test_a_plain_processor_is_not_asked_for_each_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = Pixels(clip(**CROPPED))
-    pixels(picture((9, 9)))
+    pixels.seen(picture((9, 9)))
     monkeypatch.setattr(pixels, "_processor", None)
-    assert pixels(picture((40, 60)))["pixel_values"].shape == (1, 3, 32, 32)
+    assert made(pixels, picture((40, 60)), picture((9, 7))).shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize("settings", [CROPPED, SQUARE])
+def test_pictures_together_are_those_alone(settings: Any) -> None:
+    pixels, shown = Pixels(clip(**settings)), [picture(size) for size in SIZES]
+    alone = np.concatenate([made(pixels, each) for each in shown])
+    np.testing.assert_array_equal(made(pixels, *shown), alone)
+
+
+def test_pictures_that_the_processor_made_go_with_the_others() -> None:
+    processor = clip(**CROPPED)
+    pixels, shown = Pixels(processor), [picture((40, 60)), picture((50, 40))]
+    ready = pixels._processed(shown[1])
+    found = pixels.inputs([pixels.seen(shown[0]), ready])["pixel_values"].numpy()
+    np.testing.assert_array_equal(found, made(pixels, *shown))
 
 
 def test_a_processor_that_does_something_else_is_asked() -> None:
@@ -58,7 +77,7 @@ def test_a_processor_that_does_something_else_is_asked() -> None:
             return super().normalize(image, *others, **named)[:, ::-1]
 
     processor = Other(**CROPPED)
-    found = Pixels(processor)(picture((40, 60)))["pixel_values"].numpy()
+    found = made(Pixels(processor), picture((40, 60)))
     np.testing.assert_array_equal(found, processed(processor, picture((40, 60))))
 
 
