@@ -13,6 +13,7 @@ import crossrank as cr
 import toys.broken_encoders as broken
 from crossrank.testing import Check, check_encoder
 from toys.basic import ToyEncoder
+from toys.failures import failures
 
 EVERYTHING = None
 """For a defect so gross that it does not matter what else fails."""
@@ -156,17 +157,6 @@ BROKEN: dict[type[cr.Encoder], tuple[str, str, str | None]] = {
     broken.BadModality: ("info_is_complete", "the modality 'audio'", ""),
     broken.NoBatches: ("info_is_complete", "batch_size is 0", EVERYTHING),
 }
-
-
-def failures(checks: list[Check]) -> dict[str, str]:
-    """Return what each failing check says, for the first modality for which it fails."""
-    found: dict[str, str] = {}
-    for check in checks:
-        try:
-            check()
-        except AssertionError as error:
-            found.setdefault(check.__name__.partition("-")[0], str(error))
-    return found
 
 
 @pytest.mark.parametrize("encoder", BROKEN, ids=lambda each: each.__name__)
