@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,14 +16,11 @@ from safetensors.torch import load_file, save_file
 
 import crossrank as cr
 from crossrank.errors import (
-    CrossrankError,
-    MissingPackageError,
     ParameterError,
     PluginError,
     StoreError,
 )
 from crossrank_openclip import OpenClipEncoder, fold, open_clip
-from crossrank_openclip import importing as importing_module
 from crossrank_openclip.checkpoint import load_checkpoint
 from crossrank_openclip.parameters import OpenClipParameters
 from crossrank_openclip.source import recipe
@@ -34,6 +28,8 @@ from toys import tiny_openclip
 from toys.tiny_openclip import needs_open_clip
 
 Folder = Callable[[str], Path]
+
+
 WEIGHTS = "open_clip_model.safetensors"
 
 
@@ -79,53 +75,6 @@ def test_a_wrong_parameter_is_refused_at_once(params: dict[str, Any], says: str)
     with pytest.raises(ParameterError) as caught:
         OpenClipEncoder(**params)
     assert says in str(caught.value)
-
-
-def test_the_package_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "open_clip"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(MissingPackageError, match=r"'open-clip-torch'.*crossrank\[openclip\]"):
-        open_clip()
-
-
-def test_a_torchvision_that_does_not_fit_gets_a_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    module = ModuleType("open_clip")
-
-    def stubborn(name: str) -> ModuleType:
-        asked.append(name)
-        if "torchvision._meta_registrations" not in sys.modules:
-            raise RuntimeError("operator torchvision::nms does not exist")
-        return module
-
-    kept = {
-        name: each
-        for name, each in sys.modules.items()
-        if name.partition(".")[0] in ("open_clip", "timm", "torchvision")
-    }
-    for name in kept:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(importing_module, "import_module", stubborn)
-    assert open_clip() is module
-    assert asked == ["open_clip", "open_clip"]
-    sys.modules.pop("torchvision._meta_registrations", None)
-
-
-def test_a_torchvision_beyond_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str) -> ModuleType:
-        raise RuntimeError("operator torchvision::nms does not exist")
-
-    kept = {
-        name: each
-        for name, each in sys.modules.items()
-        if name.partition(".")[0] in ("open_clip", "timm", "torchvision")
-    }
-    for name in kept:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr(importing_module, "import_module", broken)
-    with pytest.raises(MissingPackageError, match=r"needs a torchvision that fits torch.*pytorch"):
-        open_clip()
 
 
 @needs_open_clip
@@ -387,15 +336,3 @@ def test_a_fingerprint_knows_the_content_of_a_folder(tmp_path: Path) -> None:
     assert digest(copy) != first
     one = OpenClipEncoder(model="ViT-B-32", pretrained=copy / "model.safetensors").fingerprint()
     assert one != OpenClipEncoder(model="ViT-B-32", pretrained="openai").fingerprint()
-
-
-def test_importing_the_plugin_loads_no_torch() -> None:
-    import subprocess
-
-    code = (
-        "import sys, crossrank_openclip; "
-        "assert not {'torch', 'open_clip', 'timm', 'torchvision'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert issubclass(import_module("crossrank_openclip").OpenClipEncoder, cr.Encoder)
-    assert issubclass(MissingPackageError, CrossrankError)

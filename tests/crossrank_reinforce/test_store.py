@@ -13,36 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 import crossrank as cr
-from crossrank.cli import main
 from crossrank.errors import (
     FeatureMismatchError,
-    FormatError,
     InputError,
     ParameterError,
     StoreError,
 )
-from crossrank_reinforce import Crop, Pairs, Store, read_pairs, reinforce, seed_of, without_words
-from toys.reinforce import Blind, Means, Turned, write
-
-
-@pytest.fixture
-def pairs(tmp_path: Path) -> Pairs:
-    return write(tmp_path / "pictures")
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    """Return every file below a folder."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+from crossrank_reinforce import Crop, Pairs, Store, reinforce, seed_of
+from toys.reinforce import Blind, Means, Turned, content, write
 
 
 def test_targets_are_what_the_teachers_make_of_the_same_views(pairs: Pairs, tmp_path: Path) -> None:
@@ -79,88 +60,11 @@ def test_a_store_is_small_and_holds_no_pixels(pairs: Pairs, tmp_path: Path) -> N
     assert table.shape == (16, 12)
 
 
-def test_views_differ_and_come_again(pairs: Pairs, tmp_path: Path) -> None:
-    one = reinforce(pairs, Means(), tmp_path / "a", views=3, variants=2)
-    two = reinforce(pairs, Means(), tmp_path / "b", views=3, variants=2)
-    assert content(one.folder) == content(two.folder)
-    table = one.feature("image", "embedding")
-    assert len(np.unique(np.asarray(table), axis=0)) == 12
-    other = reinforce(pairs, Means(), tmp_path / "c", views=3, variants=2, seed=1)
-    assert not np.array_equal(table, other.feature("image", "embedding"))
-
-
 def test_other_features_are_kept_besides(pairs: Pairs, tmp_path: Path) -> None:
     store = reinforce(pairs, Means(), tmp_path / "s", views=2, also=("raw",))
     assert np.asarray(store.feature("image", "raw")).shape == (8, 12)
     assert np.asarray(store.feature("text", "raw")).shape == (8, 12)
     assert store.rows("image", [3], [1]).tolist() == [7]
-
-
-class Own(Means):
-    """Makes its views itself, of the seeds alone."""
-
-    def raw(self, item: cr.Item, modality: str) -> np.ndarray:
-        if modality == "text":
-            return super().raw(item, modality)
-        return np.random.default_rng(int(item.features["augmentation_seed"])).random(12) + 0.1
-
-
-def test_teachers_may_make_views_themselves(pairs: Pairs, tmp_path: Path) -> None:
-    store = reinforce(pairs, Own(), tmp_path / "s", views=2, augmentation="own", seed=3)
-    seed: dict[str, Any] = {"augmentation_seed": store.seed(2, 1)}
-    expected = Own().raw(cr.Item("0", **seed), "image")
-    found = store.targets([2], [1], [0], [0])[0].images[0]
-    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=2**-10)
-    with pytest.raises(InputError, match="augmentation is 'crop'; give a callable, or 'own'"):
-        reinforce(pairs, Own(), tmp_path / "t", augmentation="crop")
-
-
-def test_given_and_made_variants(pairs: Pairs, tmp_path: Path) -> None:
-    given_texts = {str(item.id): [f"given {item.id}"] for item in pairs.texts}
-    store = reinforce(pairs, Means(), tmp_path / "a", variants=2, given=given_texts)
-    assert store.text(3, 1) == f"given {pairs.texts[3].id}"
-    store = reinforce(
-        pairs, Means(), tmp_path / "b", variants=3, make=lambda text, seed: f"{text} {seed % 7}"
-    )
-    assert store.text(0, 0) == pairs.texts[0].text
-    assert store.text(0, 1) == f"{pairs.texts[0].text} {seed_of(0, str(pairs.texts[0].id), 1) % 7}"
-    del given_texts[str(pairs.texts[5].id)]
-    with pytest.raises(InputError, match=f"{pairs.texts[5].id}' has 0 variants, 1 are needed"):
-        reinforce(pairs, Means(), tmp_path / "c", variants=2, given=given_texts)
-    with pytest.raises(InputError, match="is '  ', no text"):
-        reinforce(pairs, Means(), tmp_path / "d", variants=2, make=lambda text, seed: "  ")
-
-
-@given(st.lists(st.sampled_from("abcde"), min_size=1, max_size=9), st.integers(0, 1 << 30))
-def test_words_are_left_out_in_order_and_one_stays(words: list[str], seed: int) -> None:
-    text = " ".join(words)
-    found = without_words(text, seed)
-    assert found == without_words(text, seed)
-    rest = iter(words)
-    assert all(word in rest for word in found.split())
-    assert found
-
-
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 1 << 62))
-def test_a_crop_lies_in_the_picture_and_depends_on_its_seed_alone(
-    width: int, height: int, seed: int
-) -> None:
-    values = np.arange(width * height * 3, dtype=np.uint8).reshape(height, width, 3)
-    picture = Image.fromarray(values)
-    cut = Crop()(picture, seed)
-    assert np.array_equal(np.asarray(cut), np.asarray(Crop()(picture, seed)))
-    assert 1 <= cut.size[0] <= width
-    assert 1 <= cut.size[1] <= height
-    whole = Crop(least=1, ratio=1, mirrored=0)(picture, seed)
-    assert np.array_equal(np.asarray(whole), values)
-
-
-@pytest.mark.parametrize(
-    "params", [{"least": 0}, {"least": 0.9, "most": 0.5}, {"ratio": 0.5}, {"mirrored": 2}]
-)
-def test_a_crop_that_cannot_be(params: dict[str, float]) -> None:
-    with pytest.raises(ParameterError, match="reinforce"):
-        Crop(**params)
 
 
 def test_a_store_of_other_teachers_or_other_data_is_refused(pairs: Pairs, tmp_path: Path) -> None:
@@ -237,7 +141,7 @@ def test_stopped_before_any_batch_it_ends_with_the_same_bytes(tmp_path: Path) ->
 RUN = """
 import sys
 from pathlib import Path
-from toys.reinforce import Means, write
+from toys.reinforce import Means, write, content
 from crossrank_reinforce import reinforce
 Means.pause = 0.01
 print("begun", flush=True)
@@ -325,87 +229,3 @@ def test_pairs_that_do_not_fit(pairs: Pairs) -> None:
     ):
         with pytest.raises(InputError, match=says):
             Pairs(*given_pairs)
-
-
-def captions(folder: Path) -> Path:
-    path = folder / "captions.jsonl"
-    lines = [
-        {
-            "filename": f"{n}.png",
-            "split": "train" if n else "val",
-            "captions": [f"text {n}", "a b c"],
-        }
-        for n in range(4)
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
-
-
-def test_caption_files_of_both_kinds(pairs: Pairs, tmp_path: Path) -> None:
-    folder = tmp_path / "pictures"
-    found = read_pairs(captions(tmp_path), folder, "train")
-    assert [item.id for item in found.images] == ["1.png", "2.png", "3.png"]
-    assert found.text_to_image.tolist() == [0, 0, 1, 1, 2, 2]
-    assert found.texts[2].id == "2.png#0"
-    images = [
-        {"filename": f"{n}.png", "split": "train", "sentences": [{"raw": "a dog"}]} for n in (2, 0)
-    ]
-    path = tmp_path / "dataset.json"
-    path.write_text(json.dumps({"images": images}), encoding="utf-8")
-    assert [item.id for item in read_pairs(path, folder).images] == ["2.png", "0.png"]
-    with pytest.raises(InputError, match=r"the picture .* is not there; check --images"):
-        read_pairs(path, tmp_path)
-    with pytest.raises(InputError, match="no picture of the split 'tset'"):
-        read_pairs(captions(tmp_path), folder, "tset")
-    for line in ('"text"', '{"filename": "0.png"}', '{"filename": 1, "captions": ["a"]}', "{"):
-        (tmp_path / "bad.jsonl").write_text(line + "\n", encoding="utf-8")
-        with pytest.raises(FormatError, match=r"bad\.jsonl"):
-            read_pairs(tmp_path / "bad.jsonl", folder)
-
-
-def test_the_command(pairs: Pairs, tmp_path: Path) -> None:
-    cr.register(Means)
-    cr.register(Turned)
-    given_path = tmp_path / "given.jsonl"
-    given_path.write_text(
-        "".join(
-            json.dumps({"id": f"{n}.png#{k}", "texts": ["said again"]}) + "\n"
-            for n in range(4)
-            for k in range(2)
-        ),
-        encoding="utf-8",
-    )
-    common = ["reinforce", captions(tmp_path), "--images", tmp_path / "pictures"]
-    teachers = ["--teacher", "reinforce-means", "--teacher", "reinforce-turned"]
-    more = ["--split", "train", "--views", 3, "--variants", 2, "--given", given_path]
-    out = ["-o", tmp_path / "s"]
-
-    def run(*arguments: object) -> Any:
-        return CliRunner().invoke(main, list(map(str, arguments)))
-
-    done = run(*common, *teachers, *more, *out)
-    assert done.exit_code == 0, done.output
-    assert "3 pictures × 3, 6 texts × 2, by reinforce-means, reinforce-turned" in done.output
-    store = Store(tmp_path / "s")
-    assert store.text(1, 1) == "said again"
-    said = json.loads(run(*common, *teachers, *more, *out, "--json").output)  # opened, not made
-    assert (said["images"], said["views"], said["variants"]) == (3, 3, 2)
-    for arguments, says in (
-        ([*common, "--teacher", "reinforce-maens", *out], "did you mean 'reinforce-means'"),
-        ([*common, *teachers, *out], "was made of another data set"),
-        ([*common, *teachers, "--scale", 1, "--scale", 2, "--scale", 3, *out], "for 2 teachers"),
-        ([*common, *out], "Missing option '--teacher'"),
-        ([*common, *teachers, "--least", 3, *out], "least"),
-    ):
-        done = run(*arguments)
-        assert done.exit_code == 2
-        assert says in done.output, done.output
-        assert done.output.count("\n") == 1
-
-
-def test_importing_it_brings_no_torch() -> None:
-    code = (
-        "import sys, crossrank_reinforce; crossrank_reinforce.reinforce\n"
-        "assert not {'torch', 'transformers'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

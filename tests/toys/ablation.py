@@ -170,3 +170,12 @@ def _noise(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def _unit(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+FAST = {"resamples": 199}
+
+
+def pipeline(*seeds: int, **settings: Any) -> cr.Pipeline:
+    return cr.Pipeline(
+        [cr.Stage(Noisy, params={"seed": n}, name=f"s{n}", **settings) for n in seeds]
+    )

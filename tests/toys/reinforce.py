@@ -90,3 +90,12 @@ def write(folder: Path, count: int = 4, captions: int = 2) -> Pairs:
         ]
         entries.append((path, texts))
     return pairs_of(entries)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
