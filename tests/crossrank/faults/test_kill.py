@@ -31,12 +31,17 @@ def test_kills_are_survived_and_add_up(tmp_path: Path) -> None:
 
 def test_kills_of_what_cannot_go_on_are_seen(tmp_path: Path) -> None:
     """A work that leaves something else once it was killed is a fault."""
-    careless = SCRIPT.read_text(encoding="utf-8").replace(
-        'KnowledgeBank.build(_labelled(1_500), own / "made"',
-        'KnowledgeBank.build(_labelled(1_500 - any(own.iterdir())), own / "made"',
+    careless = (
+        SCRIPT.with_name("kill_works.py")
+        .read_text(encoding="utf-8")
+        .replace(
+            'KnowledgeBank.build(_labelled(1_500), own / "made"',
+            'KnowledgeBank.build(_labelled(1_500 - any(own.iterdir())), own / "made"',
+        )
     )
     script, output = tmp_path / "kill.py", tmp_path / "kill.json"
-    script.write_text(careless, encoding="utf-8")
+    script.write_bytes(SCRIPT.read_bytes())
+    script.with_name("kill_works.py").write_text(careless, encoding="utf-8")
     command = [sys.executable, str(script), "--kills", "4", "--only", "knowledge build"]
     subprocess.run([*command, "-o", str(output)], check=True, stdout=subprocess.DEVNULL)
     assert json.loads(output.read_text(encoding="utf-8"))["faults"]
