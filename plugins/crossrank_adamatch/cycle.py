@@ -90,8 +90,8 @@ def second_look(
         hints = hints_of(evidence)
         if not hints:
             raise InputError(f"second_look: no text gives a hint of {picture!r}; give more texts")
-        told = prompt(hints[0])
-        found.append((picture, hints[0], told, _said(generate, picture, told)))
+        asked = prompt(hints[0])
+        found.append((picture, hints[0], asked, _said(generate, picture, asked)))
     ids = [f"look-{place}" for place in range(len(found))]
     items = [cr.Item(id, said[3]) for id, said in zip(ids, found, strict=True)]
     features = tuple(name for name in texts.features if name not in ("text", "path", "concepts"))
@@ -104,8 +104,8 @@ def second_look(
     return looks
 
 
-def _said(generate: Generator, picture: str, told: str) -> str:
-    text = generate(told)
+def _said(generate: Generator, picture: str, asked: str) -> str:
+    text = generate(asked)
     if not isinstance(text, str) or not text.strip():
         raise InputError(
             f"second_look: the generator returned {text!r} for {picture!r}; it must return a text"

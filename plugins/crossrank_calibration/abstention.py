@@ -82,16 +82,17 @@ def normalised_auc(confidences: ArrayLike, values: ArrayLike) -> float | None:
     InputError
         If they are empty or of different length.
     """
-    told = np.asarray(confidences, np.float64).ravel()
+    confidence = np.asarray(confidences, np.float64).ravel()
     metric = np.asarray(values, np.float64).ravel()
-    if told.shape != metric.shape or not len(told):
+    if confidence.shape != metric.shape or not len(confidence):
         raise InputError(
-            f"normalised_auc: {len(told)} confidences for {len(metric)} values; give one for each"
+            f"normalised_auc: {len(confidence)} confidences for {len(metric)} values; give one for "
+            "each"
         )
     flat, best = metric.mean(), _area(metric, metric)
     if not best > flat:
         return None
-    return float((_area(told, metric) - flat) / (best - flat))
+    return float((_area(confidence, metric) - flat) / (best - flat))
 
 
 def _area(confidences: Floats, values: Floats) -> float:

@@ -116,8 +116,8 @@ def measured(
         calibration if isinstance(calibration, cr.Calibration) else cr.Calibration.open(calibration)
     )
     data = Labelled.of(run, qrels)
-    told = None if given.confidence is None else given.confidence.of(data.scores, data.mask)
-    return _measured(data, given.probabilities(data.scores), told)
+    confidences = None if given.confidence is None else given.confidence.of(data.scores, data.mask)
+    return _measured(data, given.probabilities(data.scores), confidences)
 
 
 def _crossed(
@@ -174,9 +174,9 @@ def _measured(data: Labelled, probabilities: Floats, confidences: Floats | None)
             for name, p in sides.items()
         },
     }
-    told: Mapping[str, Floats] = simple_confidences(data)
+    named: Mapping[str, Floats] = simple_confidences(data)
     if confidences is not None:
-        told = {"regression": confidences, **told}
+        named = {"regression": confidences, **named}
     worth = data.reciprocal_ranks()
-    report["nauc"] = {name: normalised_auc(each, worth) for name, each in told.items()}
+    report["nauc"] = {name: normalised_auc(each, worth) for name, each in named.items()}
     return report

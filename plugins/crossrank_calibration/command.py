@@ -94,8 +94,8 @@ def summary(reports: dict[str, Any]) -> str:
             before, after = report[name]["before"], report[name]["after"]
             rows.append([split, title, f"{before:.4f}", f"{after:.4f}"])
         for name, value in report["nauc"].items():
-            told = "-" if value is None else f"{value:.3f}"
-            rows.append([split, f"nAUC of confidence by {name}", "", told])
+            shown = "-" if value is None else f"{value:.3f}"
+            rows.append([split, f"nAUC of confidence by {name}", "", shown])
     return table(["split", "", "before", "after"], rows)
 
 

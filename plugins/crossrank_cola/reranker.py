@@ -95,13 +95,13 @@ class ColaReranker(cr.Reranker):
         texts, images, sizes = context.texts, context.images, network.sizes
         for side, read in ((texts, {"words": sizes.word}), (images, {"regions": sizes.cell})):
             check_trained_on("cola", side.collection, read, sizes.encoder, SCRIPT)
-        place = "cpu" if device is None else device
+        where = "cpu" if device is None else device
         return ColaState(
-            projected(images, "regions", network.cells, place, context),
-            projected(texts, "words", network.words, place, context),
+            projected(images, "regions", network.cells, where, context),
+            projected(texts, "words", network.words, where, context),
             images.places,
             texts.places,
-            place,
+            where,
         )
 
     def score(self, block: cr.Block, state: ColaState) -> cr.Scores:

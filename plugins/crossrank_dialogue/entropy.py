@@ -85,9 +85,9 @@ def expected_gain(prior: ArrayLike, likelihood: ArrayLike) -> float:
     if not ((answers >= 0).all() and (answers.sum(axis=1) <= 1 + 1e-9).all()):
         raise InputError("expected_gain: a row of likelihood has a sum over 1 or a number below 0")
     joint = weights[:, None] * answers
-    told = joint.sum(axis=0)
+    marginal = joint.sum(axis=0)
     # Σ_a Σ_n P(n, a) log(P(n, a) / P(n) P(a)) = Σ P(n) P(a|n) log P(a|n) − Σ P(a) log P(a)
-    return float(max(entr(told).sum() - weights @ entr(answers).sum(axis=1), 0.0))
+    return float(max(entr(marginal).sum() - weights @ entr(answers).sum(axis=1), 0.0))
 
 
 def _distribution(name: str, values: ArrayLike) -> Floats:

@@ -68,13 +68,13 @@ class Answers(Reformulator):
 
     def rewrite(self, dialogue: Dialogue) -> str:
         """Return caption and answers, with commas between them."""
-        return ", ".join([dialogue.caption, *self._told(dialogue)])
+        return ", ".join([dialogue.caption, *self._statements(dialogue)])
 
     def apart(self, dialogue: Dialogue) -> str:
         """Return the answers, with commas between them."""
-        return ", ".join(self._told(dialogue))
+        return ", ".join(self._statements(dialogue))
 
-    def _told(self, dialogue: Dialogue) -> list[str]:
+    def _statements(self, dialogue: Dialogue) -> list[str]:
         return [turn.answer for turn in dialogue.turns if not is_unknown(turn.answer)]
 
 
@@ -100,11 +100,11 @@ class Rules(Reformulator):
 
     def statements(self, dialogue: Dialogue) -> list[str]:
         """Return the statements of the rounds that say something, each once."""
-        told = [
+        statements = [
             statement(turn.question, turn.answer, negations=self.negations)
             for turn in dialogue.turns
         ]
-        return list(dict.fromkeys(text for text in told if text))
+        return list(dict.fromkeys(text for text in statements if text))
 
 
 class Precomputed(Reformulator):
@@ -182,6 +182,8 @@ class Fuse(Reformulator):
 
     def parts(self, dialogue: Dialogue) -> tuple[Part, ...]:
         """Return the caption, and what the dialogue adds where it adds something."""
-        told = self.inner.apart(dialogue)
+        statements = self.inner.apart(dialogue)
         caption = Part(dialogue.caption)
-        return (caption, Part(told, self.weight)) if told and self.weight else (caption,)
+        return (
+            (caption, Part(statements, self.weight)) if statements and self.weight else (caption,)
+        )

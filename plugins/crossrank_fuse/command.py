@@ -89,8 +89,8 @@ def command(
     for name, each in tables.items():
         click.echo(f"{name}\n{each}\n")
     if rule.weights:
-        told = ", ".join(f"{n} {w:g}" for n, w in zip(rule.names, rule.weights, strict=True))
-        click.echo(f"weights: {told}")
+        weights = ", ".join(f"{n} {w:g}" for n, w in zip(rule.names, rule.weights, strict=True))
+        click.echo(f"weights: {weights}")
     click.echo(f"{output}: {rule.method}")
 
 

@@ -108,21 +108,21 @@ def _of_file(params: OpenClipParameters, tags: Mapping[str, Any]) -> Recipe:
             f"{nearest(str(given), tags) or '; it has no tags'}"
         )
     by_name = open_clip().get_model_config(params.model).get("quick_gelu")
-    told = {bool(entry.get("quick_gelu", False)) for entry in tags.values()}
+    known = {bool(entry.get("quick_gelu", False)) for entry in tags.values()}
     quick = params.quick_gelu
     if by_name and quick is False:
         raise ParameterError(
             f"openclip: {params.model} means QuickGELU, but quick_gelu is False; "
             f"give model={params.model.removesuffix('-quickgelu')!r}"
         )
-    if quick is None and by_name is None and len(told) != 1:
+    if quick is None and by_name is None and len(known) != 1:
         raise ParameterError(
             f"openclip: {weights.name} loads into {params.model} with GELU and with QuickGELU, and "
             "only one is right: give quick_gelu=True for OpenAI's weights and what was fine-tuned "
             "from them (GeoRSCLIP, RemoteCLIP), False for LAION's"
         )
     if quick is None:
-        quick = bool(by_name) if by_name is not None else told.pop()
+        quick = bool(by_name) if by_name is not None else known.pop()
     return Recipe(params.model, weights, quick, _look(params, tags, None))
 
 
@@ -134,7 +134,7 @@ def _of_folder(params: OpenClipParameters, folder: Path) -> Recipe:
     return Recipe(
         f"local-dir:{folder}",
         _weights_in(folder),
-        _told(params, read["model_cfg"]),
+        _quick_gelu(params, read["model_cfg"]),
         _look(params, {}, read.get("preprocess_cfg", {})),
     )
 
@@ -151,10 +151,10 @@ def _of_hub(params: OpenClipParameters) -> Recipe:
     except Exception as error:
         raise unreachable(params, error) from error
     look = _look(params, {}, read.get("preprocess_cfg", {}))
-    return Recipe(params.model, weights, _told(params, read["model_cfg"]), look)
+    return Recipe(params.model, weights, _quick_gelu(params, read["model_cfg"]), look)
 
 
-def _told(params: OpenClipParameters, config: Mapping[str, Any]) -> bool:
+def _quick_gelu(params: OpenClipParameters, config: Mapping[str, Any]) -> bool:
     """Return the activation that a checkpoint's own config names."""
     own = bool(config.get("quick_gelu", False))
     if params.quick_gelu not in (None, own):
@@ -181,9 +181,9 @@ def _look(
         return _shown(tags[given])
     if own is not None and {"mean", "std"} <= set(own):
         return own
-    told = [_shown(entry) for entry in tags.values()]
-    if own is None and told and all(each == told[0] for each in told):
-        return told[0]
+    known = [_shown(entry) for entry in tags.values()]
+    if own is None and known and all(each == known[0] for each in known):
+        return known[0]
     reason = f"its tags {', '.join(tags)} differ" if tags else "its config does not say"
     raise ParameterError(
         f"openclip: how {params.model} wants its pictures is not known ({reason}); give "

@@ -41,10 +41,10 @@ def cross_attentions(model: Any) -> dict[int, CrossAttention]:
             "qperturb: the model was compiled by torch, which takes no notice of hooks; give, and "
             "run, the model before torch.compile()"
         )
-    for place in ("qformer.encoder.layer", "Qformer.bert.encoder.layer"):
-        layers = _attribute(model, place)
+    for name in ("qformer.encoder.layer", "Qformer.bert.encoder.layer"):
+        layers = _attribute(model, name)
         if layers is not None:
-            return _of_qformer(layers, place)
+            return _of_qformer(layers, name)
     poolers = _poolers(model)
     if poolers:
         return {number: PooledQueries(pooler) for number, pooler in enumerate(poolers)}
@@ -77,7 +77,7 @@ def patch_grid(model: Any, tokens: int, grid: tuple[int, int] | None = None) -> 
     """
     sizes = _input_sizes(model)
     if grid is None:
-        grid = _told(sizes, tokens) or _square(tokens)
+        grid = _grid_of_sizes(sizes, tokens) or _square(tokens)
     rows, columns = grid
     if rows < 1 or columns < 1 or rows * columns > tokens:
         raise InputError(
@@ -91,7 +91,7 @@ def patch_grid(model: Any, tokens: int, grid: tuple[int, int] | None = None) -> 
     return Grid(rows, columns)
 
 
-def _of_qformer(layers: Any, place: str) -> dict[int, CrossAttention]:
+def _of_qformer(layers: Any, path: str) -> dict[int, CrossAttention]:
     found: dict[int, CrossAttention] = {}
     for number, layer in enumerate(layers):
         around = getattr(layer, "crossattention", None)
@@ -101,12 +101,12 @@ def _of_qformer(layers: Any, place: str) -> dict[int, CrossAttention]:
         for name in ("query", "key", "num_attention_heads", "attention_head_size"):
             if not hasattr(inner, name):
                 raise InputError(
-                    f"qperturb: the cross-attention of {place}[{number}] has no {name!r}; "
+                    f"qperturb: the cross-attention of {path}[{number}] has no {name!r}; "
                     "transformers and LAVIS models have it"
                 )
         found[number] = LinearQueries(inner)
     if not found:
-        raise InputError(f"qperturb: no layer of {place} has a crossattention")
+        raise InputError(f"qperturb: no layer of {path} has a crossattention")
     return found
 
 
@@ -126,7 +126,7 @@ def _is_pooler(module: Any) -> bool:
     return hasattr(module, "query") and hasattr(module, "ln_k") and hasattr(attention, "kdim")
 
 
-def _told(sizes: Sequence[Sizes], tokens: int) -> tuple[int, int] | None:
+def _grid_of_sizes(sizes: Sequence[Sizes], tokens: int) -> tuple[int, int] | None:
     """Return the grid that a model tells of, if this is an output of it."""
     for image, patch in sizes:
         rows, columns = image[0] // patch[0], image[1] // patch[1]

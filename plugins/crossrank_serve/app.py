@@ -49,17 +49,17 @@ def build_app(
     routes = [Route(path, _posted(service, path), methods=["POST"]) for path in RERANK]
     routes += [
         Route("/v1/search", _searched(service), methods=["POST"]),
-        Route("/v1/gallery", _told(service.gallery)),
+        Route("/v1/gallery", _answering(service.gallery)),
         Route("/v1/pictures/{row:int}", _pictured(service)),
         Route("/", _page("index.html")),
         Route("/page/{name}", _page()),
-        Route("/health", _told(lambda: {"status": "ok"})),
-        Route("/ready", _told(lambda: _ready(service))),
+        Route("/health", _answering(lambda: {"status": "ok"})),
+        Route("/ready", _answering(lambda: _ready(service))),
         Route("/metrics", _metrics(service)),
-        Route("/openapi.json", _told(lambda: document(service.name))),
-        Route("/v1/models", _told(lambda: {"object": "list", "data": [_model(service)]})),
+        Route("/openapi.json", _answering(lambda: document(service.name))),
+        Route("/v1/models", _answering(lambda: {"object": "list", "data": [_model(service)]})),
         Route("/v1/models/{name:path}", _described(service)),
-        Route("/v1/cluster/auth", _told(lambda: {"auth": bool(tokens)})),
+        Route("/v1/cluster/auth", _answering(lambda: {"auth": bool(tokens)})),
     ]
     app = Starlette(
         routes=routes,
@@ -113,7 +113,7 @@ def _page(name: str | None = None) -> Endpoint:
     return endpoint
 
 
-def _told(tell: Callable[[], Any]) -> Endpoint:
+def _answering(tell: Callable[[], Any]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         return as_json(tell())
 

@@ -159,18 +159,18 @@ def _data(tables: Tables) -> dict[str, dict[str, Any]]:
 
 
 def _described(values: Mapping[str, Any]) -> dict[str, Any]:
-    def told(value: Any) -> Any:
+    def plain(value: Any) -> Any:
         if isinstance(value, Collection):
             return repr(value)
         if isinstance(value, Mapping):
-            return {str(key): told(member) for key, member in value.items()}
+            return {str(key): plain(member) for key, member in value.items()}
         if isinstance(value, list | tuple):
-            return [told(member) for member in value]
+            return [plain(member) for member in value]
         if isinstance(value, Candidates):
             return f"{len(value)} lists of candidates"
         if isinstance(value, type):
             return f"{value.__module__}.{value.__qualname__}"
         return shown(value)
 
-    described: dict[str, Any] = told(values)
+    described: dict[str, Any] = plain(values)
     return described

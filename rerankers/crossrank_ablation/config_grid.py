@@ -38,8 +38,8 @@ def read_tune(tables: Tables, stages: Mapping[str, StageSettings], grids: Sequen
     if axes and not tables.table("data", "tune"):
         tables.fail(("tune",), "[tune] needs [data.tune], a split that is not reported on")
     if tables.table("data", "tune") and not axes and not tables.table("fuse"):
-        told = "[data.tune] is not used; add [tune] with what to choose, or [fuse]"
-        tables.fail(("data", "tune"), told)
+        mend = "[data.tune] is not used; add [tune] with what to choose, or [fuse]"
+        tables.fail(("data", "tune"), mend)
     return axes
 
 

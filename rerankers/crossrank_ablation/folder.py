@@ -56,8 +56,8 @@ def open_folder(
                 "crossrank": version("crossrank"),
             },
         )
-    for place in (folder, folder / "plots", folder / "runs"):
-        for path in place.glob(".*"):  # left by a process that was killed
+    for own in (folder, folder / "plots", folder / "runs"):
+        for path in own.glob(".*"):  # left by a process that was killed
             if PARTIAL.fullmatch(path.name):
                 path.unlink(missing_ok=True)
     return folder

@@ -195,8 +195,8 @@ def _varying(stages: Sequence[StageSettings]) -> dict[str, tuple[str, ...]]:
 
 
 def _label(stage: StageSettings, keys: Sequence[str]) -> str:
-    told = [f"{key}={_short(stage.values[key])}" for key in keys if key in stage.values]
-    return f"{stage.name}({', '.join(told)})" if told else stage.name
+    settings = [f"{key}={_short(stage.values[key])}" for key in keys if key in stage.values]
+    return f"{stage.name}({', '.join(settings)})" if settings else stage.name
 
 
 def _short(value: Any) -> str:

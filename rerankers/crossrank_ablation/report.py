@@ -94,7 +94,7 @@ def _sortable(result: AblationResult, cell: CellResult) -> list[float | None]:
 
 def _summary(result: AblationResult) -> list[str]:
     metric = result.metrics[0]
-    told = []
+    notes = []
     for direction in result.directions:
         best = result.best(direction)
         if best is None or best.against is None:
@@ -107,13 +107,13 @@ def _summary(result: AblationResult) -> list[str]:
             if each.p_holm < result.alpha
             else f", which the tests cannot tell from chance (p Holm {p_text(each.p_holm)})"
         )
-        told.append(
+        notes.append(
             f"{direction}: the best of {len(result.of(direction)) - 1} pipelines is {best.name}, "
             f"{metric} {best.metrics[metric]:.2f}, {each.difference:+.2f} over the base{sure}."
         )
     if result.failed:
-        told.append(f"{len(result.failed)} cells failed; the table says why.")
-    return told
+        notes.append(f"{len(result.failed)} cells failed; the table says why.")
+    return notes
 
 
 def _tree(result: AblationResult) -> dict[str, Any]:

@@ -228,10 +228,10 @@ def estimate(task: Task, total: int, scorers: int) -> str:
     ranks(order_rows(mask, fused.scores, task.base_ranks, task.candidates.index))
     seconds = total * (time.perf_counter() - start + TESTING_SECONDS)
     pairs = int(mask.sum())
-    told = f"{seconds / 60:,.0f} min" if seconds >= 120 else f"{seconds:,.0f} s"
+    duration = f"{seconds / 60:,.0f} min" if seconds >= 120 else f"{seconds:,.0f} s"
     return (
-        f"at least {told} to fuse and test, besides scoring {pairs:,} pairs or more with each of "
-        f"{scorers} rerankers"
+        f"at least {duration} to fuse and test, besides scoring {pairs:,} pairs or more with each "
+        f"of {scorers} rerankers"
     )
 
 

@@ -133,9 +133,11 @@ def drawing(tree: Tree) -> list[dict[str, Any]]:
 
 
 def _label(stage: StageSettings) -> str:
-    told = {key: value for key, value in stage.values.items() if key in ("depth", "weight")}
+    settings = {key: value for key, value in stage.values.items() if key in ("depth", "weight")}
     fusion = stage.values.get("fusion", "weighted")
-    parts = [f"{key} {value:g}" for key, value in told.items() if isinstance(value, int | float)]
+    parts = [
+        f"{key} {value:g}" for key, value in settings.items() if isinstance(value, int | float)
+    ]
     parts += [] if fusion == "weighted" else [str(fusion)]
     return f"{stage.name} ({', '.join(parts)})" if parts else stage.name
 

@@ -59,7 +59,7 @@ class FeatureStore:
         self._lock = threading.Lock()
         self._total: int | None = None
         self._paused_until = 0.0
-        self._told = False
+        self._warned = False
 
     def get(self, key: str) -> Entry | None:
         """Return an entry, None if it is not there or not intact."""
@@ -98,8 +98,8 @@ class FeatureStore:
                 self.prune()
         except OSError as error:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
-            level = logging.INFO if self._told else logging.WARNING
-            self._told = True
+            level = logging.INFO if self._warned else logging.WARNING
+            self._warned = True
             log.log(level, "%s: features are not kept on disk: %s", self.folder, error)
 
     def entries(self) -> list[StoredEntry]:

@@ -18,7 +18,7 @@ from crossrank.evaluation._counting import first_ranks_and_groups
 from crossrank.evaluation._measures import DEFAULT_METRICS, Measure, parse_measures
 from crossrank.evaluation._result import Evaluation
 from crossrank.evaluation._significance import Significance
-from crossrank.evaluation._ties import ties, told
+from crossrank.evaluation._ties import note_of, ties
 
 DIRECTIONS = ("t2i", "i2t")
 
@@ -159,7 +159,7 @@ def evaluate_matrix(
                     if lonely
                     else []
                 ),
-                *(told(name, each) for name, each in open_ones.items()),
+                *(note_of(name, each) for name, each in open_ones.items()),
             ],
             open_ones,
         )

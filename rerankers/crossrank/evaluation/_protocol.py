@@ -23,7 +23,7 @@ from crossrank.evaluation._qrels import (
 from crossrank.evaluation._result import Evaluation
 from crossrank.evaluation._runs import RankedLists, RunLike, named_lists
 from crossrank.evaluation._significance import Significance
-from crossrank.evaluation._ties import Groups, Ties, ties, told
+from crossrank.evaluation._ties import Groups, Ties, note_of, ties
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def evaluate(
         log.warning("evaluate: %s", each)
     if any(each.counts_ranks for each in measures):
         notes.extend(_bounded(ranks, shortest))
-    notes.extend(told(name, each) for name, each in open_ones.items() if each.bounds)
+    notes.extend(note_of(name, each) for name, each in open_ones.items() if each.bounds)
     return compare(
         values,
         measures,
@@ -142,12 +142,13 @@ def evaluate(
 
 def _direction(systems: Mapping[str, RankedLists], given: str | None) -> str | None:
     known = {each.direction for each in systems.values()} | {given}
-    told = sorted(each for each in known if each is not None)
-    if len(told) > 1:
+    directions = sorted(each for each in known if each is not None)
+    if len(directions) > 1:
         raise OrientationError(
-            f"evaluate: {' and '.join(told)} cannot be compared; evaluate each direction alone"
+            f"evaluate: {' and '.join(directions)} cannot be compared; evaluate each direction "
+            "alone"
         )
-    return told[0] if told else None
+    return directions[0] if directions else None
 
 
 def _first_ranks(

@@ -103,7 +103,7 @@ def ties(groups: Groups, measures: Sequence[Measure], miss: int) -> Ties | None:
     return Ties(count, bounds)
 
 
-def told(name: str, tied: Ties) -> str:
+def note_of(name: str, tied: Ties) -> str:
     """Return a note for the reader of a table."""
     ranges = ", ".join(
         f"{metric} {each.minimum:.4g} … {each.maximum:.4g} (expected {each.expected:.4g})"

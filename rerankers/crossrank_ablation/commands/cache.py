@@ -77,39 +77,33 @@ def crossrank_commands(group: click.Group) -> None:
 def _scores(folder: Path | None, reranker: str | None, verify: bool, clear: bool) -> dict[str, Any]:
     from crossrank_ablation.cache import ScoreCache, default_folder
 
-    place = default_folder() if folder is None else folder
-    if not place.is_dir():  # nothing was kept yet, and looking makes no folder
-        return {"folder": str(place), "count": 0, "bytes": 0, "removed": 0, "rerankers": []}
-    told = ("reranker", "distribution")
-    return _contents(place, ScoreCache(place), "blocks", told, reranker, verify, clear)
+    folder = default_folder() if folder is None else folder
+    if not folder.is_dir():  # nothing was kept yet, and looking makes no folder
+        return {"folder": str(folder), "count": 0, "bytes": 0, "removed": 0, "rerankers": []}
+    keys = ("reranker", "distribution")
+    return _contents(ScoreCache(folder), "blocks", keys, reranker, verify, clear)
 
 
 def _features(
     folder: Path | None, encoder: str | None, verify: bool, clear: bool
 ) -> dict[str, Any]:
-    place = user_cache("features") if folder is None else folder
-    told = ("encoder", "modality")
-    return _contents(place, FeatureStore(place, ON_DISK), "items", told, encoder, verify, clear)
+    cache = FeatureStore(user_cache("features") if folder is None else folder, ON_DISK)
+    keys = ("encoder", "modality")
+    return _contents(cache, "items", keys, encoder, verify, clear)
 
 
 def _contents(
-    place: Path,
-    cache: Any,
-    unit: str,
-    told: tuple[str, str],
-    name: str | None,
-    verify: bool,
-    clear: bool,
+    cache: Any, unit: str, keys: tuple[str, str], name: str | None, verify: bool, clear: bool
 ) -> dict[str, Any]:
     """Tend a cache and return what is in it, grouped by what its entries tell of themselves."""
-    removed, entries = _tended(cache, told[0], name, verify, clear)
-    groups = _groups(entries, unit, told)
+    removed, entries = _tended(cache, keys[0], name, verify, clear)
+    groups = _groups(entries, unit, keys)
     return {
-        "folder": str(place),
+        "folder": str(cache.folder),
         "count": len(entries),
         "bytes": sum(group["bytes"] for group in groups),
         "removed": removed,
-        f"{told[0]}s": groups,
+        f"{keys[0]}s": groups,
     }
 
 
@@ -126,13 +120,13 @@ def _tended(
     return removed, entries
 
 
-def _groups(entries: Sequence[Any], unit: str, told: tuple[str, str]) -> list[dict[str, Any]]:
+def _groups(entries: Sequence[Any], unit: str, keys: tuple[str, str]) -> list[dict[str, Any]]:
     """Return per reranker and distribution, or encoder and modality, how much there is."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for entry in entries:
         named = {
-            told[0]: str(entry.description.get(told[0], "(damaged)")),
-            told[1]: str(entry.description.get(told[1], "")),
+            keys[0]: str(entry.description.get(keys[0], "(damaged)")),
+            keys[1]: str(entry.description.get(keys[1], "")),
         }
         group = found.setdefault(tuple(named.values()), {**named, unit: 0, "bytes": 0, "used": ""})
         group[unit] += 1

@@ -87,18 +87,18 @@ def command(
             f"{', '.join(found)} gives no keywords; explain with a stage that does, adamatch"
         )
     if as_json:
-        told: dict[str, Any] = {
+        record: dict[str, Any] = {
             "query": query,
             "stages": {
                 name: [each.to_dict() for each in evidence] for name, evidence in found.items()
             },
         }
         if keywords:
-            told["hints"] = {
+            record["hints"] = {
                 name: [asdict(each) | {"prompt": prompt(each)} for each in gathered]
                 for name, gathered in hints.items()
             }
-        write_json(told)
+        write_json(record)
     else:
         text = asked["text"][row] if "text" in asked else None
         click.echo(shown(f"query {query}" + ("" if text is None else f": {text}")))
