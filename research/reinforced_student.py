@@ -16,7 +16,6 @@ from torch.nn import functional
 
 import crossrank as cr
 from crossrank.evaluation import BothDirections
-from crossrank.plugin import Feature
 from crossrank_lite.encoder import LiteEncoder
 from crossrank_lite.heads import load_heads
 from crossrank_lite.models import embeddings
@@ -64,7 +63,7 @@ class CellLite(cr.Encoder):
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
-    ) -> Mapping[str, Feature]:
+    ) -> Mapping[str, cr.Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         ids = [str(item.id).rpartition("@")[0].replace(".jpg", "") for item in items]
         if modality == "text":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossrank.plugin import Link
+from crossrank import Link
 from crossrank.plugin.parts import Part, as_box, link
 from crossrank_adamatch.hints import Floats, key_patches, keywords
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,6 @@ from crossrank.plugin.encoders import as_encoder
 from crossrank.plugin.encoding import picture_of
 from crossrank.plugin.parameters import Check, check, instance_of, integer, text
 from crossrank_adamatch.grids import Grid, grid_of_boxes
-
-if TYPE_CHECKING:
-    from crossrank.plugin import Feature
 
 WHOLE = ("embedding", "size")
 """What is that of the picture as a whole."""
@@ -101,7 +98,7 @@ class TilesEncoder(cr.Encoder):
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
-    ) -> Mapping[str, Feature]:
+    ) -> Mapping[str, cr.Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         for name in features:
             if name not in self.base.info.features.get(modality, ()):
@@ -110,7 +107,7 @@ class TilesEncoder(cr.Encoder):
                 )
         if modality != "image":
             return self.base.encode_batch(items, modality, features)
-        found: dict[str, Feature] = {}
+        found: dict[str, cr.Feature] = {}
         whole = [name for name in features if name in WHOLE]
         if whole:
             found |= self.base.encode_batch(items, modality, whole)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.plugin import Pairs
+from crossrank import Pairs
 from crossrank_blip2.features import FeatureStore
 from crossrank_blip2.memory_features import MemoryFeatures
 from crossrank_blip2.texts import Tokens

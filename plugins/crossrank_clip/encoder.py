@@ -13,7 +13,6 @@ from crossrank_clip.checkpoint import load_checkpoint, source_of
 from crossrank_clip.parameters import ClipParameters
 
 if TYPE_CHECKING:
-    from crossrank.plugin import Feature
     from crossrank_clip.checkpoint import Loaded
     from crossrank_clip.texts import Tokens
 
@@ -76,7 +75,7 @@ class ClipEncoder(cr.Encoder):
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
-    ) -> Mapping[str, Feature]:
+    ) -> Mapping[str, cr.Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         loaded = self._loaded()
         if modality == "image":

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from crossrank import Ragged
-from crossrank.plugin import Feature
+from crossrank import Feature, Ragged
 from crossrank.plugin.parts import grid_boxes
 from crossrank_clip.boxes import crops_ends, original_boxes, seen_window, shorten
 from crossrank_clip.checkpoint import Loaded

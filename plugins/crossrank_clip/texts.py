@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossrank.plugin import Feature
+from crossrank import Feature
 from crossrank_clip.checkpoint import Loaded
 from crossrank_clip.towers import project_words, see_texts, to_array, to_ragged, unit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,9 +14,6 @@ from crossrank.errors import MissingFeatureError, ParameterError
 from crossrank.plugin.encoders import as_encoder
 from crossrank.plugin.parameters import at_least, check, instance_of
 from crossrank.plugin.unit_rows import unit
-
-if TYPE_CHECKING:
-    from crossrank.plugin import Feature
 
 OF_WORDS = ("tokens", "token_text", "words")
 
@@ -102,7 +99,7 @@ class ComposedEncoder(cr.Encoder):
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
-    ) -> Mapping[str, Feature]:
+    ) -> Mapping[str, cr.Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         side = "text" if modality == "image+text" else modality
         for name in features:

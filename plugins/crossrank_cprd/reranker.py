@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError
-from crossrank.plugin.contract import Needs
 from crossrank.plugin.torch_device import device_of
 from crossrank_cprd.parameters import CprdParameters
 from crossrank_cprd.saving import Card, load_card, load_student
@@ -65,9 +64,9 @@ class CprdReranker(cr.Reranker):
         """Return a digest of the student's weights, wherever its file lies."""
         return cr.fingerprint([type(self).__qualname__, self.card.weights])
 
-    def needs(self, context: cr.Context) -> Needs:
+    def needs(self, context: cr.Context) -> cr.Needs:
         """Return what `prepare` embeds; blocks carry nothing."""
-        return Needs(READS, READS, READS)
+        return cr.Needs(READS, READS, READS)
 
     def prepare(self, context: cr.Context) -> CprdState:
         """Embed everything that occurs, once."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 import crossrank as cr
 from crossrank.errors import ScoreError, StoreError
 from crossrank.plugin import as_progress
-from crossrank.plugin.contract import Progress
 from crossrank.plugin.files import atomic_binary, atomic_file, read_json
 
 FORMAT = "crossrank-teacher-scores/1"
@@ -53,7 +52,7 @@ def teacher_scores(
     *,
     folder: str | Path | None = None,
     memory_budget: int | str = "4GB",
-    progress: Progress | bool | None = None,
+    progress: cr.Progress | bool | None = None,
 ) -> Floats:
     """Score candidate lists by a teacher.
 

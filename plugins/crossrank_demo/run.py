@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from crossrank import Collection, Item, Pipeline, Rankings, Stage, encode, search
+from crossrank import (
+    Collection,
+    Encoder,
+    Item,
+    Pipeline,
+    Progress,
+    Rankings,
+    Reranker,
+    Stage,
+    encode,
+    search,
+)
 from crossrank.errors import StoreError
 from crossrank.evaluation import Evaluation, evaluate
-from crossrank.plugin.contract import Encoder, Progress, Reranker
 from crossrank.plugin.encoders import as_encoder
 from crossrank.plugin.files import atomic_file
 from crossrank.plugin.optional import versions

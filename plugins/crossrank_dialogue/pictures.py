@@ -9,7 +9,6 @@ from pathlib import Path
 import crossrank as cr
 from crossrank.cli.kit import read_items
 from crossrank.errors import StoreError
-from crossrank.plugin.contract import Progress
 from crossrank.plugin.encoders import as_encoder
 
 MANIFEST = "collection.json"
@@ -21,7 +20,7 @@ def open_gallery(
     encoder: str | None,
     stages: Sequence[cr.Stage],
     store: Path | None,
-    progress: Progress | bool | None = None,
+    progress: cr.Progress | bool | None = None,
 ) -> cr.Collection:
     """Open a collection, or encode a folder of photographs once and keep that.
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from crossrank.plugin import Pairs
+from crossrank import Pairs
 from crossrank_lite_itm.network import LiteItm
 from crossrank_lite_itm.projection import Floats, Integers, Projected
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.plugin import Pairs
 from crossrank.plugin.pairs import text_asks
 from crossrank.plugin.parts import Part, evidence, link, parts_of
 from crossrank.plugin.torch_device import device_of
@@ -134,7 +133,7 @@ class MackReranker(cr.Reranker):
         return evidence(block, self.score(block, state), links)
 
     def _over_regions(
-        self, block: cr.Block, state: MackState, pairs: Pairs, known: NDArray[np.bool_]
+        self, block: cr.Block, state: MackState, pairs: cr.Pairs, known: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Pool image by image: one product with all concepts of the block, then gathers."""
         values = np.zeros(int(known.sum()), np.float32)

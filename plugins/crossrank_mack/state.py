@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.plugin import Pairs
+from crossrank import Pairs
 from crossrank_mack.texts import TextConcepts
 
 Integers = NDArray[np.int64]

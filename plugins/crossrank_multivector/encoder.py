@@ -17,7 +17,6 @@ from crossrank_multivector.checkpoint import Loaded, load_checkpoint, source_of
 from crossrank_multivector.parameters import MultiVectorParameters
 
 if TYPE_CHECKING:
-    from crossrank.plugin import Feature
     from crossrank_multivector.reading import Read
 
 
@@ -74,7 +73,7 @@ class MultiVectorEncoder(cr.Encoder):
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
-    ) -> Mapping[str, Feature]:
+    ) -> Mapping[str, cr.Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         loaded = self._loaded()
         with self._reading:
@@ -84,7 +83,7 @@ class MultiVectorEncoder(cr.Encoder):
         )
         vectors = embed(loaded, read) if {"embedding", "tokens"} & set(features) else []
         lengths = [len(each.roles) for each in read]
-        made: dict[str, Feature] = {}
+        made: dict[str, cr.Feature] = {}
         for name in features:
             if name == "tokens":
                 made[name] = cr.Ragged(np.concatenate(vectors), lengths)

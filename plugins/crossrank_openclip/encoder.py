@@ -12,7 +12,6 @@ from crossrank.plugin.encoding import CutTexts, Once, pictures_of
 from crossrank_openclip.parameters import OpenClipParameters
 
 if TYPE_CHECKING:
-    from crossrank.plugin import Feature
     from crossrank_openclip.checkpoint import Checkpoint
     from crossrank_openclip.texts import Tokens
 
@@ -81,7 +80,7 @@ class OpenClipEncoder(cr.Encoder):
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
-    ) -> Mapping[str, Feature]:
+    ) -> Mapping[str, cr.Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         checkpoint = self._loaded()
         if modality == "image":

@@ -16,9 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from crossrank import Ragged
+from crossrank import Feature, Ragged
 from crossrank.errors import MissingFeatureError
-from crossrank.plugin import Feature
 from crossrank.plugin.parts import grid_boxes
 from crossrank_clip.boxes import original_boxes
 from crossrank_clip.towers import to_array, to_ragged, unit

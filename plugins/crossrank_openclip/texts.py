@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crossrank.plugin import Feature
+from crossrank import Feature
 from crossrank_clip.towers import to_array, to_ragged, unit
 from crossrank_openclip.checkpoint import Checkpoint
 

@@ -10,7 +10,6 @@ from PIL import Image
 
 import crossrank as cr
 from crossrank.errors import InputError, ParameterError
-from crossrank.plugin import Feature
 from crossrank_reinforce.augmentation import Augmentation
 
 SEED = "augmentation_seed"
@@ -57,7 +56,7 @@ class AugmentedEncoder(cr.Encoder):
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
-    ) -> Mapping[str, Feature]:
+    ) -> Mapping[str, cr.Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         seen = [cr.Item(item.id, image=self._augmented(item)) for item in items]
         return self.params.teacher.encode_batch(seen, modality, features)

@@ -15,7 +15,6 @@ from crossrank.plugin.torch_device import check_device
 from crossrank_vista.parameters import VistaParameters
 
 if TYPE_CHECKING:
-    from crossrank.plugin import Feature
     from crossrank_vista.parts import Parts
 
 logger = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ class VistaEncoder(cr.Encoder):
 
     def encode_batch(
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
-    ) -> Mapping[str, Feature]:
+    ) -> Mapping[str, cr.Feature]:
         """Return the features of some items; see `crossrank.Encoder.encode_batch`."""
         from crossrank_vista.forward import cut, encode
 
