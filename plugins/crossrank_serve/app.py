@@ -123,8 +123,7 @@ def _answering(tell: Callable[[], Any]) -> Endpoint:
 def _described(service: Service) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         name = request.path_params["name"]
-        if service.names and name not in service.names:
-            raise RequestError(404, f"no model {name[:80]!r} here; there is {service.name!r}")
+        service.check_model(name)
         return as_json({**_model(service), "id": name})
 
     return endpoint

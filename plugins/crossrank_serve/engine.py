@@ -185,12 +185,9 @@ def _reported(error: BaseException) -> RequestError:
 
 
 def _replacing(stage: cr.Stage) -> cr.Stage:
-    return replace_fusion(stage, cr.Replace()) if stage.fusion.needs_scores else stage
-
-
-def replace_fusion(stage: cr.Stage, fusion: cr.Fusion) -> cr.Stage:
-    """Return a stage with another fusion around the same scorer."""
-    return cr.Stage(stage.scorer, depth=stage.depth, fusion=fusion, name=stage.name)
+    if not stage.fusion.needs_scores:
+        return stage
+    return cr.Stage(stage.scorer, depth=stage.depth, fusion=cr.Replace(), name=stage.name)
 
 
 def _by_pair(pipeline: cr.Pipeline) -> bool:

@@ -126,7 +126,7 @@ class Service:
         body = adapted(route, body, agent)
         read, write = dialect_of(route, body)
         request = await _elsewhere(len(data), read, body)
-        self._check_model(request.model)
+        self.check_model(request.model)
         ranked = await self.ranked(request, len(data), began)
         return write(request, ranked, self.name, id)
 
@@ -140,7 +140,7 @@ class Service:
         """
         searcher, began = self._searcher(), time.monotonic()
         body = await _elsewhere(len(data), read_json, data)
-        self._check_model(optional_text(body, "model"))
+        self.check_model(optional_text(body, "model"))
         asked = read_search(body)
         if asked.depth > self.limits.documents:
             raise RequestError(413, f"depth is more than {self.limits.documents:,}; ask for less")
@@ -224,7 +224,8 @@ class Service:
             job_of(ask, self.limits, joint, explain, self._fetch, until) for ask in request.asks
         ]
 
-    def _check_model(self, model: str | None) -> None:
+    def check_model(self, model: str | None) -> None:
+        """Refuse a model that is none of this server's; 404."""
         if model is not None and self.names and model not in self.names:
             raise RequestError(
                 404, f"no model {model[:80]!r} here; there are {', '.join(self.names)}"

@@ -16,8 +16,9 @@ MODULES = (
 )
 INTRODUCTION = """
 What a plugin may import, and what stays when versions change: the names below and nothing else.
-Ours use no others (`pytest tests/house`). The names of the contract are used as `cr.Reranker`, `cr.Block`, …;
-`crossrank.plugin` and `crossrank.plugin.contract`, where they are defined, list them once more.
+Ours use no others (`pytest tests/house`). Names of the contract are used as `cr.Reranker`,
+`cr.Block`, …; `crossrank.plugin` and `crossrank.plugin.contract`, where they are defined, list them
+once more.
 """
 
 
