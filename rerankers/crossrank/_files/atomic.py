@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import IO, Any
 
 from crossrank._files.holding import holding, remove_abandoned, unfinished
 from crossrank.errors import CrossrankError, InputError, StoreError
+
+DEVICES = Path("/dev")
+"""What stands here is the system's, links as well: standard output may be a file."""
 
 
 @contextmanager
@@ -84,8 +88,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     StoreError
         If `path` exists, or cannot be written.
     """
-    refuse_existing(path)
     with disk_errors(path):
+        refuse_existing(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(path)
     partial = unfinished(path)
@@ -125,9 +129,28 @@ def refuse_link(path: Path) -> None:
         raise StoreError(f"{path} is a link; remove it, so that nothing is written elsewhere")
 
 
+def refuse_special(path: Path) -> None:
+    """Refuse a name at which a device, a pipe or a socket stands: a file would take its place.
+
+    Raises
+    ------
+    StoreError
+        If there is one, such as ``/dev/null``; also behind a link, such as ``/dev/stdout``.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # nothing is there
+        return
+    kept = path.absolute().parent == DEVICES
+    if kept or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise StoreError(f"{path} is no regular file, which would be replaced; give another name")
+
+
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn what the disk complains of into one clear error about `path`."""
+    if "\0" in str(path):
+        raise StoreError(f"{str(path)!r:.80} could not be written: no name holds a NUL")
     try:
         yield
     except CrossrankError:
@@ -153,6 +176,7 @@ def _replacing(
     tidy: bool = True,
 ) -> Iterator[IO[Any]]:
     with disk_errors(path):
+        refuse_special(path)
         if tidy:
             remove_abandoned(path)
         # the system applies the umask

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from crossrank._files.atomic import refuse_special
 from crossrank.errors import FormatError, StoreError
 
 
@@ -20,8 +21,7 @@ def check_output(path: Path, *, force: bool) -> None:
     """
     if path.is_dir():
         raise StoreError(f"{path} is a folder; give the name of a file")
-    if path.exists() and not path.is_file():
-        raise StoreError(f"{path} is no regular file, which would be replaced; give another name")
+    refuse_special(path)
     if path.exists() and not force:
         raise StoreError(f"{path} exists already; choose another name, or --force to overwrite it")
     if not path.parent.is_dir():
