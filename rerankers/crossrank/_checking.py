@@ -97,19 +97,25 @@ def checked(who: str, name: str, value: Any, of: Check) -> Any:
     """Return a value that its check accepts; see `check`."""
     if of.accepts(value):
         return value
-    raise ParameterError(f"{who}: {name} is {value!r}; give {_instead(value, of)}")
+    raise ParameterError(f"{who}: {name} is {value!r:.80}; give {_instead(value, of)}")
 
 
-def check_count(who: str, name: str, value: int) -> None:
-    """Refuse a count below 1, and anything that is not a whole number.
+MOST_AT_ONCE = 1 << 16
+"""Workers or threads: more cannot be meant."""
+
+
+def check_count(who: str, name: str, value: int, most: int | None = None) -> int:
+    """Return a count as an int, after refusing one below 1, and anything that is no whole number.
 
     Raises
     ------
     InputError
         Naming the parameter and its value.
     """
-    if not _is_integer(value) or value < 1:
-        raise InputError(f"{who}: {name} is {value!r}; give a whole number of at least 1")
+    if not _is_integer(value) or value < 1 or (most is not None and value > most):
+        bounds = "of at least 1" if most is None else f"from 1 to {most}"
+        raise InputError(f"{who}: {name} is {value!r:.80}; give a whole number {bounds}")
+    return int(value)
 
 
 def _instead(value: Any, of: Check) -> str:

@@ -21,6 +21,7 @@ from crossrank._engine.options import RunChanges, RunOptions
 from crossrank._engine.resources import Resources
 from crossrank._engine.scoring import explain_pairs, score_stage, skipped_stage
 from crossrank._items.collection import Collection
+from crossrank._items.item import listed
 from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.candidates import Candidates
 from crossrank._lists.ordering import order_rows, ranks
@@ -61,7 +62,7 @@ class Pipeline:
         calibration: Calibration | str | Path | None = None,
     ) -> None:
         if not isinstance(stages, Stage | str | Sequence):
-            raise InputError(f"Pipeline: {stages!r} is neither a stage nor a list of stages")
+            raise InputError(f"Pipeline: {stages!r:.80} is neither a stage nor a list of stages")
         given = [stages] if isinstance(stages, Stage | str) else list(stages)
         if not given:
             raise InputError("Pipeline: give at least one stage")
@@ -198,15 +199,12 @@ class Pipeline:
         resources: Resources,
     ) -> tuple[Context, NDArray[np.int64]]:
         """Refuse what does not fit, before any work; return the run and the queries' rows."""
-        for name, value, kind in (
-            ("candidates", candidates, Candidates),
-            ("queries", queries, Collection),
-            ("gallery", gallery, Collection),
-        ):
-            if not isinstance(value, kind):
-                raise InputError(
-                    f"rerank: {name} is a {type(value).__name__}; give a crossrank.{kind.__name__}"
-                )
+        _refuse_others(
+            "rerank",
+            candidates=(candidates, Candidates),
+            queries=(queries, Collection),
+            gallery=(gallery, Collection),
+        )
         aligned, query_rows, direction = align(candidates, queries, gallery)
         check_fusable(self.stages[0], aligned)
         context = _context(aligned, queries, gallery, direction, resources)
@@ -300,8 +298,11 @@ class Pipeline:
             As for `rerank`; the pairs of one query are scored by one worker.
         """
         resources = Resources.of(RunOptions.of("explain", options, changes))
+        _refuse_others("explain", queries=(queries, Collection), gallery=(gallery, Collection))
         chosen = Candidates.from_lists(
-            {query_id: list(candidate_ids)}, query_ids=[query_id], candidate_ids=gallery.ids
+            [listed("explain", "ids", candidate_ids)],
+            query_ids=[query_id],
+            candidate_ids=gallery.ids,
         )
         aligned, query_rows, direction = align(chosen, queries, gallery)
         context = _context(aligned, queries, gallery, direction, resources)
@@ -311,6 +312,15 @@ class Pipeline:
 
     def __repr__(self) -> str:
         return f"Pipeline({' → '.join(stage.name for stage in self.stages)})"
+
+
+def _refuse_others(who: str, **given: tuple[object, type]) -> None:
+    """Refuse what is no object of its class."""
+    for name, (value, kind) in given.items():
+        if not isinstance(value, kind):
+            raise InputError(
+                f"{who}: {name} is a {type(value).__name__}; give a crossrank.{kind.__name__}"
+            )
 
 
 def _context(

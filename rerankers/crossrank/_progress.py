@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from crossrank.errors import InputError
+
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called as ``progress(what, done, total)``; what it raises stops the run."""
 
@@ -19,6 +21,10 @@ def as_progress(wish: Progress | bool | None) -> Progress:
         return silent
     if wish is True:
         return Bars()
+    if not callable(wish):
+        raise InputError(
+            f"progress is {wish!r:.60}; give True, a callable (what, done, total), or None"
+        )
     return wish if isinstance(wish, Caller | Bars) or wish is silent else Caller(wish)
 
 

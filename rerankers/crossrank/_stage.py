@@ -60,17 +60,22 @@ class Stage:
     scorer: Reranker = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.depth == "auto":
+        if isinstance(self.depth, str) and self.depth == "auto":
             object.__setattr__(self, "depth", AutoDepth())
         if isinstance(self.depth, str):
             raise ParameterError(
-                f"Stage: depth is {self.depth!r}; give a whole number, 'auto' or an AutoDepth"
+                f"Stage: depth is {self.depth!r:.80}; give a whole number, 'auto' or an AutoDepth"
             )
         if self.depth is not None and not isinstance(self.depth, AutoDepth):
             check_count("Stage", "depth", self.depth)
         if not isinstance(self.fusion, Fusion):
             raise ParameterError(
-                f"Stage: fusion is {self.fusion!r}; give Replace(), WeightedSum(...) or RRF(...)"
+                f"Stage: fusion is {self.fusion!r:.80}; give Replace(), WeightedSum(...) or "
+                "RRF(...)"
+            )
+        if not isinstance(self.params, Mapping):
+            raise ParameterError(
+                f"Stage: params is {self.params!r:.80}; give the reranker's parameters by name"
             )
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
         object.__setattr__(self, "scorer", self._build())

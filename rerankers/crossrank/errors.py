@@ -82,7 +82,11 @@ class ImageError(CrossrankError, ValueError):
     """A picture cannot be read, or is refused before decoding."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+LONGEST_NAME = 200
+"""Characters: callers write anything where a name should stand, also a whole text."""
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'a' or 'b'?"`` for the names closest to `name`, or what there is.
 
     Parameters
@@ -93,7 +97,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
         The names that would have been right.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close: list[str] = []
+    if isinstance(name, str) and len(name) <= LONGEST_NAME:
+        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
         return "; did you mean " + " or ".join(repr(match) for match in close) + "?"
     if len(names) > 12:

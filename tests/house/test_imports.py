@@ -26,8 +26,8 @@ LATE = {
 """Modules that are imported in functions, since they bring something heavy, and what."""
 
 LEVELS = (
-    ("errors", "_own_names", "_progress"),
-    ("_checking", "_text"),
+    ("errors", "_own_names"),
+    ("_checking", "_progress", "_text"),
     ("_files",),
     ("_items",),
     ("_lists",),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crossrank._checking import check_count
+from crossrank._checking import MOST_AT_ONCE, check_count
 from crossrank._encode.items import read_all
 from crossrank._encode.making import Options, add, make
 from crossrank._items.collection import Collection
@@ -100,7 +100,7 @@ def encode(
         that breaks its contract, `StoreError` where `out` cannot be written.
     """
     if threads is not None:
-        check_count("encode", "threads", threads)
+        threads = check_count("encode", "threads", threads, MOST_AT_ONCE)
     if add_to is None and items is None:
         raise InputError("encode: give the items, or add_to, the collection that has them")
     maker = as_encoder(encoder, with_device(encoder, params, device))

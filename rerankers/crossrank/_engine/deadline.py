@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from crossrank._checking import checked, finite
+from crossrank._checking import checked, finite, one_of
 from crossrank.errors import ParameterError
 
 
@@ -33,8 +33,7 @@ class Deadline:
         ParameterError
             On seconds that are no positive number, or what it cannot be per.
         """
-        if per not in ("run", "query"):
-            raise ParameterError(f"rerank: deadline_per is {per!r}; give 'run' or 'query'")
+        checked("rerank", "deadline_per", per, one_of("run", "query"))
         if seconds is None:
             return None
         if checked("rerank", "deadline", seconds, finite) <= 0:

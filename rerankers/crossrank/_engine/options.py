@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypedDict
 
-from crossrank._checking import check_count, checked, finite
+from crossrank._checking import MOST_AT_ONCE, check_count, checked, finite, text
 from crossrank.errors import InputError, nearest
 from crossrank.plugin.contract import Progress
 
@@ -93,15 +93,19 @@ class RunOptions:
         for field in fields(self):
             if getattr(self, field.name) is None:
                 object.__setattr__(self, field.name, field.default)
-        check_count("rerank", "workers", self.workers)
-        if self.threads is not None:
-            check_count("rerank", "threads", self.threads)
+        for name in ("workers", "threads"):
+            if (count := getattr(self, name)) is not None:
+                # as an int: libraries of C take no int64 of numpy
+                object.__setattr__(self, name, check_count("rerank", name, count, MOST_AT_ONCE))
         if self.memory_budget is not None:
             parse_bytes(self.memory_budget)
         for name, choices in (("on_error", POLICIES), ("engine", ENGINES), ("dtype", DTYPES)):
             value = getattr(self, name)
-            if value not in choices:
-                raise InputError(f"rerank: {name} is {value!r}; give one of {', '.join(choices)}")
+            if not isinstance(value, str) or value not in choices:
+                raise InputError(
+                    f"rerank: {name} is {value!r:.80}; give one of {', '.join(choices)}"
+                )
+        checked("rerank", "device", self.device, text)
         if checked("rerank", "gpus_per_worker", self.gpus_per_worker, finite) < 0:
             raise InputError(
                 f"rerank: gpus_per_worker is {self.gpus_per_worker!r}; give a number of at least 0"
@@ -139,7 +143,9 @@ def parse_bytes(size: int | str) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", str(size).upper())
     if match is None:
-        raise InputError(f"a size of {size!r} cannot be read; give bytes or a str such as '2GB'")
+        raise InputError(
+            f"a size of {size!r:.80} cannot be read; give bytes or a str such as '2GB'"
+        )
     unit = match[2] if match[2].endswith("B") or not match[2] else match[2] + "B"
     count = int(float(match[1]) * UNITS[unit])
     if count < 1:

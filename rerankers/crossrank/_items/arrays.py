@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +16,11 @@ def unit(rows: NDArray[Float]) -> NDArray[Float]:
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     scaled = rows / np.where(lengths > 0, lengths, 1)
     return scaled.astype(rows.dtype, copy=False)
+
+
+def has_members(value: Any) -> bool:
+    """Tell whether one can go through a value: also a numpy scalar says that it is iterable."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
 
 
 def to_numpy(value: Any) -> Any:

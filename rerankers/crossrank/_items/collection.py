@@ -30,6 +30,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from crossrank._items.arrays import has_members
 from crossrank._items.collection_folder import open_collection, save_collection, verify_collection
 from crossrank._items.collection_html import collection_html
 from crossrank._items.feature import (
@@ -44,7 +45,8 @@ from crossrank._items.feature import (
     unit_rows,
 )
 from crossrank._items.fingerprint import fingerprint
-from crossrank._items.ids import chosen_rows, unique_rows
+from crossrank._items.ids import check_distinct_rows, chosen_rows, unique_rows
+from crossrank._items.item import listed
 from crossrank._items.joining import check_joinable, check_like, joined, write_joined
 from crossrank.errors import InputError, MissingFeatureError, StoreError, UnknownIdError
 
@@ -92,6 +94,8 @@ class Collection:
         normalise: Any = False,
         **features: Feature | ArrayLike,
     ) -> None:
+        if not has_members(ids):
+            raise InputError(f"Collection: ids are {ids!r:.60}; give a list of them")
         self.ids = tuple(str(id) for id in ids)
         self.modality = modality
         self.encoder = encoder
@@ -105,9 +109,9 @@ class Collection:
             self._features = {**self._features, **unit}
         self._digest: str | None = None
         self._folder: Path | None = None
-        if modality not in ("image", "text", "image+text"):
+        if not isinstance(modality, str) or modality not in ("image", "text", "image+text"):
             raise InputError(
-                f"Collection: modality is {modality!r}; give 'image', 'text' or 'image+text'"
+                f"Collection: modality is {modality!r:.80}; give 'image', 'text' or 'image+text'"
             )
 
     def __len__(self) -> int:
@@ -130,17 +134,19 @@ class Collection:
             values = self._features[feature]
         except (KeyError, TypeError):
             raise MissingFeatureError(
-                f"this {self.modality} collection has no feature {feature!r}, only "
+                f"this {self.modality} collection has no feature {feature!r:.80}, only "
                 f"{', '.join(self._features) or 'ids'}; {self._advice(feature)}"
             ) from None
         check_unchanged(values)
         return values
 
     def _advice(self, feature: object) -> str:
-        if feature in ("id", "ids"):
-            return "ids are no feature: take .ids"
         if isinstance(feature, int):
             return f"items are taken with .take([{feature}])"
+        if not isinstance(feature, str):
+            return "give the name of one"
+        if feature in ("id", "ids"):
+            return "ids are no feature: take .ids"
         if feature in self.ids:
             return f"an item is taken by its row: .take([collection.row({feature!r})])"
         return "encode it again with that feature"
@@ -162,9 +168,9 @@ class Collection:
             self._rows = unique_rows(self.ids)
         try:
             return self._rows[id]
-        except KeyError:
+        except (KeyError, TypeError):
             raise UnknownIdError(
-                f"no {self.modality} has the id {id!r} among {len(self)} items"
+                f"no {self.modality} has the id {id!r:.80} among {len(self)} items"
             ) from None
 
     def rows(self, ids: Iterable[str]) -> list[int]:
@@ -200,11 +206,13 @@ class Collection:
         DuplicateIdError
             If a row, or a new id, stands twice.
         """
-        chosen = chosen_rows(rows, len(self), distinct=ids is None)
-        names = self.features if features is None else features
+        chosen = chosen_rows("Collection.take", rows, len(self))
+        if ids is None:
+            check_distinct_rows("Collection.take", chosen)
+        names = self.features if features is None else listed("take", "features", features)
         own = tuple(map(self.ids.__getitem__, chosen.tolist()))
         if ids is not None:
-            own = tuple(str(id) for id in ids)
+            own = tuple(str(id) for id in listed("take", "ids", ids))
             if len(own) != len(chosen):
                 raise InputError(f"Collection.take: {len(own)} ids for {len(chosen)} rows")
             unique_rows(own)
@@ -239,7 +247,7 @@ class Collection:
         StoreError
             If `out` exists or cannot be written.
         """
-        given = list(parts)
+        given = list(parts) if has_members(parts) else []
         if not given or not all(isinstance(part, Collection) for part in given):
             raise InputError("Collection.concat: give a list of at least one collection")
         first = given[0]
@@ -314,7 +322,13 @@ class Collection:
         InputError
             If a feature cannot be stored so.
         """
-        save_collection(self, Path(folder), {} if dtype is None else dtype)
+        dtypes = {} if dtype is None else dtype
+        if not isinstance(dtypes, Mapping):
+            raise InputError(
+                f"Collection.save: dtype is {dtype!r:.60}; give a float type for each feature, "
+                'such as {"tokens": "float16"}'
+            )
+        save_collection(self, Path(folder), dtypes)
 
     @classmethod
     def open(cls, folder: str | Path, *, verify: bool = False) -> Collection:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossrank._files.json_lines import JsonLines
 from crossrank._files.npy_rows import checked, is_stored, take_rows
-from crossrank._items.arrays import to_numpy, unit
+from crossrank._items.arrays import has_members, to_numpy, unit
 from crossrank._items.compact import Compact
 from crossrank._items.ragged import Ragged
 from crossrank.errors import InputError
@@ -36,13 +36,18 @@ def as_feature(name: str, value: Any, count: int) -> Feature:
     value = to_numpy(value)
     if name in ROWS:
         value = _as_rows(value)
-    feature: Feature = value
-    if not isinstance(value, Ragged | np.ndarray | JsonLines):
+    if not isinstance(value, Ragged | JsonLines) and not has_members(value):
+        raise InputError(
+            f"Collection: feature {name!r} is a scalar, {value!r:.60}; give one entry per id, in "
+            "the order of the ids"
+        )
+    feature: Feature
+    if isinstance(value, Ragged | np.ndarray | JsonLines):
+        feature = value
+    else:
         feature = np.asarray(value) if _is_numeric(value) else tuple(value)
     if isinstance(feature, np.ndarray) and feature.dtype.kind in "OUS":
         feature = tuple(feature.tolist())
-    if isinstance(feature, np.ndarray) and feature.ndim == 0:
-        raise InputError(f"Collection: feature {name!r} is a scalar; give one entry per id")
     if len(feature) != count:
         raise InputError(
             f"Collection: feature {name!r} has {len(feature)} entries for {count} ids; "

@@ -19,32 +19,32 @@ def unique_rows(ids: tuple[str, ...]) -> dict[str, int]:
     return rows
 
 
-def chosen_rows(rows: ArrayLike, count: int, *, distinct: bool) -> NDArray[np.int64]:
-    """Return the rows to take of a collection of `count` items, after refusing wrong ones.
+def chosen_rows(who: str, rows: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Return the rows to take of `count` there are, after refusing wrong ones.
 
     Parameters
     ----------
+    who
+        Who takes, for the message.
     rows
         ``[M]`` integers in [0, count).
     count
-        How many items there are.
-    distinct
-        Whether none may stand twice.
+        How many there are.
     """
     chosen = np.asarray(rows)
     if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
         raise InputError(
-            f"Collection.take: rows are {chosen.dtype} of shape {chosen.shape}; give the numbers "
-            "of the rows (numpy.flatnonzero of a mask)"
+            f"{who}: rows are {chosen.dtype} of shape {chosen.shape}; give the numbers of the rows "
+            "(numpy.flatnonzero of a mask)"
         )
-    chosen = chosen.astype(np.int64, copy=False)
     if len(chosen) and (chosen.min() < 0 or chosen.max() >= count):
         wrong = chosen[(chosen < 0) | (chosen >= count)][0]
-        raise InputError(f"Collection.take: there is no row {wrong} among {count}")
-    if distinct:
-        ordered = np.sort(chosen)
-        if (ordered[1:] == ordered[:-1]).any():
-            raise DuplicateIdError(
-                "Collection.take: a row stands twice; give ids=, a name for every place"
-            )
-    return chosen
+        raise InputError(f"{who}: there is no row {wrong} among {count}")
+    return chosen.astype(np.int64, copy=False)
+
+
+def check_distinct_rows(who: str, rows: NDArray[np.int64]) -> None:
+    """Refuse a row that stands twice."""
+    ordered = np.sort(rows)
+    if (ordered[1:] == ordered[:-1]).any():
+        raise DuplicateIdError(f"{who}: a row stands twice; give ids=, a name for every place")

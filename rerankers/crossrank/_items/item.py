@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from crossrank._items.arrays import has_members
 from crossrank._items.pictures import (
     Picture,
     PictureLike,
@@ -165,7 +166,7 @@ def listed(who: str, what: str, values: Any) -> list[Any]:
             "taken; give a list: list(found.values()), or list(frame['text']) of a table"
         )
     rows_of_pixels = getattr(values, "ndim", 0) in (2, 3) and what != "ids"
-    if rows_of_pixels or hasattr(values, "read") or not isinstance(values, Iterable):
+    if rows_of_pixels or hasattr(values, "read") or not has_members(values):
         shown = f"one array {values.shape}" if rows_of_pixels else f"{values!r:.60}"
         raise InputError(f"{who}: the {what} are {shown}; give a list of {what}")
     return list(values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -76,7 +77,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         If there is none, or it is of another kind or version.
     """
     path = folder / MANIFEST
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - it never raises, whatever the name
         raise StoreError(f"{folder} is not a folder; make it with 'crossrank encode … -o {folder}'")
     manifest = manifest_of(path, FORMAT, VERSION, "encode the collection again")
     manifest.setdefault("encoder", None)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank._files.npy_rows import take_spans
+from crossrank._items.arrays import has_members
 from crossrank._items.compact import Compact
 from crossrank.errors import InputError
 
@@ -57,7 +58,11 @@ class Ragged:
     @classmethod
     def from_list(cls, parts: Iterable[ArrayLike]) -> Ragged:
         """Join one array per item; an empty list of items gives a ragged array of no items."""
+        if not has_members(parts):
+            raise InputError(f"Ragged.from_list: {parts!r:.60} is no list of arrays")
         arrays = [np.asarray(part) for part in parts]
+        if any(array.ndim == 0 for array in arrays):
+            raise InputError("Ragged.from_list: a part is a scalar; give an array per item")
         if not arrays:
             return cls(np.zeros((0,), np.float32), np.zeros((0,), np.int64))
         return cls(np.concatenate(arrays), np.array([len(part) for part in arrays], np.int64))

@@ -120,6 +120,8 @@ def read_picture(path: Path) -> Iterator[tuple[str, Item]]:
 
 def read_folder(folder: Path) -> Iterator[tuple[str, Item]]:
     """Yield path and item of every picture in a folder, in the order of their paths."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder, and its name does not say what else it is")
     others: Counter[str] = Counter()
     for path in sorted(_files(folder.absolute())):
         if path.suffix.lower() not in IMAGE_SUFFIXES:

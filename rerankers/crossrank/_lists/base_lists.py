@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from crossrank._checking import check_count
-from crossrank._items.arrays import to_numpy
+from crossrank._items.arrays import has_members, to_numpy
+from crossrank._items.item import listed
 from crossrank._lists.topk import top_k
 from crossrank.errors import (
     DuplicateIdError,
@@ -40,7 +41,7 @@ def similarity_columns(
 ) -> Columns:
     """See `Candidates.from_similarity`."""
     matrix = numbers("from_similarity", "similarities", similarity, None)
-    if matrix.dtype.kind not in "fiub" and matrix.ndim:
+    if matrix.dtype.kind not in "fiub":
         raise InputError(f"from_similarity: numbers are needed, got a matrix of {matrix.dtype}")
     if matrix.dtype.kind != "f":
         matrix = matrix.astype(np.float64)
@@ -48,10 +49,10 @@ def similarity_columns(
         raise InputError(
             f"from_similarity: a matrix [n_images, n_texts] is needed, got shape {matrix.shape}"
         )
-    if direction not in ("t2i", "i2t"):
+    if not isinstance(direction, str) or direction not in ("t2i", "i2t"):
         raise OrientationError(
-            f"from_similarity: direction is {direction!r}; say 't2i' (texts are the queries) or "
-            "'i2t' (images are), since the matrix [n_images, n_texts] serves both"
+            f"from_similarity: direction is {direction!r:.80}; say 't2i' (texts are the "
+            "queries) or 'i2t' (images are), since the matrix [n_images, n_texts] serves both"
         )
     images = names_of(image_ids, matrix.shape[0])
     texts = names_of(text_ids, matrix.shape[1])
@@ -91,6 +92,11 @@ def run_columns(
     direction: str | None,
 ) -> Columns:
     """See `Candidates.from_run`."""
+    if not isinstance(run, Mapping):
+        raise InputError(
+            f"from_run: the run is {run!r:.60}; give {{query id: {{candidate id: score}}}}, or use "
+            "from_trec for a file"
+        )
     for query, members in run.items():
         if not isinstance(members, Mapping):
             raise InputError(
@@ -116,7 +122,7 @@ def list_columns(
     """See `Candidates.from_lists`."""
     members = _by_query(lists, query_ids)
     given = None if scores is None else _by_query(scores, query_ids)
-    queries = tuple(members) if query_ids is None else names_of(query_ids, len(query_ids))
+    queries = tuple(members) if query_ids is None else names_of(query_ids, 0)
     _check_known(members, queries, "query")
     for query, own in members.items():
         if isinstance(own, str | bytes) or not isinstance(own, Iterable):
@@ -132,7 +138,7 @@ def list_columns(
         return index, None, mask, queries, gallery, direction
     values = np.zeros(index.shape, np.float64)
     for row, query in enumerate(queries):
-        own_scores = list(given.get(query, ()))
+        own_scores = listed("from_lists", f"scores of query {query!r}", given.get(query, ()))
         if len(own_scores) != len(rows[row]):
             raise InputError(
                 f"from_lists: query {query!r} has {len(rows[row])} candidates and "
@@ -157,12 +163,13 @@ def _by_query(
 ) -> dict[str, Iterable[Any]]:
     if isinstance(lists, Mapping):
         return {str(query): members for query, members in lists.items()}
-    if isinstance(lists, str | bytes) or not isinstance(lists, Sized):
+    if isinstance(lists, str | bytes) or not has_members(lists):
         raise InputError(f"from_lists: {lists!r:.60} is no list; give one list of ids per query")
-    names = names_of(query_ids, len(lists))
-    if len(names) != len(lists):
-        raise InputError(f"from_lists: {len(names)} query ids for {len(lists)} lists")
-    return dict(zip(names, lists, strict=True))
+    own = list(lists)
+    names = names_of(query_ids, len(own))
+    if len(names) != len(own):
+        raise InputError(f"from_lists: {len(names)} query ids for {len(own)} lists")
+    return dict(zip(names, own, strict=True))
 
 
 def _padded(
@@ -196,7 +203,11 @@ def check_distinct(who: str, ids: Sequence[str]) -> None:
 
 def names_of(ids: Sequence[Any] | None, count: int) -> tuple[str, ...]:
     """Return ids as str; ``"0"``, ``"1"``, … where there are none."""
-    return tuple(str(id) for id in (range(count) if ids is None else ids))
+    if ids is None:
+        return tuple(map(str, range(count)))
+    if not has_members(ids):
+        raise InputError(f"Candidates: the ids are {ids!r:.60}; give a list of them")
+    return tuple(map(str, ids))
 
 
 def _in_order(rows: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crossrank._checking import check_count
 from crossrank._files.trec import write_run
+from crossrank._items.ids import chosen_rows
 from crossrank._items.showing import escaped, left_out
 from crossrank._lists.calibration import Calibration, as_calibration
 from crossrank._lists.equality import same_content
@@ -112,9 +113,9 @@ class Rankings(Mapping[str, Ranking]):
             return Ranking(self, range(len(self))[query_id])
         try:
             return Ranking(self, self._rows[query_id])
-        except KeyError:
+        except (KeyError, TypeError):
             raise UnknownIdError(
-                f"no query has the id {query_id!r}{nearest(query_id, self.query_ids[:1000])}"
+                f"no query has the id {query_id!r:.80}{nearest(query_id, self.query_ids[:1000])}"
             ) from None
 
     def values(self) -> Any:
@@ -161,7 +162,7 @@ class Rankings(Mapping[str, Ranking]):
 
     def take(self, rows: Sequence[int]) -> Rankings:
         """Return the rankings of some queries, by their rows."""
-        chosen = np.asarray(rows, np.int64)
+        chosen = chosen_rows("Rankings.take", rows, len(self))
         order = np.broadcast_to(np.arange(self.index.shape[1]), (len(chosen), self.index.shape[1]))
         return replace(
             self,
@@ -215,10 +216,10 @@ class Rankings(Mapping[str, Ranking]):
         if stage is None:
             return np.where(self.mask, self.final, np.nan)
         for each in self.stages:
-            if each.name == stage:
+            if isinstance(stage, str) and each.name == stage:
                 return each.raw
         names = [each.name for each in self.stages]
-        raise UnknownIdError(f"no stage is called {stage!r}{nearest(stage, names)}")
+        raise UnknownIdError(f"no stage is called {stage!r:.80}{nearest(stage, names)}")
 
     def to_run(self) -> dict[str, dict[str, float]]:
         """Return ``{query id: {candidate id: score}}``, best first, in Python floats.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,9 +76,9 @@ class WeightedSum(Fusion):
     def __post_init__(self) -> None:
         weight = checked("WeightedSum", "weight", self.weight, finite)
         object.__setattr__(self, "weight", float(weight))
-        if self.normalise not in NORMALISERS:
+        if not isinstance(self.normalise, str) or self.normalise not in NORMALISERS:
             raise ParameterError(
-                f"WeightedSum: no normalisation {self.normalise!r}"
+                f"WeightedSum: no normalisation {self.normalise!r:.80}"
                 f"{nearest(self.normalise, NORMALISERS)}"
             )
         if not isinstance(self.statistics, str | Path | Calibration | Statistics) or (
@@ -103,10 +104,10 @@ class WeightedSum(Fusion):
     def _read(self) -> None:
         """Read the calibration of a file."""
         given: Any = self.statistics
-        if isinstance(given, str) and not Path(given).exists():
+        if isinstance(given, str) and not os.path.exists(given):  # noqa: PTH110 - it never raises
             raise ParameterError(
-                f"WeightedSum: statistics is {given!r}; give 'row' or 'run', or a calibration's "
-                "file (no file is called so)"
+                f"WeightedSum: statistics is {given!r:.80}; give 'row' or 'run', or a "
+                "calibration's file (no file is called so)"
             )
         object.__setattr__(self, "statistics", as_calibration(given))
 

@@ -245,7 +245,7 @@ def rerank_many(
     check_fusable(pipeline.stages[0], candidates)
     rankings = None
     if candidates.mask.any():
-        kept = KeptEncoder.of(maker, features, threads)
+        kept = KeptEncoder.of(maker, features, options.threads)
         found = Loose.of(lists.items, maker) if stored is None else stored
         needs = needs_of(pipeline, asked, found, candidates)
         if isinstance(found, Collection):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._items.arrays import has_members
 from crossrank._items.collection import Collection
 from crossrank._items.item import Item, ItemLike, as_item, listed
 from crossrank._lists.candidates import Candidates
@@ -237,7 +238,7 @@ def base_scores_of(
     """
     if given is None:
         return None
-    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+    if isinstance(given, Mapping) or not has_members(given):
         raise InputError(
             f"rerank: the base scores are a {type(given).__name__}; give one list per query, in "
             "the order of the queries"

@@ -99,9 +99,9 @@ def _rule(fusion: str | Fusion | None, weight: float | None, scored: bool) -> Fu
         if weight is not None:
             raise InputError(f"rerank: {fusion!r} has its own weight; give it there")
         return fusion
-    if fusion is not None and fusion not in FUSIONS:
+    if fusion is not None and not (isinstance(fusion, str) and fusion in FUSIONS):
         raise ParameterError(
-            f"rerank: fusion is {fusion!r}; give 'weighted', 'replace', 'rrf', or a Fusion"
+            f"rerank: fusion is {fusion!r:.80}; give 'weighted', 'replace', 'rrf', or a Fusion"
             f"{nearest(fusion, FUSIONS) if isinstance(fusion, str) else ''}"
         )
     rule = FUSIONS[fusion] if fusion is not None else WeightedSum if scored else Replace

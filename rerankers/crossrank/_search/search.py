@@ -8,7 +8,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank._checking import check_count
+from crossrank._checking import check_count, checked, text
 from crossrank._items.collection import Collection
 from crossrank._lists.candidates import LETTERS, Candidates
 from crossrank._progress import as_progress
@@ -77,8 +77,15 @@ def search(
     {'q': {'b': 0.6}}
     """
     check_count("search", "depth", depth)
-    if engine not in ENGINES:
-        raise InputError(f"search: no engine {engine!r}{nearest(engine, ENGINES)}")
+    for side, given in (("queries", queries), ("gallery", gallery)):
+        if not isinstance(given, Collection):
+            raise InputError(
+                f"search: the {side} are a {type(given).__name__}; give a crossrank.Collection, as "
+                "cr.encode makes it"
+            )
+    checked("search", "feature", feature, text)
+    if not isinstance(engine, str) or engine not in ENGINES:
+        raise InputError(f"search: no engine {engine!r:.80}{nearest(engine, ENGINES)}")
     if engine == "auto":
         engine = "numpy" if importlib.util.find_spec("faiss") is None else "faiss"
     if engine == "faiss":
@@ -112,13 +119,13 @@ def _matrix(collection: Collection, feature: str, side: str) -> NDArray[np.gener
     if feature not in collection:
         encoders = providers(feature, collection.modality)
         mend = (
-            f"encode it with {' or '.join(map(repr, encoders))}, features=[{feature!r}]"
+            f"encode it with {' or '.join(map(repr, encoders))}, features=[{feature!r:.80}]"
             if encoders
             else "no installed encoder gives it; pass it to the Collection"
         )
         raise MissingFeatureError(
-            f"search compares the feature {feature!r}, but the {side} ({collection.modality}) have "
-            f"only {', '.join(collection.features) or 'ids'}; {mend}"
+            f"search compares the feature {feature!r:.80}, but the {side} ({collection.modality}) "
+            f"have only {', '.join(collection.features) or 'ids'}; {mend}"
         )
     matrix = collection[feature]
     if len(collection) == 0:

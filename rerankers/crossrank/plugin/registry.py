@@ -194,7 +194,7 @@ def _hooks(kind: str, name: str) -> Any:
     declared = [point for point in _points(kind) if point.name == name]
     if not declared:
         known = names(kind)
-        raise UnknownPluginError(f"no {kind} is called {name!r}{nearest(name, known)}")
+        raise UnknownPluginError(f"no {kind} is called {name!r:.80}{nearest(name, known)}")
     point = only(kind, name, declared)
     manager = pluggy.PluginManager("crossrank")
     manager.add_hookspecs(hookspecs)

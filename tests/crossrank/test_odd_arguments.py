@@ -1,0 +1,183 @@
+"""Whatever a caller writes in place of one argument: it works, or is one short error of ours."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import crossrank as cr
+from crossrank.errors import CrossrankError
+from toys.basic import DotReranker, ToyEncoder
+
+TEXTS = ["a cat", "a dog", "two dogs", "a red ball"]
+LONGEST_MESSAGE = 1000
+
+Call = tuple[Callable[..., object], dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    cr.register(DotReranker)
+    cr.register(ToyEncoder)
+    yield
+
+
+class Sized:
+    """It has a length, and nothing else."""
+
+    def __len__(self) -> int:
+        return 3
+
+
+def odd() -> list[Any]:
+    """Return values, made anew: some can be used only once."""
+    plain: list[Any] = [True, False, 0, -1, 3, 2.5, float("nan"), float("inf"), 10**30, 1 + 2j]
+    texts: list[Any] = ["", "x", "é\u202e", "\x00", "a" * 5000, b"", b"abc", "\ud800", ["\ud800"]]
+    lists: list[Any] = [[], [[]], [None], ["a"], ["a", "a"], [1, 2], [1.5], (), {}, {"a": 1}, {1}]
+    arrays: list[Any] = [
+        *(np.array([]), np.zeros((2, 3)), np.zeros((2, 2, 2)), np.zeros((0, 3)), np.array(3.0)),
+        *(np.array(["a"]), np.array([1, 2], np.uint64), np.array([2**63], np.uint64)),
+        *(np.array([1 + 2j]), np.array([None, 1], object), np.float32(1.5), np.int8(1)),
+    ]
+    objects: list[Any] = [
+        *(None, object(), Sized(), len, int, iter([]), iter(["a"]), range(3), slice(0, 2)),
+        *(Path("nope"), Path(), Path("/dev/null"), cr.Replace(), cr.Item("a", text="b")),
+        *(Image.new("L", (1, 1)), io.BytesIO(b"x"), io.StringIO("x"), memoryview(b"ab")),
+        *(cr.Collection(["a"], "text", embedding=[[1.0, 0.0]]), np.datetime64("2026-01-01")),
+    ]
+    return [*plain, *texts, *lists, *arrays, *objects]
+
+
+def calls(folder: Path) -> dict[str, Call]:
+    photos = []
+    for color in ("red", "green", "blue", "white", "black"):
+        photos.append(folder / f"{color}.png")
+        Image.new("RGB", (6, 4), color).save(photos[-1])
+    queries, gallery = cr.encode("toy", TEXTS), cr.encode("toy", photos)
+    similarity = np.random.default_rng(0).normal(size=(5, 4))
+    names = {"image_ids": gallery.ids, "text_ids": queries.ids}
+    candidates = cr.Candidates.from_similarity(similarity, "t2i", 3, **names)
+    pipeline = cr.Pipeline("dot")
+    rankings = pipeline.rerank(candidates, queries, gallery)
+    sides = {"queries": queries, "gallery": gallery}
+    gallery.save(folder / "gallery")
+    rankings.save(folder / "rankings")
+    run_options = {"device": "cpu", "dtype": "float32", "threads": None, "on_error": "raise"}
+    cuts = {"top_k": None, "score_threshold": None, "min_probability": None, "deadline": None}
+    rerank = partial(cr.rerank, cache=False)
+    return {
+        "rerank": (
+            rerank,
+            {
+                **{"query": "a dog", "candidates": TEXTS, "reranker": "dot", "encoder": "toy"},
+                **{"ids": None, "base_scores": None, "fusion": None, "weight": None},
+                **{"on_item": "raise", "modality": None, "progress": None},
+                **cuts,
+                **run_options,
+            },
+        ),
+        "rerank, stored": (
+            rerank,
+            {
+                **{"query": "a dog", "candidates": gallery, "reranker": "dot", "encoder": "toy"},
+                **{"ids": [0, 1], "base_scores": [1.0, 2.0]},
+            },
+        ),
+        "rerank_many": (
+            partial(cr.rerank_many, cache=False),
+            {
+                **{"queries": ["a dog", "a cat"], "candidate_lists": [TEXTS, TEXTS]},
+                **{"reranker": "dot", "encoder": "toy", "base_scores": None, "ids": None},
+            },
+        ),
+        "encode": (cr.encode, {"encoder": "toy", "items": TEXTS, "threads": None}),
+        "search": (cr.search, {**sides, "depth": 2, "engine": "numpy", "feature": "embedding"}),
+        "Pipeline": (cr.Pipeline, {"stages": "dot", "calibration": None}),
+        "Stage": (cr.Stage, {"reranker": "dot", "depth": None, "fusion": cr.RRF(), "params": {}}),
+        "Pipeline.rerank": (
+            pipeline.rerank,
+            {"candidates": candidates, **sides, **cuts, "deadline_per": "run", "options": None},
+        ),
+        "explain": (
+            pipeline.explain,
+            {**sides, "query_id": queries.ids[0], "candidate_ids": list(gallery.ids[:2])},
+        ),
+        "from_similarity": (
+            cr.Candidates.from_similarity,
+            {"similarity": similarity, "direction": "t2i", "depth": 3, **names},
+        ),
+        "from_lists": (
+            cr.Candidates.from_lists,
+            {
+                **{"lists": [["a"], ["b", "c"]], "scores": None},
+                **{"query_ids": ["0", "1"], "candidate_ids": ["a", "b", "c"]},
+            },
+        ),
+        "from_run": (cr.Candidates.from_run, {"run": {"q": {"d": 1.0}}}),
+        "Collection": (
+            cr.Collection,
+            {
+                **{"ids": ["a", "b"], "modality": "text", "normalise": False},
+                **{"embedding": np.eye(2), "text": ["x", "y"], "tokens": [np.eye(2), np.eye(2)]},
+            },
+        ),
+        "take": (gallery.take, {"rows": [0, 1], "features": None, "ids": None}),
+        "row": (gallery.row, {"id": gallery.ids[0]}),
+        "feature": (gallery.__getitem__, {"feature": "embedding"}),
+        "with_features": (gallery.with_features, {"normalise": False, "more": np.zeros((5, 2))}),
+        "concat": (cr.Collection.concat, {"parts": [gallery]}),
+        "save, dtype": (gallery.save, {"folder": folder / "stored", "dtype": None}),
+        "open": (cr.Collection.open, {"folder": folder / "gallery"}),
+        "query": (rankings.__getitem__, {"query_id": queries.ids[0]}),
+        "Rankings.take": (rankings.take, {"rows": [0]}),
+        "scores": (rankings.scores, {"stage": "dot"}),
+        "to_trec": (rankings.to_trec, {"path": folder / "trec", "tag": "x"}),
+        "Rankings.open": (cr.Rankings.open, {"path": folder / "rankings"}),
+        "show": (rankings.show, {"count": 2, "lists": 2}),
+        "Item": (cr.Item, {"id": "a", "text": "b", "image": None}),
+        "Ragged": (cr.Ragged, {"flat": np.zeros((3, 2)), "lengths": [1, 2]}),
+        "Ragged.from_list": (cr.Ragged.from_list, {"parts": [np.eye(2)]}),
+        "WeightedSum": (cr.WeightedSum, {"weight": 1.0, "normalise": "none", "statistics": "row"}),
+        "RRF": (cr.RRF, {"k": 60}),
+        "from_file": (cr.Stage.from_file, {"path": folder / "none.toml"}),
+        "RunOptions": (cr.RunOptions, {"workers": 1, "memory_budget": None, "engine": "local"}),
+    }
+
+
+NAMES = (
+    *("rerank", "rerank, stored", "rerank_many", "encode", "search", "Pipeline", "Stage"),
+    *("Pipeline.rerank", "explain", "from_similarity", "from_lists", "from_run", "Collection"),
+    *("take", "row", "feature", "with_features", "concat", "save, dtype", "open", "query"),
+    *("Rankings.take", "scores", "to_trec", "Rankings.open", "show", "Item", "Ragged"),
+    *("Ragged.from_list", "WeightedSum", "RRF", "from_file", "RunOptions"),
+)
+
+
+def test_every_call_is_tried(tmp_path: Path) -> None:
+    assert set(calls(tmp_path)) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_works_or_is_one_short_error(name: str, tmp_path: Path) -> None:
+    call, arguments = calls(tmp_path)[name]
+    for argument in arguments:
+        for value in odd():
+            if argument == "progress" and callable(value):
+                continue  # it is the caller's, and raises what it likes
+            try:
+                call(**{**arguments, argument: value})
+            except CrossrankError as error:
+                names_path = argument in ("folder", "path", "calibration")
+                assert names_path or len(str(error)) < LONGEST_MESSAGE, (argument, str(error))
+            except TypeError as error:  # pathlib's, of what is no path
+                assert "os.PathLike" in str(error), (argument, value)
+            except IndexError:  # of a place that there is not
+                assert name == "query", (argument, value)
