@@ -59,7 +59,7 @@ def summed(
         the bank already.
     """
     if not_finite not in ("refuse", "skip"):
-        raise InputError(f"build: not_finite is {not_finite!r}; give 'refuse' or 'skip'")
+        raise InputError(f"build: not_finite is {not_finite!r:.80}; give 'refuse' or 'skip'")
     maker = stream.encoder if encoder is None and isinstance(stream, Source) else encoder
     origin = stream.fingerprint() if isinstance(stream, Source) else None
     recipe = fingerprint([origin, maker, data, lemma is not None, min_count, not_finite])

@@ -45,7 +45,7 @@ def cycle_loss(
         The term of the words, and that of the regions.
     """
     if reduction not in ("sum", "mean"):
-        raise ParameterError(f"cycle_loss: reduction is {reduction!r}; give 'sum' or 'mean'")
+        raise ParameterError(f"cycle_loss: reduction is {reduction!r:.80}; give 'sum' or 'mean'")
     torch = import_torch()
     u, r, w = (torch.as_tensor(each) for each in (words, regions, weight))
     shapes = f"words {tuple(u.shape)}, regions {tuple(r.shape)} and weight {tuple(w.shape)}"
@@ -62,7 +62,9 @@ def cycle_logits(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ``u ũᵀ / τ`` ``[J, J]`` and ``r r̃ᵀ / τ`` ``[I, I]`` of mapped words and regions."""
     if not temperature > 0:
-        raise ParameterError(f"cycle_loss: temperature is {temperature!r}; give a positive number")
+        raise ParameterError(
+            f"cycle_loss: temperature is {temperature!r:.80}; give a positive number"
+        )
     similarity = u @ r.T / temperature
     u_back = similarity.softmax(dim=1) @ r
     r_back = similarity.T.softmax(dim=1) @ u

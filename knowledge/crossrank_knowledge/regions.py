@@ -72,7 +72,7 @@ class RegionSource:
         batch_size: int = 32,
     ) -> None:
         if how not in ("grid", "crop"):
-            raise InputError(f"RegionSource: how is {how!r}; give 'grid' or 'crop'")
+            raise InputError(f"RegionSource: how is {how!r:.80}; give 'grid' or 'crop'")
         self.annotations = annotations
         self.how = how
         self.batch_size = batch_size

@@ -51,9 +51,13 @@ def whitened(
         If `size` or `shrinkage` is out of range.
     """
     if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= bank.size:
-        raise ParameterError(f"whitened: size is {size!r}; give an integer from 1 to {bank.size}")
+        raise ParameterError(
+            f"whitened: size is {size!r:.80}; give an integer from 1 to {bank.size}"
+        )
     if not 0 <= shrinkage < np.inf:
-        raise ParameterError(f"whitened: shrinkage is {shrinkage!r}; give a finite number, 0 or up")
+        raise ParameterError(
+            f"whitened: shrinkage is {shrinkage!r:.80}; give a finite number, 0 or up"
+        )
     same_space("whitened", bank, images)
     finite_regions("whitened", images)
     values, axes = np.linalg.eigh(_covariance(bank, images["regions"]))

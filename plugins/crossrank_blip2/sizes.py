@@ -20,6 +20,6 @@ def parse_bytes(size: int | str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]B)?", str(size).strip().upper())
     if found is None or isinstance(size, bool):
         raise ParameterError(
-            f"blip2: cache_budget is {size!r}; give bytes, or a str such as '10GB'"
+            f"blip2: cache_budget is {size!r:.80}; give bytes, or a str such as '10GB'"
         )
     return int(float(found[1]) * UNITS[found[2] if found[2] is not None else ""])

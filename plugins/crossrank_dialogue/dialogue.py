@@ -27,7 +27,7 @@ class Turn:
     def __post_init__(self) -> None:
         for name, value in (("question", self.question), ("answer", self.answer)):
             if not isinstance(value, str):
-                raise InputError(f"Turn: the {name} is {value!r}; give a text")
+                raise InputError(f"Turn: the {name} is {value!r:.80}; give a text")
             _check_unicode(f"Turn: the {name}", value)
         if not self.question.strip():
             raise InputError(f"Turn: the answer {self.answer!r:.60} has no question; give both")

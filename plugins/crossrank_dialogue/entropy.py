@@ -45,7 +45,7 @@ def expected_drop(prior: ArrayLike, likelihood: ArrayLike, known: float = 1.0) -
             f"expected_drop: prior {weights.shape} and likelihood {answers.shape}; give [n], [n, V]"
         )
     if not 0 <= known <= 1:
-        raise InputError(f"expected_drop: known is {known!r}; give a probability")
+        raise InputError(f"expected_drop: known is {known!r:.80}; give a probability")
     of_answers = entr(weights @ answers).sum()
     of_answers_per_candidate = weights @ entr(answers).sum(axis=1)
     # rounding may leave a hair below 0 where an answer tells nothing

@@ -58,7 +58,7 @@ class Llm(Reformulator):
         self, model: Model | str, *, fallback: Reformulator | None = RULES, words: int = 60
     ) -> None:
         if fallback is not None and not isinstance(fallback, Reformulator):
-            raise InputError(f"Llm: fallback is {fallback!r}; give a Reformulator, or None")
+            raise InputError(f"Llm: fallback is {fallback!r:.80}; give a Reformulator, or None")
         self.model = as_model(model)
         self.fallback = fallback
         self.words = checked("Llm", "words", words, integer(1))

@@ -74,7 +74,7 @@ def as_reformulator(
     if callable(rewriter) and not isinstance(reformulator, type):
         return RewrittenBy(rewriter)
     raise InputError(
-        f"Chat: the reformulator is {reformulator!r}; give a Reformulator, a callable from a "
+        f"Chat: the reformulator is {reformulator!r:.80}; give a Reformulator, a callable from a "
         "Dialogue to a text, or a name"
     )
 

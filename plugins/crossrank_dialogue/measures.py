@@ -153,5 +153,5 @@ def _checked(ranks: ArrayLike, rounds: int = 0) -> Floats:
 
 def _positive(k: int) -> int:
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise InputError(f"k is {k!r}; give a whole number from 1")
+        raise InputError(f"k is {k!r:.80}; give a whole number from 1")
     return int(k)

@@ -63,7 +63,7 @@ class OpenAIModel:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ParameterError(
-                f"OpenAIModel: the address is {self.url!r}; give one such as "
+                f"OpenAIModel: the address is {self.url!r:.80}; give one such as "
                 "http://localhost:8000/v1"
             )
 
@@ -144,7 +144,7 @@ class CachedModel:
         made: Any = OpenAIModel(model, timeout=timeout) if isinstance(model, str) else model
         if not callable(made):
             raise InputError(
-                f"a language model is {model!r}; give a callable messages → str, or an address"
+                f"a language model is {model!r:.80}; give a callable messages → str, or an address"
             )
         if name is None and isinstance(made, OpenAIModel):
             name = f"{made.url} {made.name}"

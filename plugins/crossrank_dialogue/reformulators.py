@@ -166,7 +166,7 @@ class Fuse(Reformulator):
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.weight) or self.weight < 0:
-            raise ParameterError(f"Fuse: weight is {self.weight!r}; give 0 or more")
+            raise ParameterError(f"Fuse: weight is {self.weight!r:.80}; give 0 or more")
 
     def rewrite(self, dialogue: Dialogue) -> str:
         """Return the one text of the inner reformulator."""

@@ -96,7 +96,7 @@ def _checked(dialogues: Sequence[Dialogue], rounds: int | None) -> tuple[list[st
         raise InputError("replay: there is no dialogue; give at least one")
     last = max(each.rounds for each in dialogues) if rounds is None else rounds
     if isinstance(last, bool) or last < 0:
-        raise InputError(f"replay: rounds is {rounds!r}; give 0 or more")
+        raise InputError(f"replay: rounds is {rounds!r:.80}; give 0 or more")
     return [each.id if each.id else str(number) for number, each in enumerate(dialogues)], last
 
 

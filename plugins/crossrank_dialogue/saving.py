@@ -54,7 +54,7 @@ class Saved:
             If it is not, and `changed` is ``"raise"``.
         """
         if changed not in ("raise", "rank"):
-            raise InputError(f"Chat.resume: changed is {changed!r}; give 'raise' or 'rank'")
+            raise InputError(f"Chat.resume: changed is {changed!r:.80}; give 'raise' or 'rank'")
         same = gallery.fingerprint() == self.gallery
         if not same and changed == "raise":
             raise InputError(

@@ -124,7 +124,7 @@ def representatives(
             "[n, D] and [n, n]"
         )
     if isinstance(clusters, bool) or clusters < 1:
-        raise InputError(f"representatives: clusters is {clusters!r}; give 1 or more")
+        raise InputError(f"representatives: clusters is {clusters!r:.80}; give 1 or more")
     spread = entropies(scores)
     units = unit(vectors)
     # rows by entropy: K-means then starts from the same members in whatever order they came

@@ -97,7 +97,7 @@ def _fitted(
     method: str, names: tuple[str, ...], columns: Floats, mask: Booleans, relevant: Booleans
 ) -> LearnedFusion:
     if method not in ("weights", "lambdamart"):
-        raise ParameterError(f"fuse: method is {method!r}; give 'weights' or 'lambdamart'")
+        raise ParameterError(f"fuse: method is {method!r:.80}; give 'weights' or 'lambdamart'")
     if not (relevant.any(axis=1) & (mask & ~relevant).any(axis=1)).any():
         raise InputError(
             "fuse: no list holds something relevant beside something else; there is nothing to "

@@ -47,7 +47,9 @@ class LearnedFusion:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise ParameterError(f"fuse: method is {self.method!r}; give 'weights' or 'lambdamart'")
+            raise ParameterError(
+                f"fuse: method is {self.method!r:.80}; give 'weights' or 'lambdamart'"
+            )
         fits = len(self.weights) == len(self.names) and bool(np.isfinite(self.weights).all())
         if not (fits if self.method == "weights" else bool(self.model)):
             raise ParameterError(

@@ -108,7 +108,7 @@ def tlstsq(v: Tensor, t: Tensor, ridge: float = 0.0) -> Tensor:
     """
     _check("tlstsq", v, t, inner=(-3, -3))
     if not 0.0 <= ridge < float("inf"):
-        raise ParameterError(f"tlstsq: ridge is {ridge!r}; give a finite number of at least 0")
+        raise ParameterError(f"tlstsq: ridge is {ridge!r:.80}; give a finite number of at least 0")
     basis, targets = _slices(v), _slices(t)
     gram = basis.mH @ basis
     gram = gram + ridge * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)

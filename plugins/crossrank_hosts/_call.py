@@ -92,7 +92,9 @@ class SecondLook:
 
     def __post_init__(self) -> None:
         if self.show not in SIDES:
-            raise InputError(f"show is {self.show!r}; give one of {', '.join(map(repr, SIDES))}")
+            raise InputError(
+                f"show is {self.show!r:.80}; give one of {', '.join(map(repr, SIDES))}"
+            )
 
     def __call__(
         self, query: Any, found: Sequence[Found], top_k: int | None = None

@@ -30,7 +30,7 @@ def check_bank(who: str, bank: Bank) -> None:
     """
     if not isinstance(bank, str | Path | cr.Collection) or bank == "":
         raise ParameterError(
-            f"{who}: bank is {bank!r}; give a Collection, the folder of one, or 'queries'"
+            f"{who}: bank is {bank!r:.80}; give a Collection, the folder of one, or 'queries'"
         )
 
 

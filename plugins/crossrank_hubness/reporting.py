@@ -120,7 +120,7 @@ def hub_report(
         raise InputError("hubness: there are no queries, or there is no gallery; give both")
     whole = len(gallery) if depth is None else min(depth, len(gallery))
     if isinstance(k, bool) or not 1 <= k <= whole:
-        raise InputError(f"hubness: k is {k!r}; give a whole number from 1 to {whole}")
+        raise InputError(f"hubness: k is {k!r:.80}; give a whole number from 1 to {whole}")
     systems = {"before": k_occurrence(cr.search(queries, gallery, k).index, len(gallery))}
     if pipeline is not None:
         candidates = cr.search(queries, gallery, whole)

@@ -52,8 +52,9 @@ class MultiVectorParameters:
             model=text,
             revision=text | none,
             min_pixels=integer(1) | none,
-            max_pixels=integer(self.min_pixels or 1) | none,
             device=text,
             dtype=float_type,
             local_files_only=boolean,
         )
+        fewest = 1 if self.min_pixels is None else self.min_pixels
+        check("multivector", self, max_pixels=integer(fewest) | none)

@@ -56,12 +56,12 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.resize_mode not in RESIZE_MODES:
             raise ParameterError(
-                f"openclip: resize_mode is {self.resize_mode!r}; give one of "
+                f"openclip: resize_mode is {self.resize_mode!r:.80}; give one of "
                 f"{', '.join(RESIZE_MODES)}"
             )
         if self.interpolation not in FILTERS:
             raise ParameterError(
-                f"openclip: interpolation is {self.interpolation!r}; give one of "
+                f"openclip: interpolation is {self.interpolation!r:.80}; give one of "
                 f"{', '.join(FILTERS)}"
             )
         if not all(value > 0 for value in self.std):

@@ -94,7 +94,7 @@ def reinforce(
     """
     for name, value in (("views", views), ("variants", variants)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"reinforce: {name} is {value!r}; give a whole number from 1 up")
+            raise InputError(f"reinforce: {name} is {value!r:.80}; give a whole number from 1 up")
     several = [teachers] if isinstance(teachers, str | type | cr.Encoder) else list(teachers)
     if not several:
         raise InputError("reinforce: there is no teacher; give an encoder, such as 'lite'")
@@ -106,7 +106,9 @@ def reinforce(
         raise InputError(f"reinforce: scales are {scales!r}; give one above 0, or one per teacher")
     views_of = Crop() if augmentation is None else augmentation
     if isinstance(views_of, str) and views_of != OWN:
-        raise InputError(f"reinforce: augmentation is {views_of!r}; give a callable, or {OWN!r}")
+        raise InputError(
+            f"reinforce: augmentation is {views_of!r:.80}; give a callable, or {OWN!r}"
+        )
     folder = Path(out)
     texts = variants_of(
         [(str(e.id), str(e.text)) for e in pairs.texts], variants, given, make, seed

@@ -63,7 +63,7 @@ def distillation_loss(
     if not teachers:
         raise ParameterError("reinforce: there is no teacher to distil from")
     if average not in ("losses", "softmax"):
-        raise ParameterError(f"reinforce: average is {average!r}; give 'losses' or 'softmax'")
+        raise ParameterError(f"reinforce: average is {average!r:.80}; give 'losses' or 'softmax'")
     for shown, said, _ in teachers:
         if len(shown) != len(images) or len(said) != len(texts):
             raise ParameterError(
@@ -109,7 +109,7 @@ def reinforced_loss(
         If λ is out of range, and as `distillation_loss`.
     """
     if not 0.0 <= weight <= 1.0:
-        raise ParameterError(f"reinforce: the weight is {weight!r}; give a number in [0, 1]")
+        raise ParameterError(f"reinforce: the weight is {weight!r:.80}; give a number in [0, 1]")
     if weight == 0.0:
         return clip_loss(images, texts, scale)
     distilled = distillation_loss(teachers, images, texts, scale, average)

@@ -205,6 +205,8 @@ def each(of: Check, least: int = 0) -> Check:
         # an iterator, which is no Collection, would be used up by looking
         if isinstance(value, str | bytes) or not isinstance(value, Collection):
             return False
+        if getattr(value, "ndim", 1) == 0:  # also a numpy scalar says that it is one
+            return False
         return len(value) >= least and all(of.accepts(member) for member in value)
 
     some = f" of at least {least}" if least else ""

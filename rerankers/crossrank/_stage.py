@@ -204,7 +204,7 @@ def read_values(path: Path) -> tuple[str, str, dict[str, Any]]:
     for key, value in found.items():
         if not isinstance(value, str) or (key == "reranker" and not value):
             raise FormatError(
-                f'{path}: {key} is {value!r}; give a name, such as reranker = "filip"'
+                f'{path}: {key} is {value!r:.80}; give a name, such as reranker = "filip"'
             )
     return found["reranker"], found["name"], values
 

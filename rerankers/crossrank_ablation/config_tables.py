@@ -70,29 +70,29 @@ class Tables:
         """Return one text or several."""
         values = self.several(path, given)
         if not all(isinstance(each, str) for each in values):
-            self.fail(path, f"{'.'.join(path)} is {given!r}; give texts")
+            self.fail(path, f"{'.'.join(path)} is {given!r:.80}; give texts")
         return tuple(values)
 
     def count(self, path: tuple[str, ...], given: Any, least: int) -> int:
         """Return a whole number that is not below `least`."""
         if isinstance(given, bool) or not isinstance(given, int) or given < least:
-            self.fail(path, f"{'.'.join(path)} is {given!r}; give a whole number from {least}")
+            self.fail(path, f"{'.'.join(path)} is {given!r:.80}; give a whole number from {least}")
         return given
 
     def flag(self, path: tuple[str, ...], given: Any) -> bool:
         """Return true or false."""
         if not isinstance(given, bool):
-            self.fail(path, f"{'.'.join(path)} is {given!r}; give true or false")
+            self.fail(path, f"{'.'.join(path)} is {given!r:.80}; give true or false")
         return given
 
     def number(self, path: tuple[str, ...], given: Any) -> float:
         """Return a finite number."""
         if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given):
-            self.fail(path, f"{'.'.join(path)} is {given!r}; give a number")
+            self.fail(path, f"{'.'.join(path)} is {given!r:.80}; give a number")
         return float(given)
 
     def fraction(self, path: tuple[str, ...], given: Any) -> float:
         """Return a number between 0 and 1."""
         if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 1:
-            self.fail(path, f"{'.'.join(path)} is {given!r}; give a number between 0 and 1")
+            self.fail(path, f"{'.'.join(path)} is {given!r:.80}; give a number between 0 and 1")
         return float(given)

@@ -74,7 +74,7 @@ def opened(items: Sequence[Item]) -> Sequence[Item]:
 
 def modality_of(items: Sequence[Item], wish: str | None, encoder: Encoder) -> str:
     if wish not in (None, *LETTERS):
-        raise InputError(f"encode: modality is {wish!r}; give 'image', 'text' or 'image+text'")
+        raise InputError(f"encode: modality is {wish!r:.80}; give 'image', 'text' or 'image+text'")
     modalities = {item.modality for item in items}
     if wish is None:
         if len(modalities) == 1 and modalities <= {"image", "text", *encoder.info.features}:

@@ -78,7 +78,7 @@ def make(
     before = Collection.open(folder) if folder is not None and there else None
     kind = modality_of(read, options.modality, maker)
     if options.on_item not in ("raise", "skip"):
-        raise InputError(f"encode: on_item is {options.on_item!r}; give 'raise' or 'skip'")
+        raise InputError(f"encode: on_item is {options.on_item!r:.80}; give 'raise' or 'skip'")
     ids = ids_of(read)
     wanted = tuple(dict.fromkeys(options.features)) if options.features is not None else None
     if before is not None and folder is not None:

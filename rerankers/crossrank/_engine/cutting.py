@@ -48,7 +48,7 @@ class Cuts:
         if min_probability is not None:
             if not 0 <= checked("rerank", "min_probability", min_probability, finite) <= 1:
                 raise ParameterError(
-                    f"rerank: min_probability is {min_probability!r}; give a number from 0 to 1"
+                    f"rerank: min_probability is {min_probability!r:.80}; give a number from 0 to 1"
                 )
             if calibration is None:
                 raise ParameterError(

@@ -159,7 +159,7 @@ def feature_cache(wish: bool | str | Path) -> FeatureCache | None:
     if wish is False:
         return None
     if wish is not True and not (isinstance(wish, Path) or (isinstance(wish, str) and wish)):
-        raise InputError(f"rerank: cache is {wish!r}; give True, False or a folder")
+        raise InputError(f"rerank: cache is {wish!r:.80}; give True, False or a folder")
     if wish is not True and (known := _caches.get(wish)) is not None:
         return known
     folder: Path | None

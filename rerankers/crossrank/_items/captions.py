@@ -72,7 +72,7 @@ class Captions:
             for text, image in pairs:
                 qrels[self.image_ids[image]][text] = 1
             return qrels
-        raise OrientationError(f"Captions: direction is {direction!r}; give 't2i' or 'i2t'")
+        raise OrientationError(f"Captions: direction is {direction!r:.80}; give 't2i' or 'i2t'")
 
 
 def read_captions(path: str | Path, split: str | None = "test") -> Captions:

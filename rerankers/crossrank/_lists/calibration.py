@@ -246,7 +246,7 @@ def as_calibration(given: Calibration | str | Path) -> Calibration:
         return given
     if isinstance(given, str | Path):
         return Calibration.open(given)
-    raise ParameterError(f"a calibration is {given!r}; give a Calibration or its file")
+    raise ParameterError(f"a calibration is {given!r:.80}; give a Calibration or its file")
 
 
 def _platt(scores: Floats, parameters: Mapping[str, Any]) -> Floats:

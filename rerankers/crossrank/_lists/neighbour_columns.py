@@ -121,7 +121,9 @@ def _columns(
     if keys.dtype.kind not in "iu" and keys.size:
         raise InputError(f"{who}: labels are {keys.dtype}; they must be whole numbers")
     if metric is not None and not isinstance(metric, str):
-        raise InputError(f"{who}: the metric is {metric!r}; give its name, such as 'cos' or 'l2sq'")
+        raise InputError(
+            f"{who}: the metric is {metric!r:.80}; give its name, such as 'cos' or 'l2sq'"
+        )
     mask = keys >= 0
     if keys.dtype.kind == "u":
         mask = keys.astype(np.uint64) != NOWHERE
@@ -172,7 +174,7 @@ def _metric_of(metric: str | None, searched: Any, values: NDArray[Any]) -> str:
             )
         metric = "ip"
     if metric not in ("ip", "l2"):
-        raise InputError(f"from_faiss: metric is {metric!r}; give 'ip' or 'l2'")
+        raise InputError(f"from_faiss: metric is {metric!r:.80}; give 'ip' or 'l2'")
     return metric
 
 

@@ -85,7 +85,7 @@ class WeightedSum(Fusion):
             self.statistics == ""
         ):
             raise ParameterError(
-                f"WeightedSum: statistics is {self.statistics!r}; give 'row' or 'run', or a "
+                f"WeightedSum: statistics is {self.statistics!r:.80}; give 'row' or 'run', or a "
                 "calibration's file"
             )
         if self.statistics not in ("row", "run") and not isinstance(self.statistics, Statistics):

@@ -122,13 +122,13 @@ def evaluate_matrix(
     """
     if direction not in (*DIRECTIONS, None, "both"):
         raise OrientationError(
-            f"evaluate_matrix: direction is {direction!r}; give 't2i', 'i2t', or None for both"
+            f"evaluate_matrix: direction is {direction!r:.80}; give 't2i', 'i2t', or None for both"
         )
     significance = Significance(resamples, confidence, method, seed)
     measures = _measures(metrics)
     given = similarity if isinstance(similarity, Mapping) else {"similarity": similarity}
     if rows not in ("images", "texts"):
-        raise OrientationError(f"evaluate_matrix: rows is {rows!r}; give 'images' or 'texts'")
+        raise OrientationError(f"evaluate_matrix: rows is {rows!r:.80}; give 'images' or 'texts'")
     matrices = {str(name): _matrix(str(name), each) for name, each in given.items()}
     if rows == "texts":
         matrices = {name: each.T for name, each in matrices.items()}

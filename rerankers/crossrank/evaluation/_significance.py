@@ -48,15 +48,19 @@ class Significance:
 
     def __post_init__(self) -> None:
         if isinstance(self.resamples, bool) or int(self.resamples) != self.resamples:
-            raise InputError(f"evaluate: resamples is {self.resamples!r}; give a whole number")
+            raise InputError(f"evaluate: resamples is {self.resamples!r:.80}; give a whole number")
         if self.resamples < 0:
             raise InputError(f"evaluate: resamples is {self.resamples}; give 0 for no test")
         if not 0 < self.confidence < 1:
-            raise InputError(f"evaluate: confidence is {self.confidence!r}; give 0.95, say")
+            raise InputError(f"evaluate: confidence is {self.confidence!r:.80}; give 0.95, say")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InputError(f"evaluate: seed is {self.seed!r}; give a whole number of at least 0")
+            raise InputError(
+                f"evaluate: seed is {self.seed!r:.80}; give a whole number of at least 0"
+            )
         if self.method not in METHODS:
-            raise InputError(f"evaluate: method is {self.method!r}; give {' or '.join(METHODS)}")
+            raise InputError(
+                f"evaluate: method is {self.method!r:.80}; give {' or '.join(METHODS)}"
+            )
 
 
 def cluster_sums(values: Floats, clusters: NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -35,7 +35,7 @@ def require_plugin_class(plugin: Any, base: type, info_type: type) -> Any:
     )
     for name in ("name", "summary", "paper", "extra"):
         value = getattr(info, name)
-        require(isinstance(value, str), f"info.{name} is {value!r}; give a str")
+        require(isinstance(value, str), f"info.{name} is {value!r:.80}; give a str")
         require("\n" not in value, f"info.{name} has several lines; `crossrank plugins` shows one")
     name = getattr(info, "name", "")
     require(

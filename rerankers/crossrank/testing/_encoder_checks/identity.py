@@ -24,7 +24,7 @@ def info_is_complete(case: EncoderCase) -> None:
     info: Any = require_plugin_class(case.kind, Encoder, EncoderInfo)
     require(
         isinstance(info.features, Mapping) and bool(info.features),
-        f"info.features is {info.features!r}; give a mapping of modality to names",
+        f"info.features is {info.features!r:.80}; give a mapping of modality to names",
     )
     for modality, names in info.features.items():
         require(
@@ -39,7 +39,8 @@ def info_is_complete(case: EncoderCase) -> None:
         require(name in known, f"info.default_features names {name!r}, which it never gives")
     size = case.kind.batch_size
     require(
-        isinstance(size, int) and size > 0, f"batch_size is {size!r}; give a whole number above 0"
+        isinstance(size, int) and size > 0,
+        f"batch_size is {size!r:.80}; give a whole number above 0",
     )
 
 
@@ -91,7 +92,7 @@ _COMPARED = ("embedding", "tokens")
 def _require_names(names: Any, where: str) -> None:
     require(
         isinstance(names, tuple) and all(isinstance(name, str) for name in names),
-        f"{where} is {names!r}; give a tuple of str",
+        f"{where} is {names!r:.80}; give a tuple of str",
     )
 
 

@@ -29,7 +29,7 @@ def info_is_complete(case: RerankerCase) -> None:
         value = getattr(info, name)
         require(
             isinstance(value, tuple) and all(isinstance(each, str) for each in value),
-            f"info.{name} is {value!r}; give a tuple of str",
+            f"info.{name} is {value!r:.80}; give a tuple of str",
         )
     for direction in info.directions:
         require(
@@ -39,7 +39,7 @@ def info_is_complete(case: RerankerCase) -> None:
     for name in ("transductive", "trained", "thread_safe", "single_threaded"):
         require(
             isinstance(getattr(info, name), bool),
-            f"info.{name} is {getattr(info, name)!r}; give True or False",
+            f"info.{name} is {getattr(info, name)!r:.80}; give True or False",
         )
 
 

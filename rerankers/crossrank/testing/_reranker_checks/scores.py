@@ -61,7 +61,7 @@ def _require_form(block: Block, scores: Any, where: str = "") -> None:
             f"{block.mask.shape}{where}; return one entry per place, masked ones included: "
             "a reranker cannot drop a candidate",
         )
-    require(isinstance(scores.reason, str), f"the reason is {scores.reason!r}; give a str")
+    require(isinstance(scores.reason, str), f"the reason is {scores.reason!r:.80}; give a str")
 
 
 def _require_finite(block: Block, scores: Scores, where: str = "") -> None:
