@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import crossrank as cr
 from crossrank_graphs.graph import Graph, Object, Relation, moved, shifted
 from crossrank_knowledge.spacy_pipeline import MODEL, load, pieces
 
@@ -122,10 +123,13 @@ def parse(texts: Iterable[str], parser: GraphParser | None = None) -> list[Graph
     ------
     MissingPackageError
         If spaCy or its model is not installed.
+    InputError
+        For what is no text, or holds a lone surrogate.
     """
-    if isinstance(texts, str):
-        texts = [texts]
-    return list((_DEFAULT if parser is None else parser).graphs(texts))
+    given = [texts] if isinstance(texts, str) else list(texts)
+    for text in given:
+        cr.Item(text=text)  # refuses what is none, or cannot be written
+    return list((_DEFAULT if parser is None else parser).graphs(given))
 
 
 def _joined(text: str, pieces: Sequence[tuple[int, Graph]]) -> Graph:

@@ -12,7 +12,7 @@ import numpy as np
 import crossrank as cr
 from crossrank.errors import InputError, StoreError
 from crossrank.plugin.encoders import as_encoder
-from crossrank.plugin.files import atomic_bytes, disk_errors
+from crossrank.plugin.files import atomic_bytes, beside, disk_errors
 from crossrank_reinforce.augmentation import Augmentation, Crop, seed_of
 from crossrank_reinforce.pairs import Pairs
 from crossrank_reinforce.store import FORMAT, MANIFEST, Store, difference, read_plan, teachers_plan
@@ -183,7 +183,7 @@ def _made(folder: Path, plan: dict[str, Any]) -> Store:
 
 def _begun(folder: Path, plan: dict[str, Any]) -> Path:
     """Return the folder in which a store grows, with its plan; go on with one of the same."""
-    partial = folder.with_name(f"{folder.name}.partial")
+    partial = beside(folder, ".partial")
     path = partial / MANIFEST
     if path.exists():
         differing = difference(read_plan(path), plan)

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from crossrank.errors import MissingPackageError
+from crossrank.errors import InputError, MissingPackageError
 from crossrank_graphs import Graph, GraphParser, RuleParser, parse
 from crossrank_graphs.matching import Comparison, compare
 from crossrank_graphs.tuples import graph_of_tuples, tuples_of
@@ -145,3 +146,9 @@ def against(expected: list[Graph], graphs: list[Graph]) -> Comparison:
         return " ".join(lemma(word, "NOUN") for word in name.split())
 
     return compare(graphs, expected, normalise)
+
+
+@pytest.mark.parametrize("text", ["a \udcff", 5, None])
+def test_what_is_no_text_is_refused(text: Any) -> None:
+    with pytest.raises(InputError, match="Item: "):
+        parse([text])

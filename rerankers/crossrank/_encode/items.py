@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crossrank._files.atomic import beside
 from crossrank._items.images import check_image, open_image
 from crossrank._items.item import IMAGE_SUFFIXES, Item, ItemLike, as_item, listed
 from crossrank._items.pictures import Picture
@@ -56,7 +57,7 @@ def without_broken(
             *(len(skipped), len(items), *skipped[0]),
         )
     if folder is not None:
-        write_skipped(folder.with_name(f"{folder.name}.skipped.jsonl"), skipped)
+        write_skipped(beside(folder, ".skipped.jsonl"), skipped)
     return sound, tuple(str(item.id) for item in sound)
 
 

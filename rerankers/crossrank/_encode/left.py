@@ -6,6 +6,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from crossrank._files.atomic import beside
 from crossrank._files.holding import holding
 from crossrank._items.collection import Collection
 from crossrank.errors import CrossrankError
@@ -13,7 +14,7 @@ from crossrank.errors import CrossrankError
 
 def partial_of(out: Path) -> Path:
     """Return where the shards of a collection lie until it is complete."""
-    return out.with_name(out.name + ".partial")
+    return beside(out, ".partial")
 
 
 def remove_used(out: Path) -> bool:

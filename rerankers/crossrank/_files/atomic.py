@@ -129,6 +129,19 @@ def refuse_link(path: Path) -> None:
         raise StoreError(f"{path} is a link; remove it, so that nothing is written elsewhere")
 
 
+def beside(path: Path, ending: str) -> Path:
+    """Return a path whose name has an ending more, where what is to become `path` grows.
+
+    Raises
+    ------
+    StoreError
+        If it has no name, such as the present folder.
+    """
+    if path.name in ("", ".."):
+        raise StoreError(f"{str(path)!r} is no name for a new folder; give one")
+    return path.with_name(path.name + ending)
+
+
 def refuse_special(path: Path) -> None:
     """Refuse a name at which a device, a pipe or a socket stands: a file would take its place.
 

@@ -64,6 +64,8 @@ class Item:
     ) -> None:
         if text is None and image is None and not features:
             raise InputError("Item: give a text, an image, or a feature")
+        if not isinstance(text, str | None):
+            raise InputError(f"Item: the text is {text!r:.80}; give a str")
         for what, said in (("id", id), ("text", text)):
             if isinstance(said, str) and not is_unicode(said):
                 raise InputError(

@@ -14,6 +14,7 @@ from crossrank._files.atomic import (
     atomic_bytes,
     atomic_file,
     atomic_folder,
+    beside,
     disk_errors,
     refuse_existing,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "atomic_bytes",
     "atomic_file",
     "atomic_folder",
+    "beside",
     "cached_files",
     "check_regular",
     "disk_errors",

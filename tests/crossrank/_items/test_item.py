@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,3 +65,9 @@ def test_an_item_survives_pickle_and_refuses_to_be_nothing() -> None:
     np.testing.assert_array_equal(again.features["embedding"], np.ones(2))
     with pytest.raises(InputError):
         Item("only an id")
+
+
+@pytest.mark.parametrize("text", [5, b"a dog", ["a dog"], float("nan")])
+def test_a_text_is_a_str(text: Any) -> None:
+    with pytest.raises(InputError, match=r"the text is .*; give a str"):
+        Item(text=text)
