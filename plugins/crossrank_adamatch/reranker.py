@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -16,7 +15,7 @@ from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import Side, text_asks
 from crossrank.plugin.parts import evidence, parts_of
-from crossrank.plugin.torch_device import device_of
+from crossrank.plugin.torch_device import device_of, on_device
 from crossrank_adamatch.checks import check_encoded, check_parts, check_windows
 from crossrank_adamatch.explaining import links_of
 from crossrank_adamatch.gallery import Made, Pictures, prepared
@@ -96,7 +95,7 @@ class AdaMatchReranker(cr.Reranker):
             return Windows(tuple(self.params.sizes))
         from crossrank_adamatch.adaptive import Adaptive
 
-        network = self.network if device is None else copy.deepcopy(self.network).to(device)
+        network = on_device(self.network, device)
         still = not text_asks(direction) and self.params.mode != "t2i" and self._cells_ask()
         return Adaptive(network, device or "cpu", self._digest(), still)
 

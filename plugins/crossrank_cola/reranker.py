@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,8 @@ from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import text_asks
 from crossrank.plugin.parts import evidence, link, parts_of
-from crossrank.plugin.torch_device import device_of
+from crossrank.plugin.torch_device import device_of, on_device
+from crossrank.plugin.torch_projection import projected
 from crossrank.plugin.trained import check_trained_on
 from crossrank_cola.parameters import ColaParameters
 
@@ -88,25 +88,23 @@ class ColaReranker(cr.Reranker):
 
     def prepare(self, context: cr.Context) -> ColaState:
         """Project the cells of every picture and the words of every text once."""
-        from crossrank_cola.projection import projected
-
         device = device_of("cola", context.device, "cola")
-        network = self.network if device is None else copy.deepcopy(self.network).to(device)
+        network = on_device(self.network, device)
         texts, images, sizes = context.texts, context.images, network.sizes
         for side, read in ((texts, {"words": sizes.word}), (images, {"regions": sizes.cell})):
             check_trained_on("cola", side.collection, read, sizes.encoder, SCRIPT)
-        where = "cpu" if device is None else device
+        shape = (sizes.dim,)
         return ColaState(
-            projected(images, "regions", network.cells, where, context),
-            projected(texts, "words", network.words, where, context),
+            projected("cola", images, ("regions",), shape, network.cells, context, device),
+            projected("cola", texts, ("words",), shape, network.words, context, device),
             images.places,
             texts.places,
-            where,
+            "cpu" if device is None else device,
         )
 
     def score(self, block: cr.Block, state: ColaState) -> cr.Scores:
         """Return the adapter's scores."""
-        from crossrank_cola.projection import score_pairs_of
+        from crossrank_cola.scoring import score_pairs_of
 
         pairs = block.pairs()
         images, texts = state.image_place[pairs.image_rows], state.text_place[pairs.text_rows]

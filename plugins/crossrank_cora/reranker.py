@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import text_asks
 from crossrank.plugin.parts import evidence
-from crossrank.plugin.torch_device import device_of
+from crossrank.plugin.torch_device import device_of, on_device
 from crossrank.plugin.trained import check_trained_on
 from crossrank_cora.parameters import CoraParameters
 
@@ -82,7 +81,7 @@ class CoraReranker(cr.Reranker):
         from crossrank_cora.embedding import embed_pictures, embed_texts
 
         device = device_of("cora", context.device, "cora")
-        network = self.network if device is None else copy.deepcopy(self.network).to(device)
+        network = on_device(self.network, device)
         sizes, pictures = network.sizes, context.images
         check_trained_on(
             "cora", pictures.collection, {"regions": sizes.region}, sizes.encoder, SCRIPT

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
@@ -13,7 +12,8 @@ from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import text_asks
 from crossrank.plugin.parts import evidence, link, parts_of
-from crossrank.plugin.torch_device import device_of, exact_products
+from crossrank.plugin.torch_device import device_of, exact_products, on_device
+from crossrank.plugin.torch_projection import projected
 from crossrank.plugin.trained import check_trained_on
 from crossrank_lite_itm.parameters import LiteItmParameters
 
@@ -56,15 +56,7 @@ class LiteItmReranker(cr.Reranker):
 
     def network_on(self, device: str | None) -> LiteItm:
         """Return the network on a device of torch, None for the processor."""
-        if device is None:
-            return self.network
-        if device not in self._elsewhere:
-            self._elsewhere[device] = copy.deepcopy(self.network).to(device)
-        return self._elsewhere[device]
-
-    @cached_property
-    def _elsewhere(self) -> dict[str, LiteItm]:
-        return {}
+        return on_device(self.network, device)
 
     def fingerprint(self) -> str:
         """Return a digest of what decides the scores: the content of the weights' file."""
@@ -80,7 +72,7 @@ class LiteItmReranker(cr.Reranker):
 
     def prepare(self, context: cr.Context) -> ItmState:
         """Project every picture's cells and every text's words once."""
-        from crossrank_lite_itm.projection import project
+        from crossrank_lite_itm.projection import Projected
         from crossrank_lite_itm.scoring import ItmState
 
         device = device_of("lite_itm", context.device, "lite-itm")
@@ -99,12 +91,10 @@ class LiteItmReranker(cr.Reranker):
                 f"{words.lengths[odd[0]]} words but {tokens.lengths[odd[0]]} tokens; encode it "
                 "again"
             )
-        shape = (sizes.members, sizes.dim)
-        return ItmState(
-            project(pictures, ("regions",), shape, network.project_cells, context, device),
-            project(texts, ("words", "tokens"), shape, network.project_words, context, device),
-            device,
-        )
+        made = partial(projected, "lite_itm", shape=(sizes.members, sizes.dim), device=device)
+        cells = made(pictures, ("regions",), head=network.project_cells, context=context)
+        said = made(texts, ("words", "tokens"), head=network.project_words, context=context)
+        return ItmState(Projected(cells, pictures.places), Projected(said, texts.places), device)
 
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return the mean score of the network's members."""

@@ -116,7 +116,7 @@ def test_a_part_of_the_similarity_maps_at_a_time(
 ) -> None:
     whole = rerank(PICTURES, TEXTS, weights).to_similarity()
     monkeypatch.setattr("crossrank_lite_itm.scoring.MOST_ENTRIES", 1)
-    monkeypatch.setattr("crossrank_lite_itm.projection.ROWS", 2)
+    monkeypatch.setattr("crossrank.plugin.torch_projection.ROWS", 2)
     parts = rerank(PICTURES, TEXTS, weights).to_similarity()
     np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-5)
 

@@ -14,7 +14,8 @@ own ``__all__``:
 - `encoders`: an encoder given by name, class or object
 - `hub`: a checkpoint from the model hub or a folder
 - `torch_weights`: weights in safetensors; `trained`: features that they were not trained on
-- `torch_device`: computing on the run's device; `torch_pairs`: pairs of ragged items there
+- `torch_device`: computing on the run's device; `torch_pairs`: pairs of ragged items there;
+  `torch_projection`: their vectors put through a head once per run
 - `hookspecs`: the hooks; `registry`: what is installed
 
 None of them imports torch before it is asked to compute, but for `torch_pairs`.

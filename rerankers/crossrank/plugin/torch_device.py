@@ -7,15 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossrank.errors import BudgetError, ParameterError
 from crossrank.plugin.optional import required
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Model = TypeVar("Model", bound="nn.Module")
+
+_COPIES: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 SHARE_OF_FREE = 4
 """At most this part of the device's free memory holds what one chunk works on."""
@@ -77,6 +86,21 @@ def check_device(who: str, device: str, dtype: str = "float32") -> None:
         raise ParameterError(
             f"{who}: torch cannot use the device {device!r} here: {said}; give device='cpu'"
         ) from error
+
+
+def on_device(model: Model, device: str | None) -> Model:
+    """Return a model on a device of torch, None for where it is.
+
+    On a device it is a copy, made once while the model lives: other runs use the model too.  What
+    is trained afterwards does not reach it.
+    """
+    if device is None:
+        return model
+    copies = _COPIES.setdefault(model, {})
+    if device not in copies:
+        copies[device] = deepcopy(model).to(device)
+    copied: Model = copies[device]
+    return copied
 
 
 def free_bytes(device: str) -> int:
@@ -193,4 +217,12 @@ def _set_precision(products: Any, precision: str) -> None:
         products.allow_tf32 = precision == "tf32"
 
 
-__all__ = ["check_device", "device_of", "exact_products", "fits", "free_bytes", "in_chunks"]
+__all__ = [
+    "check_device",
+    "device_of",
+    "exact_products",
+    "fits",
+    "free_bytes",
+    "in_chunks",
+    "on_device",
+]

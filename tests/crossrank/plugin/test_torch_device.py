@@ -169,3 +169,12 @@ def test_padding_is_not_averaged_even_where_it_is_infinite() -> None:
     padded = Padded(torch.zeros(2, 3, 1), torch.tensor([1, 3]))
     values = torch.tensor([[2.0, torch.inf, torch.nan], [1.0, 2.0, 6.0]])
     assert padded.mean(values).tolist() == [2.0, 3.0]
+
+
+def test_a_model_is_copied_once_to_a_device_and_stays_where_it_is() -> None:
+    model = torch.nn.Linear(2, 1)
+    assert devices.on_device(model, None) is model
+    there = devices.on_device(model, "meta")
+    assert there.weight.is_meta and not model.weight.is_meta
+    assert devices.on_device(model, "meta") is there
+    assert devices.on_device(torch.nn.Linear(2, 1), "meta") is not there
