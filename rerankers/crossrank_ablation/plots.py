@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crossrank.errors import missing_package
@@ -87,21 +87,11 @@ def _label(pipeline: str, stage: str, encoder: str | None) -> str:
 
 
 def _curves(result: AblationResult, key: str) -> str:
+    def draw(axis: Any, label: str, points: Any, style: Mapping[str, Any]) -> None:
+        axis.plot(*zip(*points, strict=True), **style, label=label)
+
     per = {direction: curves(result, direction, key) for direction in result.directions}
-    if not any(per.values()):
-        return ""
-    figure, axes = _figure(len(per))
-    for axis, (direction, lines) in zip(axes, per.items(), strict=True):
-        for number, (label, points) in enumerate(lines[:MOST_LINES]):
-            axis.plot(*zip(*points, strict=True), **_style(number), label=label)
-        if len(lines) > MOST_LINES:
-            axis.set_title(f"{direction} (first {MOST_LINES} of {len(lines)})")
-        else:
-            axis.set_title(direction)
-        axis.set_xlabel(key)
-        axis.set_ylabel(result.metrics[0])
-    _legend(figure, axes)
-    return _svg(figure)
+    return _lines(per, draw, key, result.metrics[0])
 
 
 def ceilings(result: AblationResult, direction: str) -> list[tuple[str, list[Step]]]:
@@ -127,19 +117,30 @@ def ceilings(result: AblationResult, direction: str) -> list[tuple[str, list[Ste
 
 def _ceilings(result: AblationResult) -> str:
     """Draw the first metric and the recall ceiling over the pairs that a query costs."""
+
+    def draw(axis: Any, label: str, steps: Any, style: Mapping[str, Any]) -> None:
+        cost, ceiling, reached = zip(*steps, strict=True)
+        axis.plot(cost, reached, **style, label=label)
+        axis.plot(cost, ceiling, **{**style, "linestyle": "--"}, label=f"{label}: ceiling")
+
     per = {direction: ceilings(result, direction) for direction in result.directions}
+    return _lines(per, draw, "pairs a query", f"{result.metrics[0]}, recall ceiling (dashed)")
+
+
+def _lines(
+    per: Mapping[str, Sequence[tuple[str, Any]]], draw: Callable[..., None], x: str, y: str
+) -> str:
+    """Draw labelled lines, an axis for each direction; the empty str if there are none."""
     if not any(per.values()):
         return ""
     figure, axes = _figure(len(per))
     for axis, (direction, lines) in zip(axes, per.items(), strict=True):
-        for number, (label, steps) in enumerate(lines[:MOST_LINES]):
-            cost, ceiling, reached = zip(*steps, strict=True)
-            style = _style(number)
-            axis.plot(cost, reached, **style, label=label)
-            axis.plot(cost, ceiling, **{**style, "linestyle": "--"}, label=f"{label}: ceiling")
-        axis.set_title(direction)
-        axis.set_xlabel("pairs a query")
-        axis.set_ylabel(f"{result.metrics[0]}, recall ceiling (dashed)")
+        for number, (label, points) in enumerate(lines[:MOST_LINES]):
+            draw(axis, label, points, _style(number))
+        cut = f" (first {MOST_LINES} of {len(lines)})" if len(lines) > MOST_LINES else ""
+        axis.set_title(direction + cut)
+        axis.set_xlabel(x)
+        axis.set_ylabel(y)
     _legend(figure, axes)
     return _svg(figure)
 

@@ -131,7 +131,10 @@ class FeatureStore:
         """Remove what killed processes left, and what is beyond the limit."""
         with self._lock:
             remove_stale(cached_files(self.folder, PARTIAL))
-            self._total = evict(self._files(), self.limit, down_to=ROOM_AFTER * self.limit)
+            files = self._files()
+            self._total = sum(file.bytes for file in files)
+            if self._total > self.limit:
+                self._total = evict(files, ROOM_AFTER * self.limit)
 
     def _files(self) -> list[CachedFile]:
         return cached_files(self.folder, OURS)

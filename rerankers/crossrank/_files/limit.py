@@ -20,17 +20,7 @@ STALE_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """A file of a cache.
-
-    Parameters
-    ----------
-    path
-        Where it lies.
-    bytes
-        Its size.
-    used
-        When it was last written or touched, in seconds since 1970.
-    """
+    """A file of a cache: where it lies, its size, and when it was last written or touched."""
 
     path: Path
     bytes: int
@@ -56,21 +46,16 @@ def evict(
     files: Iterable[CachedFile],
     limit: float,
     *,
-    down_to: float | None = None,
     keep: Callable[[Path], bool] = lambda path: False,
 ) -> int:
-    """Remove the files not used for longest if all together take more than a limit.
+    """Remove the files not used for longest until all together keep to a limit.
 
     Two processes that do so at once remove a little more than they must.
 
     Parameters
     ----------
-    files
-        All that count.
-    limit
-        The most bytes they may take.
-    down_to
-        How many bytes are left then; `limit` by default.  Less, and it is not done each time.
+    files, limit
+        All that count, and the most bytes they may take.
     keep
         Whether a file must stay whatever it takes.
 
@@ -86,11 +71,9 @@ def evict(
     """
     ordered = sorted(files, key=lambda file: (file.used, file.path))
     taken = sum(file.bytes for file in ordered)
-    if taken <= limit:
-        return taken
     failure = None
     for file in ordered:
-        if taken <= (limit if down_to is None else down_to):
+        if taken <= limit:
             return taken
         if not keep(file.path):
             try:

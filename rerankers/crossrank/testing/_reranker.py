@@ -27,7 +27,7 @@ from crossrank.testing._reranker_checks import (
     storage,
     threads,
 )
-from crossrank.testing._snapshots import writable_collection
+from crossrank.testing._snapshots import writable
 
 MOST_QUERIES = 6
 MOST_CANDIDATES = 12
@@ -85,7 +85,7 @@ def check_reranker(
     def bound(check: RerankerCheck, direction: str) -> Callable[[], None]:
         # every check has copies of its own, so that none can spoil another
         return lambda: check(
-            RerankerCase(reranker, params, direction, *map(writable_collection, sides[direction]))
+            RerankerCase(reranker, params, direction, *map(writable, sides[direction]))
         )
 
     first = next(iter(sides))

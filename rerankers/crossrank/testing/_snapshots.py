@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,45 +17,21 @@ from crossrank._lists.candidates import Candidates
 from crossrank.plugin.contract import Block, Context
 from crossrank.testing._check import require
 
+Given = TypeVar("Given", bound=Collection | Candidates | Context | Block)
 
-def writable_collection(collection: Collection) -> Collection:
+
+def writable(given: Given) -> Given:
     """Return a copy whose arrays can be written to."""
-    copies = {name: deepcopy(collection[name]) for name in collection.features}
-    return Collection(collection.ids, collection.modality, encoder=collection.encoder, **copies)
-
-
-def writable_candidates(candidates: Candidates) -> Candidates:
-    """Return a copy whose arrays can be written to."""
-    return replace(
-        candidates,
-        index=candidates.index.copy(),
-        mask=candidates.mask.copy(),
-        scores=deepcopy(candidates.scores),
-    )
-
-
-def writable_context(context: Context) -> Context:
-    """Return a copy whose arrays can be written to."""
-    return replace(
-        context,
-        queries=writable_collection(context.queries),
-        gallery=writable_collection(context.gallery),
-        lists=writable_candidates(context.lists),
-    )
-
-
-def writable_block(block: Block) -> Block:
-    """Return a copy whose arrays can be written to."""
-    return replace(
-        block,
-        queries=writable_collection(block.queries),
-        candidates=writable_collection(block.candidates),
-        index=block.index.copy(),
-        mask=block.mask.copy(),
-        base_scores=deepcopy(block.base_scores),
-        query_rows=block.query_rows.copy(),
-        candidate_rows=block.candidate_rows.copy(),
-    )
+    if isinstance(given, Collection):
+        features = {name: deepcopy(given[name]) for name in given.features}
+        return type(given)(given.ids, given.modality, encoder=given.encoder, **features)
+    parts = {name: getattr(given, name) for name in type(given).__dataclass_fields__}
+    copied: dict[str, Any] = {
+        name: writable(part) if isinstance(part, Collection | Candidates) else part.copy()
+        for name, part in parts.items()
+        if isinstance(part, Collection | Candidates | np.ndarray)
+    }
+    return replace(given, **copied)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     assert evict(cached_files(tmp_path, OURS), 300) == 300
     assert evict(cached_files(tmp_path, OURS), 299) == 200
     assert names(tmp_path) == ["a.kept", "c.kept", "notes.txt"]
-    assert evict(cached_files(tmp_path, OURS), 199, down_to=50) == 0
+    assert evict(cached_files(tmp_path, OURS), 50) == 0
     assert evict(cached_files(tmp_path / "nowhere", OURS), 0) == 0
 
 

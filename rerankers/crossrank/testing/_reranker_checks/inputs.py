@@ -7,18 +7,18 @@ import io
 
 from crossrank.testing._case import RerankerCase, Run
 from crossrank.testing._check import require
-from crossrank.testing._snapshots import unchanged, writable_block, writable_context
+from crossrank.testing._snapshots import unchanged, writable
 
 
 def inputs_are_never_mutated(case: RerankerCase) -> None:
     """Expect collections, lists and blocks back byte for byte, though they are writable."""
-    context = writable_context(case.context())
+    context = writable(case.context())
     with unchanged("prepare()", context=context):
         run = Run.of(case.build(), context)
-    block = writable_block(run.block())
+    block = writable(run.block())
     with unchanged("score()", block=block):
         run.scorer.score(block, run.state)
-    block = writable_block(run.block(explain=True))
+    block = writable(run.block(explain=True))
     with unchanged("explain()", block=block):
         tuple(run.scorer.explain(block, run.state))
 
