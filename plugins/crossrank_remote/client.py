@@ -14,7 +14,7 @@ import httpx
 import crossrank as cr
 from crossrank.errors import InputError, RemoteError
 from crossrank.plugin.items import ItemLike, as_item, as_parts
-from crossrank.plugin.parameters import checked, integer, positive
+from crossrank.plugin.parameters import checked, instance_of, integer, none, positive
 from crossrank_remote.answers import rankings_of
 from crossrank_remote.calling import Caller
 from crossrank_remote.reranker import VARIABLE, check_address
@@ -60,6 +60,7 @@ class Client:
         check_address("client", url)
         checked("client", "timeout", timeout, positive)
         checked("client", "retries", retries, integer(0))
+        checked("client", "token", token, instance_of(str, give="a str") | none)
         self.url = url.rstrip("/")
         known = os.environ.get(VARIABLE) if token is None else token
         self._caller = Caller("client", known or None, float(timeout), retries)

@@ -16,7 +16,7 @@ import numpy as np
 import crossrank as cr
 from crossrank.errors import CrossrankError, InputError, ParameterError
 from crossrank.plugin.optional import required
-from crossrank.plugin.parameters import check, integer, none, one_of, positive, text
+from crossrank.plugin.parameters import check, checked, integer, none, one_of, positive, text
 from crossrank_remote.dialects import DIALECTS, Dialect, Part
 from crossrank_remote.wire import part_of
 
@@ -89,6 +89,7 @@ def check_address(who: str, url: str) -> None:
     ParameterError
         Saying what to write.
     """
+    checked(who, "url", url, text)
     try:
         parts = urlsplit(url)
         port_is_right = parts.port is None or parts.port > 0

@@ -13,6 +13,7 @@ from PIL import Image
 
 import crossrank as cr
 from crossrank.errors import CrossrankError
+from crossrank.evaluation import as_qrels, winoground
 from toys.basic import DotReranker, ToyEncoder
 from toys.odd import odd
 
@@ -122,7 +123,40 @@ def calls(folder: Path) -> dict[str, Call]:
         "WeightedSum": (cr.WeightedSum, {"weight": 1.0, "normalise": "none", "statistics": "row"}),
         "RRF": (cr.RRF, {"k": 60}),
         "from_file": (cr.Stage.from_file, {"path": folder / "none.toml"}),
+        **evaluations(),
+        "AutoDepth": (cr.AutoDepth, {"choices": (10, 32), "threshold": 2.5, "by": "margin"}),
+        "open_image": (cr.open_image, {"source": photos[0]}),
+        "Client": (cr.Client, {"url": "http://localhost:1", "token": None, "timeout": 1.0}),
+        "bench": (cr.bench, {"name": "winoground", "data": folder}),
         "RunOptions": (cr.RunOptions, {"workers": 1, "memory_budget": None, "engine": "local"}),
+    }
+
+
+def evaluations() -> dict[str, Call]:
+    run = {"q1": {"a": 2.0, "b": 1.0}, "q2": {"b": 2.0, "a": 1.0}, "q3": {"a": 1.0}}
+    qrels = {"q1": {"a": 1}, "q2": {"a": 1}, "q3": {"a": 1}}
+    matrix = np.random.default_rng(1).normal(size=(4, 8))
+    drawn = {"resamples": 20, "confidence": 0.95, "method": "percentile", "seed": 0}
+    known = {"captions_per_image": 2, "text_to_image": None, "image_to_texts": None}
+    return {
+        "evaluate": (
+            cr.evaluate,
+            {
+                **{"rankings": {"base": run, "new": run}, "qrels": qrels, "metrics": ("R@1",)},
+                **{"direction": None, "baseline": "base", "clusters": None},
+                **drawn,
+            },
+        ),
+        "evaluate_matrix": (
+            cr.evaluate_matrix,
+            {
+                **{"similarity": matrix, "direction": "t2i", "rows": "images", "baseline": None},
+                **{"metrics": ("R@1",), "resamples": 20},
+                **known,
+            },
+        ),
+        "winoground": (winoground, {"scores": np.zeros((3, 2, 2))}),
+        "as_qrels": (as_qrels, {"qrels": qrels}),
     }
 
 
@@ -132,7 +166,13 @@ NAMES = (
     *("take", "row", "feature", "with_features", "concat", "save, dtype", "open", "query"),
     *("Rankings.take", "scores", "to_trec", "Rankings.open", "show", "Item", "Ragged"),
     *("Ragged.from_list", "WeightedSum", "RRF", "from_file", "RunOptions"),
+    *("evaluate", "evaluate_matrix", "winoground", "as_qrels", "AutoDepth", "open_image"),
+    *("Client", "bench"),
 )
+
+
+FILES = ("folder", "path", "calibration", "source", "data", "rankings", "qrels")
+"""Arguments that may name a file: messages hold its name as a whole."""
 
 
 def test_every_call_is_tried(tmp_path: Path) -> None:
@@ -149,8 +189,10 @@ def test_it_works_or_is_one_short_error(name: str, tmp_path: Path) -> None:
             try:
                 call(**{**arguments, argument: value})
             except CrossrankError as error:
-                names_path = argument in ("folder", "path", "calibration")
-                assert names_path or len(str(error)) < LONGEST_MESSAGE, (argument, str(error))
+                assert argument in FILES or len(str(error)) < LONGEST_MESSAGE, (
+                    argument,
+                    str(error),
+                )
             except TypeError as error:  # pathlib's, of what is no path
                 assert "os.PathLike" in str(error), (argument, value)
             except IndexError:  # of a place that there is not

@@ -33,10 +33,10 @@ def reader_of(name: str) -> Callable[[Path], Benchmark]:
     InputError
         If there is none of that name.
     """
-    plain = name.lower().replace("_", "-")
+    plain = name.lower().replace("_", "-") if isinstance(name, str) else ""
     plain = _OTHER.get(plain, plain)
     if plain not in _HOMES:
-        raise InputError(f"bench: there is no benchmark {name!r}{nearest(plain, NAMES)}")
+        raise InputError(f"bench: there is no benchmark {name!r:.80}{nearest(plain, NAMES)}")
     read: Callable[[Path], Benchmark] = import_module(
         f"crossrank_bench.readers.{_HOMES[plain]}"
     ).read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ def find_files(
     InputError
         If there is nothing.
     """
-    if data.is_file():
+    if os.path.isfile(data):  # noqa: PTH113 - it never raises, however long the name
         return [data]
-    if not data.is_dir():
+    if not os.path.isdir(data):  # noqa: PTH112
         raise InputError(f"bench {name}: {data} is neither a folder nor a file; check --data")
     for folder in ("", *folders):
         for pattern in patterns:

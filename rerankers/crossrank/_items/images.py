@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -108,9 +109,13 @@ def _name(picture: Picture, owner: str) -> str:
 @contextmanager
 def _opened(picture: Path | bytes, name: str, whole: bool = False) -> Iterator[Image.Image]:
     if isinstance(picture, Path):
-        if not picture.is_file():
+        try:
+            found = picture.stat()
+        except (OSError, ValueError):  # also: a name too long, or with a NUL
+            found = None
+        if found is None or not S_ISREG(found.st_mode):
             raise ImageError(f"{name} is not a file; check the path of the picture")
-        size = picture.stat().st_size
+        size = found.st_size
     else:
         size = len(picture)
     if size == 0:

@@ -52,12 +52,12 @@ class AutoDepth:
         rises = whole and given and given[0] >= 1 and list(given) == sorted(set(given))
         if not rises:
             raise ParameterError(
-                f"AutoDepth: choices are {self.choices!r}; give depths that rise, such as "
+                f"AutoDepth: choices are {self.choices!r:.80}; give depths that rise, such as "
                 "(10, 32, 100)"
             )
         object.__setattr__(self, "choices", given)
-        if self.by not in RULES:
-            raise ParameterError(f"AutoDepth: no rule {self.by!r}{nearest(self.by, RULES)}")
+        if not isinstance(self.by, str) or self.by not in RULES:
+            raise ParameterError(f"AutoDepth: no rule {self.by!r:.80}{nearest(self.by, RULES)}")
         check("AutoDepth", self, threshold=at_least(0))
 
     @property

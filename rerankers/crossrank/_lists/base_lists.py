@@ -155,7 +155,9 @@ def numbers(who: str, what: str, given: Any, dtype: DTypeLike | None = np.float6
     try:
         return np.asarray(to_numpy(given), dtype)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{who}: {what} must be numbers in rows of one length: {error}") from error
+        raise InputError(
+            f"{who}: {what} must be numbers in rows of one length: {error!s:.200}"
+        ) from error
 
 
 def _by_query(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank._files.trec import Qrels
+from crossrank._items.arrays import has_members
 from crossrank.errors import InputError, OrientationError
 from crossrank.evaluation._qrels import clusters_by_relevance
 
@@ -92,12 +94,16 @@ class CaptionMap:
         cls, shape: tuple[int, int], image_to_texts: Sequence[Iterable[int]]
     ) -> CaptionMap:
         """Read the texts of each image, as many as there are, none twice."""
-        if len(image_to_texts) != shape[0]:
+        given: list[Any] = list(image_to_texts) if has_members(image_to_texts) else [None]
+        if not all(map(has_members, given)):
             raise InputError(
-                f"evaluate_matrix: image_to_texts has {len(image_to_texts)} entries for "
-                f"{shape[0]} images"
+                "evaluate_matrix: image_to_texts are no lists; give one of texts for each image"
             )
-        members = [np.asarray(list(texts)) for texts in image_to_texts]
+        if len(given) != shape[0]:
+            raise InputError(
+                f"evaluate_matrix: image_to_texts has {len(given)} entries for {shape[0]} images"
+            )
+        members = [np.asarray(list(texts)) for texts in given]
         for image, texts in enumerate(members):
             fits = texts.size == 0 or (
                 texts.ndim == 1

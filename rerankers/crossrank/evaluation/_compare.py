@@ -53,8 +53,8 @@ def compare(
         On an unknown baseline.
     """
     first = next(iter(values)) if baseline is None else baseline
-    if first not in values:
-        raise InputError(f"evaluate: no system {first!r} as baseline{nearest(first, values)}")
+    if not isinstance(first, str) or first not in values:
+        raise InputError(f"evaluate: no system {first!r:.80} as baseline{nearest(first, values)}")
     summed = {
         name: [each.summed_up(row) for each, row in zip(measures, array, strict=True)]
         for name, array in values.items()

@@ -8,7 +8,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crossrank._checking import check_count
+from crossrank._checking import check_count, none, one_of
 from crossrank._items.arrays import to_numpy
 from crossrank.errors import InputError, OrientationError
 from crossrank.evaluation._both import BothDirections
@@ -120,14 +120,14 @@ def evaluate_matrix(
     >>> evaluate_matrix(matrix, "t2i", captions_per_image=2, metrics=["R@1"])["similarity"]
     {'R@1': 100.0}
     """
-    if direction not in (*DIRECTIONS, None, "both"):
+    if not (one_of(*DIRECTIONS, "both") | none).accepts(direction):
         raise OrientationError(
             f"evaluate_matrix: direction is {direction!r:.80}; give 't2i', 'i2t', or None for both"
         )
     significance = Significance(resamples, confidence, method, seed)
     measures = _measures(metrics)
     given = similarity if isinstance(similarity, Mapping) else {"similarity": similarity}
-    if rows not in ("images", "texts"):
+    if not one_of("images", "texts").accepts(rows):
         raise OrientationError(f"evaluate_matrix: rows is {rows!r:.80}; give 'images' or 'texts'")
     matrices = {str(name): _matrix(str(name), each) for name, each in given.items()}
     if rows == "texts":

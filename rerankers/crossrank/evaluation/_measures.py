@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._items.arrays import has_members
 from crossrank.errors import InputError
 
 DEFAULT_METRICS = ("R@1", "R@5", "R@10", "MedR", "MeanR", "MRR")
@@ -77,8 +79,12 @@ def parse_measures(names: Iterable[str]) -> tuple[Measure, ...]:
         On a name that neither this module nor ir-measures knows.
     """
     if isinstance(names, str):
-        raise InputError(f"evaluate: metrics is a str; give a sequence, such as ({names!r},)")
-    measures = tuple(map(_parse, dict.fromkeys(names)))
+        raise InputError(f"evaluate: metrics is a str; give a sequence, such as ({names!r:.80},)")
+    given: list[Any] = list(names) if has_members(names) else [names]
+    for name in given:
+        if not isinstance(name, str):
+            raise InputError(f"evaluate: {name!r:.80} is no metric; give names, such as 'R@1'")
+    measures = tuple(map(_parse, dict.fromkeys(given)))
     if not measures:
         raise InputError(f"evaluate: no metrics; give some of {', '.join(DEFAULT_METRICS)}")
     return measures

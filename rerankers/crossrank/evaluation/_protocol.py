@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._checking import checked, none, text
 from crossrank._files.trec import Qrels
 from crossrank.errors import OrientationError, UnknownIdError
 from crossrank.evaluation._compare import compare
@@ -141,6 +142,7 @@ def evaluate(
 
 
 def _direction(systems: Mapping[str, RankedLists], given: str | None) -> str | None:
+    checked("evaluate", "direction", given, text | none)
     known = {each.direction for each in systems.values()} | {given}
     directions = sorted(each for each in known if each is not None)
     if len(directions) > 1:

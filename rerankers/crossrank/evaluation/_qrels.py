@@ -90,6 +90,8 @@ def clusters_given(clusters: Mapping[str, Hashable], queries: Sequence[str]) -> 
     UnknownIdError
         If a query has no label.
     """
+    if not isinstance(clusters, Mapping):
+        raise InputError(f"evaluate: clusters are {clusters!r:.80}; give {{query id: cluster}}")
     missing = [query for query in queries if query not in clusters]
     if missing:
         raise UnknownIdError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrank._checking import inside, integer, one_of
 from crossrank.errors import InputError
 
 BATCH_ENTRIES = 1 << 21
@@ -47,20 +48,17 @@ class Significance:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.resamples, bool) or int(self.resamples) != self.resamples:
-            raise InputError(f"evaluate: resamples is {self.resamples!r:.80}; give a whole number")
-        if self.resamples < 0:
-            raise InputError(f"evaluate: resamples is {self.resamples}; give 0 for no test")
-        if not 0 < self.confidence < 1:
-            raise InputError(f"evaluate: confidence is {self.confidence!r:.80}; give 0.95, say")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise InputError(
-                f"evaluate: seed is {self.seed!r:.80}; give a whole number of at least 0"
-            )
-        if self.method not in METHODS:
-            raise InputError(
-                f"evaluate: method is {self.method!r:.80}; give {' or '.join(METHODS)}"
-            )
+        for name, accepted, give in (
+            ("resamples", integer(0), "a whole number, 0 for no test"),
+            ("confidence", inside(0, 1), "0.95, say"),
+            ("seed", integer(0), "a whole number of at least 0"),
+            ("method", one_of(*METHODS), " or ".join(METHODS)),
+        ):
+            value = getattr(self, name)
+            if not accepted.accepts(value):
+                raise InputError(f"evaluate: {name} is {value!r:.80}; give {give}")
+        for name in ("resamples", "seed"):
+            object.__setattr__(self, name, int(getattr(self, name)))  # numpy's are no JSON
 
 
 def cluster_sums(values: Floats, clusters: NDArray[np.int64]) -> tuple[Floats, Floats]:

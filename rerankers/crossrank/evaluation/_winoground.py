@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crossrank._lists.base_lists import numbers
 from crossrank.errors import InputError
 
 
@@ -54,7 +55,7 @@ def winoground(scores: ArrayLike) -> Winoground:
     InputError
         If the shape is not ``[n, 2, 2]``, there is no item, or a score is NaN.
     """
-    matrix = np.asarray(scores, np.float64)
+    matrix = numbers("winoground", "the scores", scores)
     if matrix.ndim != 3 or matrix.shape[1:] != (2, 2):
         raise InputError(f"winoground: the scores have the shape {matrix.shape}; give [n, 2, 2]")
     if not len(matrix):
