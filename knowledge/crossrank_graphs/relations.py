@@ -6,15 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from crossrank_graphs.nouns import (
-    Lemma,
-    Noun,
-    attribute,
-    is_noun,
-    is_place,
-    noun_itself,
-    wears,
-)
+from crossrank_graphs.nouns import Lemma, Noun, attribute, is_noun, is_place, noun_itself, wears
 from crossrank_graphs.subjects import Subjects
 from crossrank_graphs.words import CONTAINERS, HOLDING, PLACES, SPELLING, STATIC
 

@@ -13,11 +13,7 @@ import crossrank as cr
 from crossrank.errors import InputError
 from crossrank.evaluation import QrelsLike, cluster_folds
 from crossrank.plugin.parameters import checked, integer
-from crossrank_calibration.abstention import (
-    fit_confidence,
-    normalised_auc,
-    simple_confidences,
-)
+from crossrank_calibration.abstention import fit_confidence, normalised_auc, simple_confidences
 from crossrank_calibration.bins import (
     expected_calibration_error,
     reliability,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -319,8 +320,7 @@ class Chat:
         """Return a round as it is on another gallery."""
         ranking = self._ranked(known.parts)
         rank = self._rank(known.parts, ranking)
-        question, answer, parts = known.question, known.answer, known.parts
-        return Round(question, answer, parts, known.text, known.note, ranking.ids[:SHOWN], rank)
+        return replace(known, best=ranking.ids[:SHOWN], rank=rank)
 
 
 REMEMBERED = 50

@@ -6,13 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crossrank.plugin.parameters import checked, positive
-from crossrank_hubness.matrices import (
-    Floats,
-    held,
-    largest,
-    similarities,
-    with_bank,
-)
+from crossrank_hubness.matrices import Floats, held, largest, similarities, with_bank
 
 
 def invsoftmax(s: ArrayLike, s_bank: ArrayLike, beta: float, *, log: bool = False) -> Floats:

@@ -15,12 +15,7 @@ from crossrank.plugin.pairs import runs
 from crossrank_knowledge import KnowledgeBank
 from crossrank_knowledge.vectors import region_vectors
 from crossrank_mack.parameters import MackParameters
-from crossrank_mack.similarity import (
-    ConceptVectors,
-    best_of_groups,
-    concept_vectors,
-    similarities,
-)
+from crossrank_mack.similarity import ConceptVectors, best_of_groups, concept_vectors, similarities
 
 SHARE_OF_BUDGET = 4
 

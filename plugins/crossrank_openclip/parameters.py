@@ -7,15 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossrank.plugin.parameters import (
-    Check,
-    boolean,
-    check,
-    float_type,
-    instance_of,
-    none,
-    text,
-)
+from crossrank.plugin.parameters import Check, boolean, check, float_type, instance_of, none, text
 
 PROMPT = Check(
     lambda value: isinstance(value, str) and value.count("{}") == 1, "a text with one {} in it"

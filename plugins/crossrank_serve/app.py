@@ -64,11 +64,7 @@ def build_app(
     app = Starlette(
         routes=routes,
         lifespan=life,
-        exception_handlers={
-            RequestError: _problem,
-            HTTPException: _problem,
-            Exception: _problem,
-        },
+        exception_handlers=dict.fromkeys((RequestError, HTTPException, Exception), _problem),
     )
     app.router.redirect_slashes = False
     paths = frozenset(route.path for route in routes)

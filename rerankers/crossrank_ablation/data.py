@@ -16,11 +16,7 @@ from crossrank._lists.candidates import LETTERS, Candidates
 from crossrank._lists.ordering import ranks
 from crossrank._search.search import search
 from crossrank.errors import InputError, OrientationError, UnknownIdError
-from crossrank.evaluation._qrels import (
-    as_qrels,
-    clusters_by_relevance,
-    relevant_sets,
-)
+from crossrank.evaluation._qrels import as_qrels, clusters_by_relevance, relevant_sets
 from crossrank_ablation.task import Split, Task
 
 

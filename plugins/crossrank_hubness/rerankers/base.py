@@ -12,15 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank_hubness.banks import (
-    FEATURE,
-    QUERIES,
-    Bank,
-    check_bank,
-    opened,
-    tell_shared,
-    vectors,
-)
+from crossrank_hubness.banks import FEATURE, QUERIES, Bank, check_bank, opened, tell_shared, vectors
 from crossrank_hubness.corrections import Terms, pair_products
 from crossrank_hubness.matrices import Floats
 from crossrank_hubness.run_sides import RunSides

@@ -53,10 +53,7 @@ class InvsoftmaxReranker(OverReranker):
 
     def terms(self, sides: RunSides) -> Any:
         """Return the logarithm of every candidate's sum."""
-        return Terms(
-            log_shares(self, sides, self.params.beta),
-            scale=self.params.beta,
-        )
+        return Terms(log_shares(self, sides, self.params.beta), scale=self.params.beta)
 
     def corrected(self, s: Floats, block: cr.Block, state: Any) -> Floats:
         """Return the shares."""

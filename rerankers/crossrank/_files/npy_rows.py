@@ -64,7 +64,14 @@ class StoredArray(np.memmap[Any, np.dtype[Any]]):
     def part_of(
         cls, path: Path, dtype: DTypeLike, shape: tuple[int, ...], offset: int
     ) -> StoredArray:
-        """Map some bytes of a file.
+        """Map an array that lies somewhere in a file, read-only.
+
+        Parameters
+        ----------
+        path, offset
+            Which file, and where in it the array begins, in bytes.
+        dtype, shape
+            The array's.
 
         Raises
         ------

@@ -13,13 +13,7 @@ from crossrank._checking import check_count
 from crossrank._items.arrays import has_members, to_numpy
 from crossrank._items.item import listed
 from crossrank._lists.topk import top_k
-from crossrank.errors import (
-    DuplicateIdError,
-    InputError,
-    OrientationError,
-    UnknownIdError,
-    nearest,
-)
+from crossrank.errors import DuplicateIdError, InputError, OrientationError, UnknownIdError, nearest
 
 Columns: TypeAlias = tuple[
     NDArray[np.int64],

@@ -11,11 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank._files.trec import read_run
-from crossrank._lists.base_lists import (
-    list_columns,
-    run_columns,
-    similarity_columns,
-)
+from crossrank._lists.base_lists import list_columns, run_columns, similarity_columns
 from crossrank._lists.candidates_html import candidates_html
 from crossrank._lists.list_checks import check_rows, check_scores, check_shapes, check_unique
 from crossrank._lists.neighbour_columns import faiss_columns, hnswlib_columns, usearch_columns

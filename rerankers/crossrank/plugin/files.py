@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import DTypeLike, NDArray
 
 from crossrank._files.atomic import (
     atomic_binary,
@@ -34,28 +31,7 @@ from crossrank._files.parsing import (
 from crossrank._items.item import IMAGE_SUFFIXES
 from crossrank.errors import StoreError
 
-
-def map_part(path: Path, dtype: DTypeLike, shape: tuple[int, ...], offset: int) -> NDArray[Any]:
-    """Map an array that lies somewhere in a file, read-only.
-
-    Its rows are read when they are asked for, and every use looks first whether the file is what it
-    was: a map of a file that became shorter would kill the process.
-
-    Parameters
-    ----------
-    path, offset
-        Which file, and where in it the array begins, in bytes.
-    dtype, shape
-        The array's.
-
-    Raises
-    ------
-    ValueError, OSError
-        If the file is shorter, or cannot be opened.
-    StoreError
-        From the array, if the file was changed since.
-    """
-    return StoredArray.part_of(path, dtype, shape, offset)
+map_part = StoredArray.part_of
 
 
 def file_digest(who: str, path: str | Path, mend: str = "check the path") -> str:
