@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 import crossrank as cr
 from crossrank.errors import InputError, MissingFeatureError
 from crossrank.plugin.encoders import as_encoder, maker_name
 from crossrank_knowledge.annotations import AnnotatedImage, Annotations, Box
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Floats = NDArray[np.float32]
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 import crossrank as cr
 from crossrank.errors import InputError, MissingFeatureError, ParameterError
@@ -17,6 +16,9 @@ from crossrank.plugin.encoders import as_encoder
 from crossrank.plugin.encoding import picture_of
 from crossrank.plugin.parameters import Check, check, instance_of, integer, text
 from crossrank_adamatch.grids import Grid, grid_of_boxes
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 WHOLE = ("embedding", "size")
 """What is that of the picture as a whole."""

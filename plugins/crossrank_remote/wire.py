@@ -6,11 +6,13 @@ import base64
 import io
 import mimetypes
 from pathlib import Path
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from crossrank import Item
 from crossrank.errors import ImageError, InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def part_of(item: Item, who: str) -> dict[str, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.abc import InspectLoader
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,8 @@ def places_of(package: str) -> dict[str, str]:
 
     spec = import_module(package).__spec__
     loader = None if spec is None else spec.loader  # inspect would ask for names, without end
-    source = loader.get_source(package) if isinstance(loader, InspectLoader) else None
-    tree = syntax_tree("" if source is None else source)
+    read = getattr(loader, "get_source", None)  # importlib.abc would be slow to import
+    tree = syntax_tree((read and read(package)) or "")
     return {
         alias.name: node.module.removeprefix(f"{package}.")
         for block in tree.body

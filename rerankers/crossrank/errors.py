@@ -6,7 +6,6 @@ to catch them all; the command line turns any of them into one line and exit cod
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -96,6 +95,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
     known
         The names that would have been right.
     """
+    import difflib
+
     names = sorted(known)
     close: list[str] = []
     if isinstance(name, str) and len(name) <= LONGEST_NAME:

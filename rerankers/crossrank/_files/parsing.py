@@ -7,7 +7,6 @@ and TokenError on the head of an array, and they wait for ever on a pipe.
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
@@ -40,6 +39,8 @@ def parse_toml(content: str) -> dict[str, Any]:
     ValueError
         If it is none, or nested too deeply.
     """
+    import tomllib  # most programs read none
+
     try:
         return tomllib.loads(content.removeprefix("\ufeff"))
     except RecursionError as error:

@@ -15,16 +15,18 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, Union
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from crossrank.errors import ImageError, InputError
 
-Picture: TypeAlias = Path | bytes | Image.Image
+if TYPE_CHECKING:
+    from PIL import Image
+
+Picture: TypeAlias = Union[Path, bytes, "Image.Image"]
 """What an `Item` holds: a file, the bytes of one, or an open image."""
 PictureLike: TypeAlias = (
     Picture | str | os.PathLike[str] | bytearray | memoryview | BinaryIO | NDArray[Any]
@@ -73,7 +75,7 @@ def as_picture(value: Any) -> Picture:
 
 def as_plain_picture(value: Any) -> Picture | None:
     """Return what can only be a picture, see `as_picture`; None for any other type, such as str."""
-    if isinstance(value, Path | bytes | Image.Image):
+    if isinstance(value, Path | bytes):
         return value
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
@@ -81,6 +83,10 @@ def as_plain_picture(value: Any) -> Picture | None:
         return from_data_uri(value)
     if isinstance(value, os.PathLike):
         return Path(os.fspath(value))
+    from PIL import Image  # whoever has files and texts alone needs no Pillow for them
+
+    if isinstance(value, Image.Image):
+        return value
     if callable(getattr(value, "read", None)):
         return _from_file(value)
     if type(value).__module__.partition(".")[0] == "torch" and hasattr(value, "detach"):
@@ -220,6 +226,8 @@ def _from_array(array: NDArray[Any], channels_first: bool) -> Image.Image:
     pixels = _eight_bits(array, what)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
+    from PIL import Image
+
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import Any
 
-from PIL import Image
-
-from crossrank._items.images import open_image
 from crossrank._items.provenance import may_show
 from crossrank.errors import CrossrankError
 
@@ -37,6 +33,11 @@ def thumbnail(picture: Any, longest: int = THUMBNAIL) -> Markup:
     longest
         Pixels of the longer side; a smaller picture is not enlarged.
     """
+    # to show nothing, and to be imported, needs no Pillow
+    from PIL import Image
+
+    from crossrank._items.images import open_image
+
     if not may_show(picture):
         return Markup("")
     try:
@@ -76,6 +77,8 @@ def escaped(value: object) -> str:
     if isinstance(value, Markup):
         return value
     text = str(value)
+    import html
+
     return html.escape(text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…")
 
 

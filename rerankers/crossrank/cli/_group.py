@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -111,6 +113,9 @@ class LazyGroup(click.Group):
         run = partial(super().main, *args, standalone_mode=False, obj=settings, **extra)
         if not standalone_mode:
             return run()
+        # where all memory is given back, Python would still look through it for cycles, and longer
+        # than many a command takes
+        atexit.register(gc.freeze)
         open_closed_output()
         if isinstance(sys.stdout, TextIOWrapper):
             # a file name or a text that the terminal cannot show is no reason to fail

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from crossrank._items.images import open_image
 from crossrank.errors import InputError
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ def picture_of(who: str, item: Item) -> Image.Image:
     """
     if item.image is None:
         raise InputError(f"{who}: the item {item.id!r} has no image")
+    from crossrank._items.images import open_image
+
     return open_image(item.image)
 
 

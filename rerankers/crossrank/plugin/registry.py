@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from typing import Any, TypeAlias
 
-import pluggy
-
 from crossrank.errors import CrossrankError, PluginError, UnknownPluginError, nearest
 from crossrank.plugin import hookspecs
 from crossrank.plugin._entry_points import guarded, only, points
 from crossrank.plugin._entry_points import origin as origin_of
+from crossrank.plugin._manager import Manager
 from crossrank.plugin._module_summary import module_summary
 from crossrank.plugin.contract import Encoder, Reranker
 
@@ -196,7 +195,7 @@ def _hooks(kind: str, name: str) -> Any:
         known = names(kind)
         raise UnknownPluginError(f"no {kind} is called {name!r:.80}{nearest(name, known)}")
     point = only(kind, name, declared)
-    manager = pluggy.PluginManager("crossrank")
+    manager = Manager("crossrank")
     manager.add_hookspecs(hookspecs)
     where = f"the {kind} {name!r} of {origin_of(point)}"
     module = guarded(where, point.load)
