@@ -95,15 +95,7 @@ def reinforce(
     for name, value in (("views", views), ("variants", variants)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"reinforce: {name} is {value!r:.80}; give a whole number from 1 up")
-    several = [teachers] if isinstance(teachers, str | type | cr.Encoder) else list(teachers)
-    if not several:
-        raise InputError("reinforce: there is no teacher; give an encoder, such as 'lite'")
-    encoders = [as_encoder(each, {}) for each in several]
-    for each in encoders:
-        check_teacher(each, also)
-    factors = [float(scales)] * len(encoders) if isinstance(scales, int | float) else list(scales)
-    if len(factors) != len(encoders) or not all(np.isfinite(e) and e > 0 for e in factors):
-        raise InputError(f"reinforce: scales are {scales!r}; give one above 0, or one per teacher")
+    encoders, factors = _ensemble(teachers, scales, also)
     views_of = Crop() if augmentation is None else augmentation
     if isinstance(views_of, str) and views_of != OWN:
         raise InputError(
@@ -127,16 +119,7 @@ def reinforce(
     if folder.exists():
         return _made(folder, plan)
     partial = _begun(folder, plan)
-    shown = [
-        _view(item, view, seed_of(seed, str(item.id), view))
-        for item in pairs.images
-        for view in range(views)
-    ]
-    said = [
-        cr.Item(f"{item.id}@{number}", text, image_row=int(image))
-        for item, image, own in zip(pairs.texts, pairs.text_to_image, texts, strict=True)
-        for number, text in enumerate(own)
-    ]
+    shown, said = _shown(pairs, views, seed), _said(pairs, texts)
     features = ("embedding", *also)
     kept = dict.fromkeys(features, DTYPE)
     for number, teacher in enumerate(encoders):
@@ -158,16 +141,46 @@ def reinforce(
     return Store(folder)
 
 
+def _ensemble(
+    teachers: Teacher | Sequence[Teacher], scales: float | Sequence[float], also: Sequence[str]
+) -> tuple[list[cr.Encoder], list[float]]:
+    """Return the teachers, and the scale of each."""
+    several = [teachers] if isinstance(teachers, str | type | cr.Encoder) else list(teachers)
+    if not several:
+        raise InputError("reinforce: there is no teacher; give an encoder, such as 'lite'")
+    encoders = [as_encoder(each, {}) for each in several]
+    for each in encoders:
+        check_teacher(each, also)
+    factors = [float(scales)] * len(encoders) if isinstance(scales, int | float) else list(scales)
+    if len(factors) != len(encoders) or not all(np.isfinite(e) and e > 0 for e in factors):
+        raise InputError(f"reinforce: scales are {scales!r}; give one above 0, or one per teacher")
+    return encoders, factors
+
+
+def _shown(pairs: Pairs, views: int, seed: int) -> list[cr.Item]:
+    """Return every view of every picture."""
+    items = []
+    for item in pairs.images:
+        for view in range(views):
+            own: dict[str, Any] = {SEED: seed_of(seed, str(item.id), view)}
+            items.append(cr.Item(f"{item.id}@{view}", None, item.image, **own))
+    return items
+
+
+def _said(pairs: Pairs, texts: Sequence[Sequence[str]]) -> list[cr.Item]:
+    """Return every wording of every text."""
+    return [
+        cr.Item(f"{item.id}@{number}", text, image_row=int(image))
+        for item, image, own in zip(pairs.texts, pairs.text_to_image, texts, strict=True)
+        for number, text in enumerate(own)
+    ]
+
+
 def _seeing(teacher: cr.Encoder, augmentation: Augmentation | str) -> cr.Encoder:
     """Return what encodes views: the teacher itself where it makes them."""
     if isinstance(augmentation, str):
         return teacher
     return AugmentedEncoder(teacher=teacher, augmentation=augmentation)
-
-
-def _view(item: cr.Item, view: int, seed: int) -> cr.Item:
-    own: dict[str, Any] = {SEED: seed}
-    return cr.Item(f"{item.id}@{view}", None, item.image, **own)
 
 
 def _made(folder: Path, plan: dict[str, Any]) -> Store:

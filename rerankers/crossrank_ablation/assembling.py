@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crossrank.errors import InputError, nearest
+from crossrank.evaluation import Significance
 from crossrank.evaluation._measures import Measure
 from crossrank_ablation.cell_result import CellResult
 from crossrank_ablation.gallery import gallery_of
@@ -112,24 +114,8 @@ def _direction(
         if each.measured is not None
     }
     pairs = _pairs(outcomes)
-    tested = np.array([each.summary == "mean" for each in measures])
-    summed = {
-        key: np.array(list(summed_up(measures, rows).values())) for key, rows in values.items()
-    }
-    found = compared(
-        [values[id(one)] for one, _ in pairs],
-        [values[id(other)] for _, other in pairs],
-        [summed[id(one)] - summed[id(other)] for one, other in pairs],
-        tested,
-        better(measures),
-        first.clusters,
-        plan.significance,
-    )
     names = {id(each): _name(each, runs) for each in everything}
-    comparisons: dict[int, dict[str, dict[str, Comparison]]] = {}
-    for (one, other), rows in zip(pairs, found, strict=True):
-        named = {each.name: row for each, row in zip(measures, rows, strict=True)}
-        comparisons.setdefault(id(one), {})[names[id(other)]] = named
+    comparisons = _comparisons(pairs, names, values, measures, first.clusters, plan.significance)
     slices = _slices(plan, runs, outcomes, values)
     cells = []
     for members in outcomes:
@@ -161,18 +147,52 @@ def _direction(
                     ceiling=each.ceiling,
                 )
             )
-    notes = list(dict.fromkeys(note for run in runs for note in run.task.notes))
     looking = [names[id(each)] for each in everything if each.transductive]
+    tests = len(pairs) * sum(each.summary == "mean" for each in measures)
+    notes = _notes(plan, runs, looking, tests)
+    return cells, Queries(first.query_ids, first.clusters, miss, tuple(notes))
+
+
+def _comparisons(
+    pairs: Sequence[tuple[Outcome, Outcome]],
+    names: Mapping[int, str],
+    values: Mapping[int, Any],
+    measures: Sequence[Measure],
+    clusters: NDArray[np.int64],
+    significance: Significance,
+) -> dict[int, dict[str, dict[str, Comparison]]]:
+    """Return by outcome, name of the other and metric how pairs of outcomes compare."""
+    summed = {
+        key: np.array(list(summed_up(measures, rows).values())) for key, rows in values.items()
+    }
+    found = compared(
+        [values[id(one)] for one, _ in pairs],
+        [values[id(other)] for _, other in pairs],
+        [summed[id(one)] - summed[id(other)] for one, other in pairs],
+        np.array([each.summary == "mean" for each in measures]),
+        better(measures),
+        clusters,
+        significance,
+    )
+    comparisons: dict[int, dict[str, dict[str, Comparison]]] = {}
+    for (one, other), rows in zip(pairs, found, strict=True):
+        named = {each.name: row for each, row in zip(measures, rows, strict=True)}
+        comparisons.setdefault(id(one), {})[names[id(other)]] = named
+    return comparisons
+
+
+def _notes(plan: Study, runs: Sequence[Run], looking: Sequence[str], tests: int) -> list[str]:
+    """Return what a reader has to know: of the data, of transductive cells, of the tests."""
+    notes = list(dict.fromkeys(note for run in runs for note in run.task.notes))
     if looking:
         notes.append(f"looks at the other queries: {', '.join(looking)}")
-    needed = enough_resamples(int(len(pairs) * tested.sum()), plan.significance, plan.alpha)
+    needed = enough_resamples(tests, plan.significance, plan.alpha)
     if needed:
         notes.append(
-            f"{len(pairs) * int(tested.sum())} tests are corrected for: with "
-            f"{plan.significance.resamples:,} resamples no p Holm can fall below {plan.alpha:g}; "
-            f"take {needed:,} resamples or fewer metrics"
+            f"{tests} tests are corrected for: with {plan.significance.resamples:,} resamples no p "
+            f"Holm can fall below {plan.alpha:g}; take {needed:,} resamples or fewer metrics"
         )
-    return cells, Queries(first.query_ids, first.clusters, miss, tuple(notes))
+    return notes
 
 
 def _pairs(outcomes: Sequence[Sequence[Outcome]]) -> list[tuple[Outcome, Outcome]]:
