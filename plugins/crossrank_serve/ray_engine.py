@@ -20,8 +20,8 @@ NAME = "crossrank"
 TARGET = 16
 """Requests under way per replica beyond which another replica starts."""
 
-ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60"}
-"""Tells nobody, and gives a proxy the time to start on a machine that is busy loading models."""
+PATIENCE = {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60"}
+"""Gives a proxy the time to start on a machine that is busy loading models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def serve_replicas(
     InputError
         If the address is taken, or there is no such cluster.
     """
-    for name, value in ENVIRONMENT.items():
+    for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     ray = required("ray", "serve-ray", "the engine ray of the command serve")
     serve = required("ray.serve", "serve-ray", "the engine ray of the command serve")

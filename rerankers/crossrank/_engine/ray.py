@@ -23,9 +23,10 @@ from crossrank._engine.ray_cluster import cluster
 from crossrank._engine.resources import Resources
 from crossrank._engine.work import BlockWork, Found
 from crossrank._progress import silent
-from crossrank.errors import ClusterError, CrossrankError, PluginError, missing_package
+from crossrank.errors import ClusterError, CrossrankError, PluginError
 from crossrank.plugin._threads import TorchThreads
 from crossrank.plugin.contract import Scores
+from crossrank.plugin.optional import required
 
 ATTEMPTS = 4
 """How often a block is begun: if every worker is lost over it, it may be what kills them."""
@@ -45,11 +46,8 @@ def score_on_ray(work: BlockWork, blocks: Sequence[range], resources: Resources)
     """
     if not blocks:
         return
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise missing_package("ray", "ray", 'engine="ray"') from error
+    ray = required("ray", "ray", 'engine="ray"')
+    required("ray.data", "ray", 'engine="ray"')
     with cluster(ray, resources), _quiet(ray):
         rows = [{"start": block.start, "stop": block.stop} for block in blocks]
         counter = ray.remote(Attempts).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)

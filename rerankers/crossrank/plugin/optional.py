@@ -10,6 +10,7 @@ A package's ``__init__.py`` gives its names without importing what they stand on
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -20,6 +21,15 @@ from typing import Any
 from crossrank._own_names import own_names
 from crossrank.errors import MissingPackageError, missing_package
 
+REPORTING = {
+    "onnxruntime": {"ORT_DISABLE_TELEMETRY": "1"},
+    "ray": {"RAY_USAGE_STATS_ENABLED": "0"},
+}
+"""Packages that tell their makers who uses them, and by which variables they do not.
+
+onnxruntime since 1.32, for one, keeps an id in the user's cache folder and sends what it sees from
+a thread of its own.  Who has set a variable differently keeps it.
+"""
 _BROKEN: dict[str, BaseException] = {}
 """How the first import of a package failed that is installed."""
 
@@ -45,6 +55,8 @@ def loaded(name: str) -> ModuleType | None:
 def required(name: str, extra: str, purpose: str) -> ModuleType:
     """Import an optional package, or say how to bring it; wait if another thread is importing it.
 
+    One that would report its use to its maker is told not to, see `REPORTING`.
+
     Parameters
     ----------
     name
@@ -62,6 +74,8 @@ def required(name: str, extra: str, purpose: str) -> ModuleType:
     module = loaded(name)
     if module is not None:
         return module
+    for variable, value in REPORTING.get(name.partition(".")[0], {}).items():
+        os.environ.setdefault(variable, value)
     if name not in _BROKEN:
         try:
             return import_module(name)

@@ -14,6 +14,7 @@ import pytest
 
 import crossrank as cr
 from crossrank.errors import MissingPackageError
+from crossrank.plugin import optional
 from crossrank.plugin.optional import loaded, required
 from toys.basic import unit
 
@@ -161,3 +162,35 @@ def test_nobody_else_looks_at_modules() -> None:
     # the fourth one names them, in a child that tells its parent what to import before it forks
     naming = "research/kill.py"
     assert looking == {"rerankers/crossrank/plugin/optional.py", taking_back, counting, naming}
+
+
+TELLING = """
+import sys
+from PIL import Image
+import crossrank as cr
+cr.encode("lite", [Image.new("RGB", (64, 64), "red")])
+assert "onnxruntime" in sys.modules
+"""
+
+
+def test_nobody_is_told_who_uses_it(tmp_path: Path) -> None:
+    """onnxruntime keeps an id in the user's cache folder, and a thread that sends it."""
+    pytest.importorskip("onnxruntime")
+    home = {name: str(tmp_path) for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")}
+    environment = {**os.environ, **home, "CROSSRANK_CACHE": str(tmp_path / "ours")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", TELLING], env=environment, check=True)
+    assert not list(tmp_path.rglob("*onnxruntime*"))
+
+
+def test_a_wish_to_tell_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_USAGE_STATS_ENABLED", "ORT_DISABLE_TELEMETRY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    for name in ("onnxruntime", "ray.data"):
+        monkeypatch.setitem(optional._BROKEN, name, OSError("not now"))
+        monkeypatch.setattr(optional, "loaded", lambda name: None)
+        with pytest.raises(MissingPackageError):
+            required(name, "extra", "this test")
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
