@@ -251,7 +251,10 @@ def _number(score: object) -> float | None:
         return None
     if not (isinstance(score, Real) or hasattr(score, "__float__")):
         return None
-    value = float(score)
+    try:
+        value = float(score)
+    except (TypeError, ValueError, OverflowError):  # an array of several, a whole number too large
+        return None
     return value if math.isfinite(value) else None
 
 

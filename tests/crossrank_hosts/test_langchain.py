@@ -7,6 +7,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import crossrank as cr
@@ -84,7 +85,11 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
         CrossrankCompressor(**wrong)
 
 
-@pytest.mark.parametrize("score", ["high", float("nan"), float("inf"), True, [1], None], ids=str)
+@pytest.mark.parametrize(
+    "score",
+    ["high", float("nan"), float("inf"), True, [1], None, np.zeros(2), 10**400],
+    ids=lambda score: type(score).__name__,
+)
 def test_a_score_that_is_no_number_is_none(photos: list[Path], score: Any) -> None:
     documents = [
         Document(page_content="", metadata={"image_path": str(path), "score": score})
