@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 import crossrank as cr
-from crossrank.plugin import encoding
 
 COUNT = 6
 
@@ -50,7 +49,7 @@ def test_one_photograph_at_a_time(
 
     original = cr.open_image
     monkeypatch.setattr(cr, "open_image", counted)
-    monkeypatch.setattr(encoding, "open_image", counted)
+    monkeypatch.setattr("crossrank._items.images.open_image", counted)
     made = cr.encode(encoder, photographs, features=("embedding", "size"), **params)
     assert len(alive) == COUNT
     assert most <= 2  # the one before is let go while the next is opened
