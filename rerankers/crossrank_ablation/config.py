@@ -120,7 +120,7 @@ def _learned(tables: Tables) -> tuple[str, ...]:
     names = tables.texts(("fuse", "methods"), table.get("methods", ("weights",)))
     for name in names:
         if name not in METHODS:
-            tables.fail(("fuse", "methods"), f"no method {name!r}{nearest(name, METHODS)}")
+            tables.fail(("fuse", "methods"), f"no method {name!r:.80}{nearest(name, METHODS)}")
     if not tables.table("data", "tune"):
         tables.fail(("fuse",), "[fuse] learns on [data.tune], which is not there")
     return tuple(dict.fromkeys(names))
@@ -144,14 +144,14 @@ def _data(tables: Tables) -> dict[str, dict[str, Any]]:
             continue
         for key in ("queries", "gallery", "qrels"):
             if key not in table:
-                tables.fail(("data", name), f"[data.{name}] has no {key!r}")
+                tables.fail(("data", name), f"[data.{name}] has no {key!r:.80}")
         for key in ("queries", "gallery"):
             given = table[key]
             parts = given if isinstance(given, list | tuple) else [given]
             if not parts or not all(isinstance(each, str | Path | Collection) for each in parts):
                 tables.fail(
                     ("data", name, key),
-                    f"{key} is {given!r}; give a collection or its folder, or a list of several",
+                    f"{key} is {given!r:.80}; give a collection or its folder, or a list of them",
                 )
         tables.count(("data", name, "depth"), table.get("depth", 100), 1)
         found[name] = table

@@ -18,12 +18,12 @@ GRID_KEYS = ("stages", "variants", "encoder", "top_k")
 def read_grids(tables: Tables, stages: Mapping[str, StageSettings]) -> tuple[Grid, ...]:
     """Read ``[grid]`` or every ``[[grid]]``."""
     given = tables.values.get("grid")
-    if not given:
+    several: Sequence[Any] = given if isinstance(given, list | tuple) else [given]
+    if given is None or not several or (isinstance(given, Mapping) and not given):
         tables.fail(("grid",), "there is no [grid], or it is empty; say which pipelines to run")
-    several = given if isinstance(given, list | tuple) else [given]
     for table in several:
         if not isinstance(table, Mapping):
-            tables.fail(("grid",), f"grid is {table!r}; it must be a table")
+            tables.fail(("grid",), f"grid is {table!r:.80}; it must be a table")
     return tuple(_grid(tables, dict(table), stages) for table in several)
 
 
@@ -32,7 +32,7 @@ def read_tune(tables: Tables, stages: Mapping[str, StageSettings], grids: Sequen
     table = tables.table("tune")
     for key in table:
         if key.partition(".")[0] not in stages:
-            tables.fail(("tune", key), f"[tune] has no key {key!r}{nearest(key, stages)}")
+            tables.fail(("tune", key), f"[tune] has no key {key!r:.80}{nearest(key, stages)}")
     used = {name for grid in grids for pipeline in grid.pipelines for name in pipeline}
     axes = _axes(tables, "tune", table, stages, used)
     if axes and not tables.table("data", "tune"):
@@ -47,7 +47,7 @@ def _grid(tables: Tables, table: dict[str, Any], stages: Mapping[str, StageSetti
     for key in table:
         if key.partition(".")[0] not in (*GRID_KEYS, *stages):
             tables.fail(
-                ("grid", key), f"[grid] has no key {key!r}{nearest(key, (*GRID_KEYS, *stages))}"
+                ("grid", key), f"[grid] has no key {key!r:.80}{nearest(key, (*GRID_KEYS, *stages))}"
             )
     pipelines = _pipelines(tables, table.pop("stages", list(stages)), stages)
     words = table.pop("variants", "as_given")
@@ -77,7 +77,7 @@ def _pipelines(
             if not isinstance(name, str) or name not in stages:
                 tables.fail(
                     ("grid", "stages"),
-                    f"no stage is called {name!r}{nearest(str(name), stages)}",
+                    f"no stage is called {name!r:.80}{nearest(str(name), stages)}",
                 )
         if len(set(names)) < len(names):
             tables.fail(
@@ -119,4 +119,4 @@ def _flattened(table: Mapping[str, Any], stages: Iterable[str]) -> Iterable[tupl
             for inner, values in value.items():
                 yield key, inner, values
         else:
-            raise InputError(f"ablate: {key} is {value!r}; write {key}.KEY = [values]")
+            raise InputError(f"ablate: {key} is {value!r:.80}; write {key}.KEY = [values]")

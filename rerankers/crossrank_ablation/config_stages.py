@@ -49,7 +49,7 @@ def stage_keys(tables: Tables, name: str, reranker: Any) -> tuple[str, ...] | No
     if isinstance(kind, Reranker) or (isinstance(kind, type) and issubclass(kind, Reranker)):
         fields = dataclasses.fields(kind.Parameters)
         return (*STAGE_KEYS, *(each.name for each in fields if each.init))
-    tables.fail(("stages", name, "reranker"), f"stages.{name}.reranker is {reranker!r}")
+    tables.fail(("stages", name, "reranker"), f"stages.{name}.reranker is {reranker!r:.80}")
 
 
 def check_stage_key(
@@ -57,4 +57,4 @@ def check_stage_key(
 ) -> None:
     """Refuse a key that a stage does not have."""
     if known is not None and key not in known:
-        tables.fail(path, f"the stage {stage!r} has no key {key!r}{nearest(key, known)}")
+        tables.fail(path, f"the stage {stage!r:.80} has no key {key!r:.80}{nearest(key, known)}")

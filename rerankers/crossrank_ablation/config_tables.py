@@ -48,7 +48,7 @@ class Tables:
         for key in path:
             found = found.get(key, {})
             if not isinstance(found, Mapping):
-                self.fail(path, f"{'.'.join(path)} is {found!r}; it must be a table")
+                self.fail(path, f"{'.'.join(path)} is {found!r:.80}; it must be a table")
         return dict(found)
 
     def check_keys(self, path: tuple[str, ...], known: Iterable[str]) -> None:
@@ -57,7 +57,7 @@ class Tables:
         for key in self.table(*path):
             if key not in known:
                 where = f"[{'.'.join(path)}]" if path else "the configuration"
-                self.fail((*path, key), f"{where} has no key {key!r}{nearest(key, known)}")
+                self.fail((*path, key), f"{where} has no key {key!r:.80}{nearest(key, known)}")
 
     def several(self, path: tuple[str, ...], given: Any) -> list[Any]:
         """Return the values of a list; a single one stands for a list of one."""

@@ -48,11 +48,11 @@ def read_variants(words: str | Sequence[str]) -> tuple[str, ...]:
     InputError
         On a word that is none.
     """
-    given = [words] if isinstance(words, str) else list(words)
+    given = list(words) if isinstance(words, list | tuple) else [words]
     variants = tuple(str(word).replace("-", "_") for word in given)
     for word in variants:
         if word not in VARIANTS:
-            raise InputError(f"ablate: no variant is called {word!r}{nearest(word, VARIANTS)}")
+            raise InputError(f"ablate: no variant is called {word!r:.80}{nearest(word, VARIANTS)}")
     if not variants:
         raise InputError(f"ablate: variants is empty; give some of {', '.join(VARIANTS)}")
     return variants

@@ -27,7 +27,7 @@ def summary(name: str) -> str:
     aggregator = _parsed(name).aggregator()
     if isinstance(aggregator, MeanAgg | SumAgg):
         return "sum" if isinstance(aggregator, SumAgg) else "mean"
-    raise InputError(f"evaluate: {name!r} is neither averaged nor summed; {MEND}")
+    raise InputError(f"evaluate: {name!r:.80} is neither averaged nor summed; {MEND}")
 
 
 def values(
@@ -86,9 +86,9 @@ def _parsed(name: str) -> Any:
         measure: Any = ir_measures.parse_measure(name)
         measure.validate_params()
     except (AssertionError, NameError, ValueError) as error:
-        raise InputError(f"evaluate: no measure {name!r} ({error}); {MEND}") from error
+        raise InputError(f"evaluate: no measure {name!r:.80} ({error!s:.200}); {MEND}") from error
     # trec_eval, deep inside, answers a cutoff below 1 by ending the process
     cutoff = measure.params.get("cutoff", 1)
     if cutoff < 1:
-        raise InputError(f"evaluate: {name!r} has the cutoff {cutoff}; give 1 or more")
+        raise InputError(f"evaluate: {name!r:.80} has the cutoff {cutoff}; give 1 or more")
     return measure
