@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from crossrank import fingerprint
 from crossrank.errors import InputError, StoreError
-from crossrank.plugin.files import disk_errors, refuse_existing
-from crossrank_knowledge.store import MANIFEST, partial_of, read_manifest
+from crossrank.plugin.files import beside, disk_errors, refuse_existing
+from crossrank_knowledge.store import MANIFEST, read_manifest
 from crossrank_knowledge.sums import RunningSums
 from crossrank_knowledge.tokens import label_tokens
 
@@ -67,7 +67,7 @@ def summed(
         return None
 
     sums = RunningSums()
-    checkpoint = None if folder is None else partial_of(folder) / CHECKPOINT
+    checkpoint = None if folder is None else beside(folder, ".partial") / CHECKPOINT
     if checkpoint is not None and checkpoint.is_file():
         sums = _resumed(checkpoint, recipe)
     for label, feature in _rest(stream, sums):
@@ -86,7 +86,7 @@ def summed(
 
 def forget_sums(folder: Path) -> None:
     """Remove what `summed` kept of a bank that lies in its folder now."""
-    shutil.rmtree(partial_of(folder), ignore_errors=True)
+    shutil.rmtree(beside(folder, ".partial"), ignore_errors=True)
 
 
 def _take(

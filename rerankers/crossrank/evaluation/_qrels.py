@@ -66,16 +66,8 @@ def clusters_by_relevance(relevant: Iterable[frozenset[Hashable]]) -> NDArray[np
 def cluster_folds(clusters: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
     """Return ``[Q]`` in which fold each query is; those of a cluster are in the same one.
 
-    Whatever is fitted on some queries is measured on those of another fold.
-
-    Parameters
-    ----------
-    clusters
-        ``[Q]``, see `clusters_by_relevance`.
-    folds
-        How many at most: never more than there are clusters.
-    seed
-        Of the drawing.
+    Whatever is fitted on some queries is measured on those of another fold.  The seed draws them;
+    there are never more than clusters.
     """
     names, of_queries = np.unique(clusters, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))

@@ -72,13 +72,7 @@ def command(
     asked, searched = Collection.open(queries), Collection.open(gallery)
     row = asked.row(query)
     chosen = candidates if run is None else top_of_run(run, query, top)
-    found = pipeline.explain(
-        asked,
-        searched,
-        query,
-        chosen,
-        options=RunOptions(**computed),
-    )
+    found = pipeline.explain(asked, searched, query, chosen, options=RunOptions(**computed))
     if not any(found.values()):
         raise InputError(f"{', '.join(found)} explains nothing: it gives scores without evidence")
     hints = {name: hints_of(evidence) for name, evidence in found.items()} if keywords else {}
