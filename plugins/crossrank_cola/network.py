@@ -105,11 +105,5 @@ class MMAdapter(nn.Module):
 
 
 def load_network(path: str | Path) -> MMAdapter:
-    """Read an adapter that ``FILE.save`` wrote.
-
-    Raises
-    ------
-    StoreError
-        If the file is missing, damaged or holds another kind of weights.
-    """
+    """Read an adapter that ``FILE.save`` wrote; see `WeightsFile.load`."""
     return FILE.load(path, lambda sizes: MMAdapter(Sizes(**sizes)))
