@@ -73,7 +73,18 @@ def calls(folder: Path) -> dict[str, Call]:
                 **{"reranker": "dot", "encoder": "toy", "base_scores": None, "ids": None},
             },
         ),
-        "encode": (cr.encode, {"encoder": "toy", "items": TEXTS, "threads": None}),
+        "encode": (
+            cr.encode,
+            {
+                **{"encoder": "toy", "items": TEXTS, "modality": None, "features": None},
+                **{"out": None, "append": False, "reuse": False, "store_dtype": None},
+                **{"batch_size": None, "threads": None, "device": None, "on_item": "raise"},
+            },
+        ),
+        "encode, add_to": (
+            cr.encode,
+            {"encoder": "toy", "add_to": folder / "gallery", "features": ("embedding",)},
+        ),
         "search": (cr.search, {**sides, "depth": 2, "engine": "numpy", "feature": "embedding"}),
         "Pipeline": (cr.Pipeline, {"stages": "dot", "calibration": None}),
         "Stage": (cr.Stage, {"reranker": "dot", "depth": None, "fusion": cr.RRF(), "params": {}}),
@@ -161,7 +172,16 @@ def evaluations() -> dict[str, Call]:
 
 
 NAMES = (
-    *("rerank", "rerank, stored", "rerank_many", "encode", "search", "Pipeline", "Stage"),
+    *(
+        "rerank",
+        "rerank, stored",
+        "rerank_many",
+        "encode",
+        "encode, add_to",
+        "search",
+        "Pipeline",
+        "Stage",
+    ),
     *("Pipeline.rerank", "explain", "from_similarity", "from_lists", "from_run", "Collection"),
     *("take", "row", "feature", "with_features", "concat", "save, dtype", "open", "query"),
     *("Rankings.take", "scores", "to_trec", "Rankings.open", "show", "Item", "Ragged"),
@@ -171,7 +191,7 @@ NAMES = (
 )
 
 
-FILES = ("folder", "path", "calibration", "source", "data", "rankings", "qrels")
+FILES = ("folder", "out", "add_to", "path", "calibration", "source", "data", "rankings", "qrels")
 """Arguments that may name a file: messages hold its name as a whole."""
 
 

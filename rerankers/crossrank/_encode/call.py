@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crossrank._checking import MOST_AT_ONCE, check_count
+from crossrank._checking import MOST_AT_ONCE, boolean, check_count, checked, none, text
 from crossrank._encode.items import read_all
 from crossrank._encode.making import Options, add, make
+from crossrank._files.atomic import possible
 from crossrank._items.collection import Collection
 from crossrank._items.item import ItemLike
 from crossrank.errors import (
@@ -103,12 +104,16 @@ def encode(
         threads = check_count("encode", "threads", threads, MOST_AT_ONCE)
     if add_to is None and items is None:
         raise InputError("encode: give the items, or add_to, the collection that has them")
+    checked("encode", "device", device, text | none)
     maker = as_encoder(encoder, with_device(encoder, params, device))
+    for name, value in (("append", append), ("reuse", reuse)):
+        checked("encode", name, value, boolean)
     options = Options(modality, features, batch_size, store_dtype, progress, on_item)
+    folder = None if out is None else possible(out)
     with held_to(threads):
         if add_to is not None:
             if append or reuse:
                 raise InputError("encode: append and reuse go with out=, not with add_to=")
-            return add(maker, items, add_to, None if out is None else Path(out), options)
+            return add(maker, items, add_to, folder, options)
         found = read_all(() if items is None else items, modality)
-        return make(maker, found, None if out is None else Path(out), append, reuse, options)
+        return make(maker, found, folder, append, reuse, options)

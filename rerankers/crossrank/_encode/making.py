@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossrank._checking import check_count
+from crossrank._checking import check_count, checked, each, instance_of, none, one_of, text
 from crossrank._encode.brought import carried_features, gathered
 from crossrank._encode.items import (
     asked_of,
@@ -21,13 +21,13 @@ from crossrank._encode.items import (
 )
 from crossrank._encode.left import remove_used
 from crossrank._encode.run import Run
-from crossrank._files.atomic import refuse_existing
+from crossrank._files.atomic import possible, refuse_existing
 from crossrank._items.collection import Collection
 from crossrank._items.compact import check_dtypes
 from crossrank._items.extending import add_features, append_items
 from crossrank._items.feature import Feature, take_items
 from crossrank._items.fingerprint import fingerprint
-from crossrank._items.item import Item, ItemLike
+from crossrank._items.item import Item, ItemLike, listed
 from crossrank._items.manifest import MANIFEST
 from crossrank._items.reuse import check_same_items, check_same_source, items_of
 from crossrank._progress import as_progress
@@ -50,6 +50,24 @@ class Options:
     store_dtype: Mapping[str, str] | None
     progress: Progress | bool | None
     on_item: str
+
+    def __post_init__(self) -> None:
+        checked("encode", "modality", self.modality, text | none)
+        if self.features is not None:
+            names = listed("encode", "features", self.features)
+            checked("encode", "features", names, each(instance_of(str, give="a str")))
+            object.__setattr__(self, "features", names)
+        if self.batch_size is not None:
+            object.__setattr__(
+                self, "batch_size", check_count("encode", "batch_size", self.batch_size)
+            )
+        if self.store_dtype is not None and not isinstance(self.store_dtype, Mapping):
+            raise InputError(
+                f"encode: store_dtype is {self.store_dtype!r:.80}; give a float type for each "
+                'feature, such as {"tokens": "float16"}'
+            )
+        if not one_of("raise", "skip").accepts(self.on_item):
+            raise InputError(f"encode: on_item is {self.on_item!r:.80}; give 'raise' or 'skip'")
 
     @property
     def dtypes(self) -> Mapping[str, str]:
@@ -77,8 +95,6 @@ def make(
         refuse_existing(folder)
     before = Collection.open(folder) if folder is not None and there else None
     kind = modality_of(read, options.modality, maker)
-    if options.on_item not in ("raise", "skip"):
-        raise InputError(f"encode: on_item is {options.on_item!r:.80}; give 'raise' or 'skip'")
     ids = ids_of(read)
     wanted = tuple(dict.fromkeys(options.features)) if options.features is not None else None
     if before is not None and folder is not None:
@@ -141,7 +157,7 @@ def add(
     options: Options,
 ) -> Collection:
     """Encode more features of a collection's items."""
-    in_place = None if isinstance(add_to, Collection) else Path(add_to)
+    in_place = None if isinstance(add_to, Collection) else possible(add_to)
     if in_place is not None:
         remove_used(in_place)
     whole = add_to if isinstance(add_to, Collection) else Collection.open(add_to)

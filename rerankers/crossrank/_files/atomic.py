@@ -142,6 +142,22 @@ def beside(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
+def possible(path: str | Path) -> Path:
+    """Return a path, after refusing what no file can be called.
+
+    Raises
+    ------
+    StoreError
+        If the name is too long, or holds a NUL or a lone surrogate.
+    """
+    try:
+        os.lstat(path)
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            raise StoreError(f"nothing can be called {str(path)!r:.80}: {error!s:.80}") from error
+    return Path(path)
+
+
 def refuse_special(path: Path) -> None:
     """Refuse a name at which a device, a pipe or a socket stands: a file would take its place.
 
@@ -162,8 +178,7 @@ def refuse_special(path: Path) -> None:
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn what the disk complains of into one clear error about `path`."""
-    if "\0" in str(path):
-        raise StoreError(f"{str(path)!r:.80} could not be written: no name holds a NUL")
+    possible(path)
     try:
         yield
     except CrossrankError:

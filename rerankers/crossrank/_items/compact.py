@@ -137,9 +137,9 @@ def check_dtypes(dtypes: Mapping[str, str]) -> None:
         Naming the feature.
     """
     for name, stored_as in dtypes.items():
-        if stored_as not in DTYPES:
+        if not isinstance(stored_as, str) or stored_as not in DTYPES:
             raise InputError(
-                f"{name!r} cannot be stored as {stored_as!r}; give one of {', '.join(DTYPES)}"
+                f"{name!r} cannot be stored as {stored_as!r:.80}; give one of {', '.join(DTYPES)}"
             )
 
 
