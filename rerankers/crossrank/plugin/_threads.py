@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -66,6 +66,23 @@ def _set(libraries: list[tuple[Any, int]]) -> None:
 
 
 @dataclass(slots=True)
+class Runs:
+    """The runs that one thread is in, which need not end in the order in which they began."""
+
+    numbers: list[int] = field(default_factory=list)
+    """What they hold it to, the last one last."""
+    before: list[tuple[Any, int]] = field(default_factory=list)
+    """Its libraries, and their numbers before the first."""
+
+
+class Here(local):
+    """The runs of the thread that asks."""
+
+    def __init__(self) -> None:
+        self.runs = Runs()
+
+
+@dataclass(slots=True)
 class ThreadLimits:
     """Owns the number of threads of numpy's libraries and torch, for the whole process.
 
@@ -74,6 +91,7 @@ class ThreadLimits:
     """
 
     lock: Lock = field(default_factory=Lock)
+    here: Here = field(default_factory=Here)
     libraries: Libraries = field(default_factory=Libraries)
     wanted: list[int] = field(default_factory=list)
     before: dict[str, tuple[Any, int]] = field(default_factory=dict)
@@ -85,18 +103,34 @@ class ThreadLimits:
 
         Yields what limits torch in other threads, and once it is imported.
         """
-        torch = TorchThreads(number)
-        # first torch: it reads the number of OpenMP when a thread first asks it for its own
-        with self._wanting(number), torch.held():
+        torch, runs = TorchThreads(number), self.here.runs
+        with self._wanting(number):
+            # first torch: it reads the number of OpenMP when a thread first asks it for its own
+            torch.limit()
             with self.lock:
                 self.libraries.look()
                 own = _numbers(self.libraries.own)
+                if not runs.numbers:
+                    runs.before = own
+                runs.numbers.append(number)
                 _set([(library, number) for library, _ in own])
                 self._set_shared()
             try:
                 yield torch
             finally:
-                _set(own)
+                self._leave(runs, number)
+
+    def _leave(self, runs: Runs, number: int) -> None:
+        """Give this thread what the run that it is still in holds it to, or what was there."""
+        runs.numbers.remove(number)
+        if runs.numbers:
+            _set([(library, runs.numbers[-1]) for library, _ in runs.before])
+            TorchThreads(runs.numbers[-1]).limit()
+            return
+        _set(runs.before)
+        torch = loaded("torch")
+        if torch is not None and self.torch_before is not None:
+            torch.set_num_threads(self.torch_before)
 
     @contextmanager
     def _wanting(self, number: int) -> Iterator[None]:
@@ -126,6 +160,9 @@ class ThreadLimits:
         _set(list(self.before.values()))
         self.before.clear()
         self.wanted.clear()
+        # a run of the parent that ends here as well must not set more threads again
+        self.here.runs.before.clear()
+        self.torch_before = None
 
 
 LIMITS = ThreadLimits()
@@ -155,7 +192,6 @@ class TorchThreads:
     """
 
     wanted: int
-    limited: bool = False
 
     def limit(self) -> None:
         """Set the number in this thread, if torch is there and has another one."""
@@ -169,19 +205,7 @@ class TorchThreads:
         with LIMITS.lock:
             if LIMITS.torch_before is None:
                 LIMITS.torch_before = torch.get_num_threads()
-            self.limited = True
             torch.set_num_threads(wanted)
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Set the number, and at the end what was there before the first run that overlaps."""
-        self.limit()
-        try:
-            yield
-        finally:
-            torch = loaded("torch")
-            if torch is not None and self.limited and LIMITS.torch_before is not None:
-                torch.set_num_threads(LIMITS.torch_before)
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from threading import Thread
 from typing import Any
@@ -88,17 +91,26 @@ def test_runs_that_overlap_leave_the_threads_as_they_were(
     assert blas() == 2
 
 
-@pytest.mark.parametrize("numbers", [(1, 1), (1, 3), (3, 1)])
-def test_runs_that_overlap_leave_torch_as_it_was(numbers: tuple[int, int]) -> None:
+@pytest.mark.parametrize("before", [1, 2])
+@pytest.mark.parametrize("first_to_end", [0, 1])
+@pytest.mark.parametrize("numbers", [(1, 1), (1, 3), (3, 1), (2, 1)])
+def test_runs_that_overlap_leave_torch_as_it_was(
+    numbers: tuple[int, int], first_to_end: int, before: int
+) -> None:
     torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    held = [LIMITS.held_to(number) for number in numbers]
-    for each, number in zip(held, numbers, strict=True):
-        each.__enter__()
-        assert torch.get_num_threads() == number
-    for each in held:
-        each.__exit__(None, None, None)
-    assert torch.get_num_threads() == before == elsewhere(torch.get_num_threads)
+    found = torch.get_num_threads()
+    torch.set_num_threads(before)
+    try:
+        held = [LIMITS.held_to(number) for number in numbers]
+        for each, number in zip(held, numbers, strict=True):
+            each.__enter__()
+            assert torch.get_num_threads() == number
+        held[first_to_end].__exit__(None, None, None)
+        assert torch.get_num_threads() == numbers[1 - first_to_end]
+        held[1 - first_to_end].__exit__(None, None, None)
+        assert torch.get_num_threads() == before == elsewhere(torch.get_num_threads)
+    finally:
+        torch.set_num_threads(found)
 
 
 def test_what_a_thread_sets_another_keeps() -> None:
@@ -113,3 +125,27 @@ def test_what_a_thread_sets_another_keeps() -> None:
         assert elsewhere(other) == (3, 1)
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before == elsewhere(torch.get_num_threads)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_run_that_ends_in_a_forked_child_too_sets_no_more_threads_there() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1", "2"]
+
+
+FORKING = """
+import os, torch
+from crossrank.plugin._threads import LIMITS
+
+torch.set_num_threads(2)
+run = LIMITS.held_to(1)
+run.__enter__()
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+run.__exit__(None, None, None)
+print(torch.get_num_threads(), flush=True)
+os._exit(0)
+"""
