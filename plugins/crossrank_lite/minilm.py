@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -16,8 +19,9 @@ from crossrank_lite.packed import packed, product
 
 ATTENTION_HEADS = 12
 EPSILON = 1e-12
-MOST_PIECES = 512
-"""In one pass and thread: a layer's widest vectors of so many still fit the caches."""
+FEWEST_PIECES, MOST_PIECES = 128, 512
+"""In one pass, about: so many repay reading all weights, and a layer's widest vectors of so many
+still fit the caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +94,34 @@ class MiniLM:
             for n in range(count)
         ]
 
-    @torch.inference_mode()
-    def passes(self, texts: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-        """Run texts, given as ids of word pieces, in as few passes as memory likes.
+    def passes(self, texts: Sequence[Sequence[int]]) -> list[tuple[list[int], Tensor, Tensor]]:
+        """Run texts, given as ids of word pieces: as many passes at once as torch may have threads.
 
-        Yields
-        ------
-        rows
-            Which texts a pass is of, in the order in which it has them.
-        plain, contextual
-            ``[pieces, 384]`` float32: of all their pieces, text after text, the vectors below the
+        Threads of torch within a pass would wait for each other at every step of it.
+
+        Returns
+        -------
+        list of tuple
+            For each pass: which texts it is of, in the order in which it has them, and
+            ``[pieces, 384]`` float32, of all their pieces, text after text, the vectors below the
             first and above the last layer.
         """
-        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-        most, first = MOST_PIECES * torch.get_num_threads(), 0
-        while first < len(order):
-            last, pieces = first + 1, len(texts[order[first]])
-            while last < len(order) and pieces + len(texts[order[last]]) <= most:
-                pieces += len(texts[order[last]])
-                last += 1
-            rows = order[first:last]
-            yield rows, *self._pass([texts[row] for row in rows])
-            first = last
 
+        def run(rows: list[int]) -> tuple[list[int], Tensor, Tensor]:
+            return rows, *self._pass([texts[row] for row in rows])
+
+        threads = torch.get_num_threads()
+        parts = _parts([len(text) for text in texts], threads)
+        if threads == 1 or len(parts) < 2:
+            return list(map(run, parts))
+        alone = partial(torch.set_num_threads, 1)
+        try:
+            with ThreadPoolExecutor(threads, initializer=alone) as pool:
+                return list(pool.map(run, parts))
+        finally:
+            torch.set_num_threads(threads)  # those were told for threads to come as well
+
+    @torch.inference_mode()
     def _pass(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Run texts that stand by rising length."""
         lengths = [len(text) for text in texts]
@@ -129,6 +138,16 @@ class MiniLM:
             wide = functional.gelu(product(states, *layer.widen))
             states = _normed(product(wide, *layer.narrow).add_(states), layer.narrow_norm)
         return plain, states
+
+
+def _parts(lengths: Sequence[int], threads: int) -> list[list[int]]:
+    """Return which texts go together, by rising length: parts of about equally many pieces."""
+    pieces, order = sum(lengths), np.argsort(lengths, kind="stable")
+    rounds = -(-pieces // (MOST_PIECES * threads))
+    count = max(1, min(rounds * threads, pieces // FEWEST_PIECES))
+    ends = np.cumsum(np.array(lengths, np.int64)[order])
+    cuts = np.searchsorted(ends, pieces * np.arange(1, count) / count, side="right")
+    return [part.tolist() for part in np.split(order, cuts) if len(part)]
 
 
 def _normed(vectors: Tensor, norm: tuple[Tensor, Tensor]) -> Tensor:

