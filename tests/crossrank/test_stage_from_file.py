@@ -44,7 +44,7 @@ def test_every_published_setting_is_a_stage(path: Path) -> None:
 def test_there_are_published_settings() -> None:
     names = {path.name.partition(".")[0] for path in SETTINGS}
     trained = {"filip", "hosa", "mack", "lite_itm", "graph", "cora", "adamatch", "cprd"}
-    assert trained | {"nnn", "csls", "invsoftmax", "qbnorm", "dualis"} <= names
+    assert trained | {"nnn", "csls", "invsoftmax", "qbnorm", "dualis", "dsl", "sinkhorn"} <= names
 
 
 @pytest.mark.parametrize(
