@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-import crossrank as cr
 from crossrank.cli.kit import (
     PATH,
     as_json,
@@ -19,6 +18,7 @@ from crossrank.cli.kit import (
 )
 from crossrank.errors import InputError
 from crossrank.plugin.files import atomic_bytes, read_json_lines
+from crossrank.plugin.hookspecs import adds
 
 if TYPE_CHECKING:
     from crossrank_graphs.graph import Graph
@@ -121,7 +121,4 @@ def _lines(path: Path) -> list[str]:
     return found
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command ``graphs``."""
-    group.add_command(graphs)
+crossrank_commands = adds(graphs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
@@ -26,23 +26,8 @@ if TYPE_CHECKING:
     from crossrank_adamatch.tiles import TilesEncoder
 
 __getattr__ = lazy_names(__name__, guard=needs("adamatch", "adamatch", "torch"))
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[AdaMatchReranker]:
-    """Return the reranker ``adamatch``."""
-    from crossrank_adamatch.reranker import AdaMatchReranker
-
-    return AdaMatchReranker
-
-
-@cr.hookimpl
-def crossrank_encoder() -> type[TilesEncoder]:
-    """Return the encoder ``tiles``."""
-    from crossrank_adamatch.tiles import TilesEncoder
-
-    return TilesEncoder
-
+crossrank_reranker = gives("crossrank_adamatch.reranker:AdaMatchReranker")
+crossrank_encoder = gives("crossrank_adamatch.tiles:TilesEncoder")
 
 __all__ = [
     "AdaMatch",

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-import crossrank as cr
 from crossrank.cli.kit import PATH, as_json, command, force, progress, read_stage, table, write_json
 from crossrank.errors import InputError
+from crossrank.plugin.hookspecs import adds
 
 
 @command(
@@ -115,7 +115,4 @@ def bench_command(
         click.echo(f"\nthe page: {output / 'index.html'}")
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(bench_command)
+crossrank_commands = adds(bench_command)

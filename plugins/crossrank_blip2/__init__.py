@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
@@ -22,15 +22,7 @@ if TYPE_CHECKING:
     from crossrank_blip2.transformers_backend import TransformersBackend
 
 __getattr__ = lazy_names(__name__, guard=needs("blip2", "blip2", "torch", "transformers"))
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[cr.Reranker]:
-    """Return the reranker ``blip2``."""
-    from crossrank_blip2.reranker import Blip2Reranker
-
-    return Blip2Reranker
-
+crossrank_reranker = gives("crossrank_blip2.reranker:Blip2Reranker")
 
 __all__ = [
     "Backend",

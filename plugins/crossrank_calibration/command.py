@@ -10,6 +10,7 @@ import click
 import crossrank as cr
 from crossrank.cli.kit import PATH, as_json, check_output, force, table, write_json
 from crossrank.cli.kit import command as crossrank_command
+from crossrank.plugin.hookspecs import adds
 
 RANKINGS = "rankings.safetensors"
 EXAMPLE = """crossrank calibrate val --qrels val.qrels -o filip.json \\
@@ -99,7 +100,4 @@ def summary(reports: dict[str, Any]) -> str:
     return table(["split", "", "before", "after"], rows)
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command ``calibrate``."""
-    group.add_command(command)
+crossrank_commands = adds(command)

@@ -6,14 +6,8 @@ the first batch is encoded.
 
 from __future__ import annotations
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 
 __all__ = ["crossrank_encoder"]
 
-
-@cr.hookimpl
-def crossrank_encoder() -> type[cr.Encoder]:
-    """Return the encoder class of the entry point ``clip``."""
-    from crossrank_clip.encoder import ClipEncoder
-
-    return ClipEncoder
+crossrank_encoder = gives("crossrank_clip.encoder:ClipEncoder")

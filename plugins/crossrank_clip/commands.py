@@ -6,15 +6,9 @@ from pathlib import Path
 
 import click
 
-from crossrank import hookimpl
+from crossrank.plugin.hookspecs import adds
 
 PATH = click.Path(path_type=Path)
-
-
-@hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command ``convert``."""
-    group.add_command(convert_group)
 
 
 @click.group("convert")
@@ -60,3 +54,6 @@ def clip_state_dict(
         text_heads=text_heads,
     )
     click.echo(f"{output}: encode with --encoder clip --param model={output}")
+
+
+crossrank_commands = adds(convert_group)

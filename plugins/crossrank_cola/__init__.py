@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     from crossrank_cola.reranker import ColaReranker
 
 __getattr__ = lazy_names(__name__, guard=needs("cola", "cola", "torch"))
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[ColaReranker]:
-    """Return the reranker ``cola``."""
-    from crossrank_cola.reranker import ColaReranker
-
-    return ColaReranker
-
+crossrank_reranker = gives("crossrank_cola.reranker:ColaReranker")
 
 __all__ = ["FILE", "ColaReranker", "MMAdapter", "Sizes", "load_network"]

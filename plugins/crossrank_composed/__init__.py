@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names
 
 if TYPE_CHECKING:
@@ -23,10 +23,4 @@ __all__ = [
     "read_fashioniq",
 ]
 
-
-@cr.hookimpl
-def crossrank_encoder() -> type[cr.Encoder]:
-    """Return the encoder class of the entry point ``composed``."""
-    from crossrank_composed.encoder import ComposedEncoder
-
-    return ComposedEncoder
+crossrank_encoder = gives("crossrank_composed.encoder:ComposedEncoder")

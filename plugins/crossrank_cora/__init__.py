@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
@@ -21,15 +21,7 @@ if TYPE_CHECKING:
     from crossrank_cora.reranker import CoraReranker
 
 __getattr__ = lazy_names(__name__, guard=needs("cora", "cora", "torch"))
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[CoraReranker]:
-    """Return the reranker ``cora``."""
-    from crossrank_cora.reranker import CoraReranker
-
-    return CoraReranker
-
+crossrank_reranker = gives("crossrank_cora.reranker:CoraReranker")
 
 __all__ = [
     "Cora",

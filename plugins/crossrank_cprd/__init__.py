@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 __getattr__ = lazy_names(__name__, guard=needs("the loss of cprd", "cprd", "torch"))
 
-__all__ = ["CprdLoss", "cprd_loss", "crossrank_reranker"]
+__all__ = ["CprdLoss", "CprdReranker", "cprd_loss", "crossrank_reranker"]
 
-
-@cr.hookimpl
-def crossrank_reranker() -> type[CprdReranker]:
-    """Return the reranker ``cprd``."""
-    from crossrank_cprd.reranker import CprdReranker
-
-    return CprdReranker
+crossrank_reranker = gives("crossrank_cprd.reranker:CprdReranker")

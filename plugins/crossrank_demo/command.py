@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-import crossrank as cr
 from crossrank.cli.kit import (
     PATH,
     as_json,
@@ -17,6 +16,7 @@ from crossrank.cli.kit import (
     write_json,
 )
 from crossrank.cli.kit import command as crossrank_command
+from crossrank.plugin.hookspecs import adds
 
 PAGE = "index.html"
 
@@ -56,7 +56,4 @@ def command(
         click.echo(f"\nthe page: {result.page}")
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(command)
+crossrank_commands = adds(command)

@@ -5,17 +5,6 @@ Importing this package loads neither onnxruntime nor transformers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from crossrank.plugin.hookspecs import gives
 
-import crossrank as cr
-
-if TYPE_CHECKING:
-    from crossrank_detect.encoder import DetectEncoder
-
-
-@cr.hookimpl
-def crossrank_encoder() -> type[DetectEncoder]:
-    """Return the encoder ``detect``."""
-    from crossrank_detect.encoder import DetectEncoder
-
-    return DetectEncoder
+crossrank_encoder = gives("crossrank_detect.encoder:DetectEncoder")

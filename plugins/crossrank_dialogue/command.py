@@ -12,6 +12,7 @@ import crossrank as cr
 from crossrank.cli.kit import PATH, muted, progress, read_stage
 from crossrank.cli.kit import command as crossrank_command
 from crossrank.errors import InputError
+from crossrank.plugin.hookspecs import adds
 
 if TYPE_CHECKING:
     from crossrank_dialogue.models import CachedModel
@@ -155,7 +156,4 @@ def _check_resumable(path: Path) -> None:
         raise InputError(f"{path} is no file; give one that --save wrote")
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(command)
+crossrank_commands = adds(command)

@@ -9,6 +9,7 @@ import click
 import crossrank as cr
 from crossrank.cli.kit import PATH, as_json, check_output, force, write_json
 from crossrank.cli.kit import command as crossrank_command
+from crossrank.plugin.hookspecs import adds
 
 RANKINGS = "rankings.safetensors"
 METHODS = ("weights", "lambdamart")
@@ -99,7 +100,4 @@ def read_results(path: Path) -> cr.Rankings:
     return cr.Rankings.open(path / RANKINGS if path.is_dir() else path)
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command ``fuse``."""
-    group.add_command(command)
+crossrank_commands = adds(command)

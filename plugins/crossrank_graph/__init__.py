@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names
 
 if TYPE_CHECKING:
@@ -15,14 +15,6 @@ if TYPE_CHECKING:
     from crossrank_graph.reranker import GraphReranker
 
 __getattr__ = lazy_names(__name__)
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[GraphReranker]:
-    """Return the reranker ``graph``."""
-    from crossrank_graph.reranker import GraphReranker
-
-    return GraphReranker
-
+crossrank_reranker = gives("crossrank_graph.reranker:GraphReranker")
 
 __all__ = ["CellStatistics", "GraphReranker"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 __getattr__ = lazy_names(__name__, guard=needs("the t-product algebra", "hosa", "torch"))
 
-__all__ = ["tidentity", "tlstsq", "tproduct", "ttranspose"]
+__all__ = ["HosaReranker", "tidentity", "tlstsq", "tproduct", "ttranspose"]
 
-
-@cr.hookimpl
-def crossrank_reranker() -> type[HosaReranker]:
-    """Return the reranker ``hosa``."""
-    from crossrank_hosa.reranker import HosaReranker
-
-    return HosaReranker
+crossrank_reranker = gives("crossrank_hosa.reranker:HosaReranker")

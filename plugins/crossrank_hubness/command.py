@@ -9,6 +9,7 @@ import click
 import crossrank as cr
 from crossrank.cli.kit import PATH, as_json, check_output, force, progress, read_stage, write_json
 from crossrank.cli.kit import command as crossrank_command
+from crossrank.plugin.hookspecs import adds
 
 EXAMPLE = """crossrank hubness --queries val/texts --gallery photos \\
     --stage nnn:bank=train/texts,k=32,fusion=replace -o hubs.html"""
@@ -68,7 +69,4 @@ def command(
             click.echo(f"\nthe page: {output}")
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command ``hubness``."""
-    group.add_command(command)
+crossrank_commands = adds(command)

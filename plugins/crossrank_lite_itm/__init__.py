@@ -6,17 +6,6 @@ MODEL_CARD.md).  Importing this package does not import torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from crossrank.plugin.hookspecs import gives
 
-import crossrank as cr
-
-if TYPE_CHECKING:
-    from crossrank_lite_itm.reranker import LiteItmReranker
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[LiteItmReranker]:
-    """Return the reranker ``lite_itm``."""
-    from crossrank_lite_itm.reranker import LiteItmReranker
-
-    return LiteItmReranker
+crossrank_reranker = gives("crossrank_lite_itm.reranker:LiteItmReranker")

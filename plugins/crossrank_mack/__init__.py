@@ -6,17 +6,6 @@ NeurIPS 2022.  Importing this package loads neither spaCy nor torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from crossrank.plugin.hookspecs import gives
 
-import crossrank as cr
-
-if TYPE_CHECKING:
-    from crossrank_mack.reranker import MackReranker
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[MackReranker]:
-    """Return the reranker ``mack``."""
-    from crossrank_mack.reranker import MackReranker
-
-    return MackReranker
+crossrank_reranker = gives("crossrank_mack.reranker:MackReranker")

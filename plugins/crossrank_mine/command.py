@@ -10,6 +10,7 @@ import click
 import crossrank as cr
 from crossrank.cli.kit import PATH, as_json, check_output, force, queries_and_gallery, write_json
 from crossrank.cli.kit import command as crossrank_command
+from crossrank.plugin.hookspecs import adds
 
 if TYPE_CHECKING:
     from crossrank_mine.choosing import Mined
@@ -144,10 +145,7 @@ def summary(mined: Mined, count: int, negatives: int) -> str:
     return "; ".join([start, *said])
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command ``mine``."""
-    group.add_command(command)
+crossrank_commands = adds(command)
 
 
 __all__ = ["command", "crossrank_commands"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names
 
 if TYPE_CHECKING:
@@ -19,10 +19,4 @@ __getattr__ = lazy_names(__name__)
 
 __all__ = ["BinaryTokens", "MultiVectorEncoder", "crossrank_encoder", "shortlist", "ward_pooled"]
 
-
-@cr.hookimpl
-def crossrank_encoder() -> type[MultiVectorEncoder]:
-    """Return the encoder ``multivector``."""
-    from crossrank_multivector.encoder import MultiVectorEncoder
-
-    return MultiVectorEncoder
+crossrank_encoder = gives("crossrank_multivector.encoder:MultiVectorEncoder")

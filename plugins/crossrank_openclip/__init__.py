@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names
 
 if TYPE_CHECKING:
@@ -19,13 +19,7 @@ __getattr__ = lazy_names(__name__)
 
 __all__ = ["OpenClipEncoder", "crossrank_encoder", "fold", "open_clip"]
 
-
-@cr.hookimpl
-def crossrank_encoder() -> type[cr.Encoder]:
-    """Return the encoder class of the entry point ``openclip``."""
-    from crossrank_openclip.encoder import OpenClipEncoder
-
-    return OpenClipEncoder
+crossrank_encoder = gives("crossrank_openclip.encoder:OpenClipEncoder")
 
 
 def fold(module: Any) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
@@ -23,15 +23,7 @@ if TYPE_CHECKING:
     from crossrank_qperturb.reranker import QPerturbReranker
 
 __getattr__ = lazy_names(__name__, guard=needs("qperturb", "qperturb", "torch", "transformers"))
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[cr.Reranker]:
-    """Return the reranker ``qperturb``."""
-    from crossrank_qperturb.reranker import QPerturbReranker
-
-    return QPerturbReranker
-
+crossrank_reranker = gives("crossrank_qperturb.reranker:QPerturbReranker")
 
 __all__ = [
     "CrossAttention",

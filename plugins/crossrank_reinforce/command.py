@@ -12,6 +12,7 @@ from crossrank.cli.kit import PATH, as_json, command, progress, read_parameters,
 from crossrank.errors import FormatError, ParameterError
 from crossrank.plugin.encoders import shared_encoder
 from crossrank.plugin.files import read_json_lines
+from crossrank.plugin.hookspecs import adds
 
 EXAMPLE = """crossrank reinforce captions.jsonl --images images --split train \\
     --teacher lite --teacher clip:model=/models/clip --views 4 --variants 2 -o reinforced"""
@@ -124,7 +125,4 @@ def _given(path: Path) -> Mapping[str, Sequence[str]]:
     return found
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(reinforce_command)
+crossrank_commands = adds(reinforce_command)

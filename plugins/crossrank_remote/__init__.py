@@ -1,8 +1,8 @@
 """Servers as rerankers: the stage ``remote``, and `Client`, the drop-in call over HTTP."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names, needs
 
 if TYPE_CHECKING:
@@ -14,11 +14,4 @@ __all__ = ["Client", "RemoteReranker"]
 _needs = needs("the client of a server", "remote", "httpx")
 
 __getattr__ = lazy_names(__name__, guard=_needs)
-
-
-@cr.hookimpl
-def crossrank_reranker() -> Any:
-    """Return the reranker ``remote``."""
-    from crossrank_remote.reranker import RemoteReranker
-
-    return RemoteReranker
+crossrank_reranker = gives("crossrank_remote.reranker:RemoteReranker")

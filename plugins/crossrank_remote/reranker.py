@@ -184,9 +184,3 @@ def _part(side: cr.Collection, row: int) -> Part:
     text_ = str(side["text"][row]) if "text" in side.modality else None
     path = Path(side["path"][row]) if "image" in side.modality else None
     return part_of(cr.Item(side.ids[row], text_, path), "remote")
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[RemoteReranker]:
-    """Return the reranker ``remote``."""
-    return RemoteReranker

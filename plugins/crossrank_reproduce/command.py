@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-import crossrank as cr
 from crossrank.cli.kit import PATH, as_json, command, progress, table, write_json
 from crossrank.errors import InputError
+from crossrank.plugin.hookspecs import adds
 from crossrank_reproduce.tables import read_table, table_names
 
 EXAMPLE = """crossrank reproduce --list
@@ -152,7 +152,4 @@ def _number(direction: str, value: float, sign: str = "") -> str:
     return f"{value:{sign}.{4 if direction == 'similarity' else 2}f}"
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(reproduce_command)
+crossrank_commands = adds(reproduce_command)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-import crossrank as cr
 from crossrank.cli.kit import PATH, command
 from crossrank.errors import InputError
+from crossrank.plugin.hookspecs import adds
 from crossrank_serve.limits import Limits, read_limits
 from crossrank_serve.log_lines import requests_told
 from crossrank_serve.packages import required_packages
@@ -133,7 +133,4 @@ def serve(
         start(Settings(*given, names_of_host, gallery, demo, bounds, many))
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(serve)
+crossrank_commands = adds(serve)

@@ -5,14 +5,8 @@ Importing this package imports neither torch nor transformers; they are loaded w
 
 from __future__ import annotations
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 
 __all__ = ["crossrank_encoder"]
 
-
-@cr.hookimpl
-def crossrank_encoder() -> type[cr.Encoder]:
-    """Return the encoder class of the entry point ``vista``."""
-    from crossrank_vista.encoder import VistaEncoder
-
-    return VistaEncoder
+crossrank_encoder = gives("crossrank_vista.encoder:VistaEncoder")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.optional import lazy_names
 
 if TYPE_CHECKING:
@@ -19,10 +19,4 @@ __getattr__ = lazy_names(__name__)
 
 __all__ = ["PRESETS", "Preset", "VlmReranker", "crossrank_reranker"]
 
-
-@cr.hookimpl
-def crossrank_reranker() -> type[VlmReranker]:
-    """Return the reranker ``vlm``."""
-    from crossrank_vlm.reranker import VlmReranker
-
-    return VlmReranker
+crossrank_reranker = gives("crossrank_vlm.reranker:VlmReranker")

@@ -13,6 +13,7 @@ import numpy as np
 import crossrank as cr
 from crossrank.errors import ParameterError
 from crossrank.plugin.contents import Content
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import checked, integer
 from crossrank_vlm.parameters import VlmParameters
 from crossrank_vlm.reranker import VlmReranker
@@ -211,7 +212,4 @@ def starts(count: int, window: int, stride: int) -> Iterator[int]:
     yield 0
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[VlmListwiseReranker]:
-    """Return the reranker ``vlm_listwise``."""
-    return VlmListwiseReranker
+crossrank_reranker = gives("crossrank_vlm.listwise:VlmListwiseReranker")

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import check, integer
 from crossrank_hubness.banks import FEATURE
 from crossrank_hubness.corrections import Terms
@@ -85,7 +86,4 @@ class CslsReranker(OverReranker):
         return np.asarray(sums / np.maximum(there.sum(axis=1), 1), np.float64)
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[CslsReranker]:
-    """Return the reranker ``csls``."""
-    return CslsReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.csls:CslsReranker")

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank_hubness.banks import Bank, check_gallery_bank
 from crossrank_hubness.corrections import Terms
 from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, GalleryBankReranker
@@ -64,7 +65,4 @@ class DnReranker(GalleryBankReranker):
         )
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[DnReranker]:
-    """Return the reranker ``dn``."""
-    return DnReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.dn:DnReranker")

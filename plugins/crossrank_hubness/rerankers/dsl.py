@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import InputError
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import boolean, check, positive
 from crossrank_hubness.banks import QUERIES, Bank, vectors
 from crossrank_hubness.corrections import Terms, exponentials
@@ -87,7 +88,4 @@ class DslReranker(BankReranker):
         return logarithms
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[DslReranker]:
-    """Return the reranker ``dsl``."""
-    return DslReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.dsl:DslReranker")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import boolean, check, positive
 from crossrank_hubness.banks import Bank, check_gallery_bank
 from crossrank_hubness.corrections import Terms, exponentials
@@ -78,7 +79,4 @@ class DualisReranker(GalleryBankReranker):
         return exponentials(self.info.name, "beta1 and beta2", logarithms, block)
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[DualisReranker]:
-    """Return the reranker ``dualis``."""
-    return DualisReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.dualis:DualisReranker")

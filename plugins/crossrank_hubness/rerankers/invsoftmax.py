@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import boolean, check, positive
 from crossrank_hubness.corrections import Terms, exponentials
 from crossrank_hubness.matrices import Floats
@@ -69,7 +70,4 @@ def log_shares(reranker: OverReranker, sides: RunSides, beta: float) -> Floats:
     return sides.of_candidates(-sums)
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[InvsoftmaxReranker]:
-    """Return the reranker ``invsoftmax``."""
-    return InvsoftmaxReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.invsoftmax:InvsoftmaxReranker")

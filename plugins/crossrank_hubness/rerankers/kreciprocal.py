@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import between, check, integer
 from crossrank.plugin.unit_rows import unit
 from crossrank_hubness.banks import QUERIES, Bank, vectors
@@ -138,7 +139,4 @@ class KreciprocalReranker(BankReranker):
         return cr.Scores(values.astype(np.float32))
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[KreciprocalReranker]:
-    """Return the reranker ``kreciprocal``."""
-    return KreciprocalReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.kreciprocal:KreciprocalReranker")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import check, finite, integer
 from crossrank_hubness.corrections import Terms
 from crossrank_hubness.matrices import largest
@@ -58,7 +59,4 @@ class NnnReranker(OverReranker):
         return Terms(sides.of_candidates(-self.params.alpha * near))
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[NnnReranker]:
-    """Return the reranker ``nnn``."""
-    return NnnReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.nnn:NnnReranker")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import check, integer
 from crossrank_hubness.corrections import Terms, exponentials
 from crossrank_hubness.matrices import Floats, largest
@@ -103,7 +104,4 @@ class QbnormReranker(OverReranker):
         return np.where(rows[:, None], values, s)
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[QbnormReranker]:
-    """Return the reranker ``qbnorm``."""
-    return QbnormReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.qbnorm:QbnormReranker")

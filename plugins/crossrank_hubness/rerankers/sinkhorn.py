@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import crossrank as cr
+from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import boolean, check, positive
 from crossrank_hubness.balance import potentials
 from crossrank_hubness.banks import vectors
@@ -95,7 +96,4 @@ class SinkhornReranker(cr.Reranker):
         return 8 * len(sides.asked) * len(sides.context.gallery) <= 2 * sides.block_bytes
 
 
-@cr.hookimpl
-def crossrank_reranker() -> type[SinkhornReranker]:
-    """Return the reranker ``sinkhorn``."""
-    return SinkhornReranker
+crossrank_reranker = gives("crossrank_hubness.rerankers.sinkhorn:SinkhornReranker")

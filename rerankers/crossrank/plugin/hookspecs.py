@@ -10,17 +10,16 @@ plugin is first used::
     overlap = "my_package.plugin"
 
     # my_package/plugin.py
-    import crossrank as cr
+    from crossrank.plugin.hookspecs import gives
 
-    @cr.hookimpl
-    def crossrank_reranker():
-        from my_package.overlap import OverlapReranker
-        return OverlapReranker
+    crossrank_reranker = gives("my_package.overlap:OverlapReranker")
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -48,10 +47,33 @@ def crossrank_commands(group: click.Group) -> None:
     """Add a command of the entry point's name to the ``crossrank`` command line."""
 
 
+def gives(plugin: str) -> Callable[[], Any]:
+    """Return the hook of a reranker or an encoder, which imports the class when it is asked for it.
+
+    Parameters
+    ----------
+    plugin
+        Where the class is, as in an entry point: ``"my_package.overlap:OverlapReranker"``.
+    """
+    return hookimpl(lambda: resolve_name(plugin))
+
+
+def adds(command: click.Command) -> Callable[[click.Group], None]:
+    """Return the hook ``crossrank_commands`` that adds one command."""
+
+    @hookimpl
+    def hook(group: click.Group) -> None:
+        group.add_command(command)
+
+    return hook
+
+
 __all__ = [
+    "adds",
     "crossrank_commands",
     "crossrank_encoder",
     "crossrank_reranker",
+    "gives",
     "hookimpl",
     "hookspec",
 ]

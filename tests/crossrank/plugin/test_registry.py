@@ -350,6 +350,27 @@ def test_commands_are_added_to_the_group(install: Install) -> None:
     assert (record("inspect").error, record("inspect").kind) == ("", "command")
 
 
+ONE_LINE = """
+import click
+from crossrank.plugin.hookspecs import adds, gives
+
+crossrank_reranker = gives("{place}")
+crossrank_commands = adds(click.Command("inspect"))
+"""
+
+
+def test_a_hook_may_be_one_line(install: Install) -> None:
+    install(ONE_LINE.format(place="toys.basic:DotReranker"), name="dot")
+    install(ONE_LINE.format(place="toys:Nothing"), name="inspect", group="crossrank.commands")
+    install(ONE_LINE.format(place="toys.basic:Nobody"), name="nobody")
+    assert registry.load_reranker("dot") is DotReranker
+    group = click.Group()
+    registry.load_commands("inspect", group)
+    assert list(group.commands) == ["inspect"]
+    with pytest.raises(PluginError, match=r"the reranker 'nobody' .*AttributeError.*Nobody"):
+        registry.load_reranker("nobody")
+
+
 def test_a_command_that_fails_to_join_is_named(install: Install) -> None:
     install(
         COMMAND.replace("group.add_command", "group.no_such_method"),
