@@ -101,8 +101,7 @@ class RunningSums:
 
     def mean(self) -> NDArray[np.float64]:
         """Return ``[D]`` the mean of all regions."""
-        mean: NDArray[np.float64] = self._total / max(self.regions, 1)
-        return mean
+        return self._total / max(self.regions, 1)
 
     def save(self, path: Path, recipe: str) -> None:
         """Write the state to a file that replaces `path` when it is complete."""

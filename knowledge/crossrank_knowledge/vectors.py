@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 def top_k(values: NDArray[np.floating], k: int) -> NDArray[np.int64]:
     """Return the places of the k largest of ``[N]`` values, largest first, ties by place."""
-    order: NDArray[np.int64] = np.argsort(-values, kind="stable")[:k]
-    return order
+    return np.argsort(-values, kind="stable")[:k]
 
 
 def region_vectors(

@@ -103,8 +103,7 @@ def _covariance(bank: KnowledgeBank, regions: Ragged) -> NDArray[np.float64]:
         products += part.T @ part
         total += part.sum(axis=0, dtype=np.float64)
     mean = total / len(rows)
-    covariance: NDArray[np.float64] = products / len(rows) - np.outer(mean, mean)
-    return covariance
+    return products / len(rows) - np.outer(mean, mean)
 
 
 def _in_space(bank: KnowledgeBank, rows: NDArray[np.floating]) -> NDArray[np.float32]:

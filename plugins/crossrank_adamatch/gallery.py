@@ -73,8 +73,7 @@ class Pictures:
     @property
     def lengths(self) -> Integers:
         """``[N]`` the cells of each picture."""
-        lengths: Integers = self.cells.lengths[self.side.rows]
-        return lengths
+        return self.cells.lengths[self.side.rows]
 
     @property
     def counts(self) -> Integers:

@@ -27,8 +27,7 @@ def by_length(lengths: NDArray[np.int64], *others: NDArray[np.int64]) -> Rows:
     *others
         What decides among equals, the first one first.
     """
-    order: Rows = np.lexsort((*others[::-1], lengths))
-    return order
+    return np.lexsort((*others[::-1], lengths))
 
 
 def slices(count: int, size: int) -> Iterator[Rows]:

@@ -109,8 +109,7 @@ def unit(vectors: Tensor) -> Tensor:
 
 def to_array(vectors: Tensor) -> NDArray[np.float32]:
     """Bring a tensor back as float32."""
-    array: NDArray[np.float32] = vectors.float().cpu().numpy()
-    return array
+    return vectors.float().cpu().numpy()
 
 
 def to_ragged(vectors: Tensor, mask: NDArray[np.bool_]) -> Ragged:

@@ -42,7 +42,6 @@ def score_pairs_of(
         scores: Tensor = there(listed.rows, asked.rows, listed.own, asked.own)
         return scores
 
-    found: NDArray[np.float32] = score_pairs(
+    return score_pairs(
         "cola", device, words, cells, texts, images, work, entry_bytes=ENTRY_BYTES
     ).reshape(-1)
-    return found

@@ -83,5 +83,4 @@ class GraphAttention(nn.Module):
         largest = largest.scatter_reduce(0, places, logits.detach(), "amax")
         powers = (logits - largest[looks]).exp()
         total = torch.zeros_like(largest).index_add_(0, looks, powers)
-        shares: Tensor = powers / total[looks]
-        return shares
+        return powers / total[looks]

@@ -108,8 +108,7 @@ class PartRanker:
         known = self.texts.embeddings([part.text for own in queries for part in own])
         weights = np.array([part.weight for own in queries for part in own])
         starts = np.cumsum([0, *(len(own) for own in queries[:-1])])
-        sums: Floats = np.add.reduceat(weights[:, None] * known, starts, axis=0)
-        return sums
+        return np.add.reduceat(weights[:, None] * known, starts, axis=0)
 
     def _features(self) -> tuple[str, ...]:
         """Return what the stages read of a query, asked once."""

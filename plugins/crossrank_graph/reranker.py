@@ -225,8 +225,7 @@ def _middles(images: cr.Collection, rows: NDArray[np.int64], cells: cr.Ragged) -
     boxes: cr.Ragged = images["token_boxes"].take(rows)
     if not np.array_equal(boxes.lengths, cells.lengths):
         return None
-    middles: Floats = np.asarray(boxes.flat[:, 1::2].mean(axis=1), np.float32)
-    return middles
+    return np.asarray(boxes.flat[:, 1::2].mean(axis=1), np.float32)
 
 
 def _portions(

@@ -112,8 +112,7 @@ class CrossAttention(nn.Module):
         evidence = self._evidence(similarity, seen, words, cell_mask)
         if word_mask is not None:
             evidence = evidence * word_mask
-        score: Tensor = self.log_scale.exp() * (by_words + by_cells + evidence.sum(dim=2))
-        return score
+        return self.log_scale.exp() * (by_words + by_cells + evidence.sum(dim=2))
 
     def word_attention(self, similarity: Tensor, cell_mask: Tensor | None = None) -> Tensor:
         """Return ``[N, M, L, R]``: where each word looks."""

@@ -47,5 +47,4 @@ class Projected:
 
     def has_vectors(self, rows: Integers) -> NDArray[np.bool_]:
         """Return for some rows of the collection whether there is anything to compare."""
-        found: NDArray[np.bool_] = self.vectors.lengths[self.place[rows]] > 0
-        return found
+        return self.vectors.lengths[self.place[rows]] > 0

@@ -82,8 +82,7 @@ def similarities(regions: Floats, concepts: ConceptVectors) -> Floats:
     if len(concepts.starts) == len(concepts.unit):
         return cosines
     if concepts.pooling == "max":
-        pooled: Floats = np.maximum.reduceat(cosines, concepts.starts, axis=1)
-        return pooled
+        return np.maximum.reduceat(cosines, concepts.starts, axis=1)
     lengths = np.diff(np.append(concepts.starts, len(concepts.unit)))
     mean: Floats = np.add.reduceat(cosines, concepts.starts, axis=1)
     mean /= lengths
@@ -104,8 +103,7 @@ def best_of_groups(rows: Floats, lengths: Integers, k: int) -> Floats:
     """
     starts = np.cumsum(lengths) - lengths
     if k == 1:
-        best: Floats = np.maximum.reduceat(rows, starts, axis=0)
-        return best
+        return np.maximum.reduceat(rows, starts, axis=0)
     pooled = np.empty((len(lengths), rows.shape[1]), np.float32)
     for length in np.unique(lengths):
         groups = np.flatnonzero(lengths == length)

@@ -87,8 +87,7 @@ class BinaryTokens:
         """Return the tokens of one item as rows of ±1/√D, of unit length."""
         bits = np.unpackbits(np.asarray(self.codes[row]), axis=1, count=self.dimensions)
         scale = np.float32(1 / np.sqrt(self.dimensions))
-        signs: NDArray[np.float32] = (2 * bits.astype(np.float32) - 1) * scale
-        return signs
+        return (2 * bits.astype(np.float32) - 1) * scale
 
     def maxsim(self, query: NDArray[np.float32], row: int) -> float:
         """Return the sum over a query's tokens ``[L, D]`` of the best product with an item's."""

@@ -110,8 +110,7 @@ def _see(model: Any, ids: Tensor) -> tuple[Tensor, Tensor, Any]:
 def _projected(last: Any, states: Tensor) -> Tensor:
     if last is None:
         return states
-    projected: Tensor = states @ last if isinstance(last, torch.nn.Parameter) else last(states)
-    return projected
+    return states @ last if isinstance(last, torch.nn.Parameter) else last(states)
 
 
 def _between(ids: NDArray[np.int64], begin: int, end: int) -> NDArray[np.bool_]:

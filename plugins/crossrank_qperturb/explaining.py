@@ -94,5 +94,4 @@ def looks(
 def _averaged(layers: Iterable[Tensor], grid: Grid) -> Floats:
     """Return ``[B, rows · columns]``."""
     mean = torch.stack([each.mean(dim=(1, 2)) for each in layers]).mean(dim=0)
-    patches: Floats = mean[:, -grid.rows * grid.columns :].double().cpu().numpy()
-    return patches
+    return mean[:, -grid.rows * grid.columns :].double().cpu().numpy()

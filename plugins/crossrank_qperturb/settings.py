@@ -78,5 +78,4 @@ class Settings:
     def object_weights(self, areas: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the weight of objects of these areas, in parts of the model's input."""
         slope, offset = WEIGHTINGS[self.weighting]
-        weights: NDArray[np.float64] = self.alpha * (slope * areas + offset)
-        return weights
+        return self.alpha * (slope * areas + offset)

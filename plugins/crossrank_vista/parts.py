@@ -137,5 +137,4 @@ def _input(processor: Any, picture: Image.Image) -> NDArray[np.float32]:
         do_convert_rgb=False,
         return_tensors="np",
     )
-    values: NDArray[np.float32] = np.asarray(made["pixel_values"][0], np.float32)
-    return values
+    return np.asarray(made["pixel_values"][0], np.float32)
