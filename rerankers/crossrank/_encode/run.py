@@ -16,10 +16,10 @@ from crossrank._encode.left import partial_of
 from crossrank._files.holding import holding
 from crossrank._items.collection import Collection
 from crossrank._items.collection_folder import verify_collection
-from crossrank._items.concatenate import assemble
 from crossrank._items.feature import Feature
 from crossrank._items.fingerprint import fingerprint
 from crossrank._items.item import Item
+from crossrank._items.joining import columns_of, joined, write_joined
 from crossrank._items.ragged import Ragged
 from crossrank.errors import (
     CrossrankError,
@@ -62,7 +62,7 @@ class Run:
             self.progress(
                 f"encode {self.modality}s", min(start + rows.stop, start + len(items)), self.total
             )
-        return assemble(parts, self.modality, maker_name(self.encoder), {}, ids)
+        return self._joined(parts, ids, {})
 
     def in_memory(
         self, items: Sequence[Item], ids: tuple[str, ...], given: Mapping[str, Feature]
@@ -70,7 +70,7 @@ class Run:
         """Encode everything, and add what the items bring along."""
         rows = shard_rows(len(items), self.batch_size)
         parts = [self.shard(items[each], ids[each], each.start) for each in rows]
-        return assemble(parts, self.modality, maker_name(self.encoder), given, ids)
+        return self._joined(parts, ids, given)
 
     def to_folder(
         self,
@@ -84,7 +84,7 @@ class Run:
         of = fingerprint(contents(items))
         with self.shards(out, items, ids) as parts:
             maker = maker_name(self.encoder)
-            assemble(parts, self.modality, maker, given, ids, out, dtypes, of)
+            write_joined(out, self.modality, maker, ids, columns_of(parts), given, dtypes, of)
         return Collection.open(out)
 
     @contextmanager
@@ -127,6 +127,12 @@ class Run:
             self.shard(items[rows], ids[rows], rows.start).save(folder)
             parts.append(Collection.open(folder))
         return parts
+
+    def _joined(
+        self, parts: Sequence[Collection], ids: tuple[str, ...], given: Mapping[str, Feature]
+    ) -> Collection:
+        whole = {name: joined(features) for name, features in columns_of(parts).items()}
+        return Collection(ids, self.modality, encoder=maker_name(self.encoder), **whole, **given)
 
     def _batch(self, items: Sequence[Item], ids: tuple[str, ...]) -> Collection:
         if not self.features:

@@ -31,7 +31,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from crossrank._items.arrays import has_members
-from crossrank._items.collection_folder import open_collection, save_collection, verify_collection
+from crossrank._items.collection_folder import open_collection, verify_collection
 from crossrank._items.collection_html import collection_html
 from crossrank._items.feature import (
     UNIT,
@@ -47,7 +47,13 @@ from crossrank._items.feature import (
 from crossrank._items.fingerprint import fingerprint
 from crossrank._items.ids import check_distinct_rows, chosen_rows, unique_rows
 from crossrank._items.item import listed
-from crossrank._items.joining import check_joinable, check_like, joined, write_joined
+from crossrank._items.joining import (
+    check_joinable,
+    check_like,
+    columns_of,
+    joined,
+    write_joined,
+)
 from crossrank.errors import InputError, MissingFeatureError, StoreError, UnknownIdError
 
 
@@ -256,7 +262,7 @@ class Collection:
         ids = tuple(id for part in given for id in part.ids)
         unique_rows(ids)
         encoder = first.encoder if all(part.encoder for part in given) else None
-        columns = {name: [part[name] for part in given] for name in first.features}
+        columns = columns_of(given)
         for name, features in columns.items():
             check_joinable("Collection.concat", name, features)
         if out is not None:
@@ -328,7 +334,10 @@ class Collection:
                 f"Collection.save: dtype is {dtype!r:.60}; give a float type for each feature, "
                 'such as {"tokens": "float16"}'
             )
-        save_collection(self, Path(folder), dtypes)
+        for name in dtypes:
+            self[name]
+        own = {name: self[name] for name in self.features}
+        write_joined(Path(folder), self.modality, self.encoder, self.ids, {}, own, dtypes)
 
     @classmethod
     def open(cls, folder: str | Path, *, verify: bool = False) -> Collection:

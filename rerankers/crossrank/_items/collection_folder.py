@@ -21,29 +21,23 @@ in the folder is ever executed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from crossrank._files.atomic import atomic_folder
 from crossrank._files.digest import digest_of
 from crossrank._files.json_lines import JsonLines, json_line, read_json_lines
 from crossrank._items.feature import Feature
-from crossrank._items.feature_files import open_feature, write_feature
+from crossrank._items.feature_files import open_feature
 from crossrank._items.manifest import (
     check_files,
     content_digest,
     read_manifest,
     stem_of,
-    write_manifest,
 )
 from crossrank._items.provenance import StoredPaths
 from crossrank.errors import StoreError
-
-if TYPE_CHECKING:
-    from crossrank._items.collection import Collection
 
 MOST_TRIES = 5
 
@@ -60,41 +54,6 @@ class StoredCollection:
     folder: Path
 
 
-def save_collection(
-    collection: Collection, folder: Path, dtypes: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """Write a collection to a new folder.
-
-    Parameters
-    ----------
-    collection, folder
-        What, and where to.
-    dtypes
-        See `Collection.save`.
-
-    Raises
-    ------
-    StoreError
-        If the folder exists or cannot be written.
-    MissingFeatureError, InputError
-        If a feature is not there, or cannot be stored so.
-    """
-    for name in dtypes:
-        collection[name]
-    with atomic_folder(folder) as partial:
-        write_ids(partial, collection.ids)
-        kinds = {
-            name: write_feature(partial, name, collection[name], dtypes.get(name))
-            for name in collection.features
-        }
-        paths: Iterable[object] = ()
-        if "path" in collection:
-            paths = collection["path"]
-        write_manifest(
-            partial, collection.modality, collection.encoder, len(collection), kinds, paths=paths
-        )
-
-
 def write_ids(folder: Path, ids: Sequence[str], stem: str = "ids") -> None:
     """Write the ids of a collection into its folder."""
     with (folder / f"{stem}.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
@@ -102,7 +61,7 @@ def write_ids(folder: Path, ids: Sequence[str], stem: str = "ids") -> None:
 
 
 def open_collection(folder: Path) -> StoredCollection:
-    """Open a folder that `save_collection` or `crossrank.encode` wrote.
+    """Open a folder that `Collection.save` or `crossrank.encode` wrote.
 
     Raises
     ------

@@ -66,6 +66,11 @@ def write_joined(
         write_manifest(partial, modality, encoder, len(ids), kinds, contents=contents, paths=paths)
 
 
+def columns_of(parts: Sequence[Collection]) -> dict[str, list[Any]]:
+    """Return per feature of collections that all have the same what each of them has."""
+    return {name: [part[name] for part in parts] for name in (parts[0].features if parts else ())}
+
+
 def joined(features: Sequence[Any]) -> Feature:
     """Return one feature of all items, in memory."""
     first = features[0]
