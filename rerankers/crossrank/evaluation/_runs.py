@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -133,52 +133,38 @@ def _before_and_after(name: str, rankings: Rankings) -> tuple[dict[str, RankedLi
 
 def _from_rankings(rankings: Rankings) -> RankedLists:
     taken = rankings.mask.sum(axis=1)
-
-    def read(row: int) -> list[str]:
-        return [rankings.candidate_ids[place] for place in rankings.index[row, : taken[row]]]
-
-    def scores(row: int) -> NDArray[np.float64]:
-        return rankings.final[row, : taken[row]]
-
-    deepest = int(taken.max(initial=0))
-    return _lists(rankings.query_ids, read, deepest, rankings.direction, scores)
+    return _from_columns(rankings, lambda row: slice(taken[row]), rankings.final)
 
 
 def _from_base(rankings: Rankings) -> RankedLists:
     taken = rankings.mask.sum(axis=1)
 
-    def read(row: int) -> list[str]:
-        part = slice(0, taken[row])
-        order = np.argsort(rankings.base_ranks[row, part], kind="stable")
-        return [rankings.candidate_ids[place] for place in rankings.index[row, part][order]]
+    def places(row: int) -> NDArray[np.int64]:
+        return np.argsort(rankings.base_ranks[row, : taken[row]], kind="stable")
 
-    def scores(row: int) -> NDArray[np.float64] | None:
-        if rankings.base_scores is None:
-            return None
-        part = slice(0, taken[row])
-        order = np.argsort(rankings.base_ranks[row, part], kind="stable")
-        ordered: NDArray[np.float64] = rankings.base_scores[row, part][order]
-        return ordered
-
-    deepest = int(taken.max(initial=0))
-    return _lists(rankings.query_ids, read, deepest, rankings.direction, scores)
+    return _from_columns(rankings, places, rankings.base_scores)
 
 
 def _from_candidates(candidates: Candidates) -> RankedLists:
-    order = candidates.base_order()
-    taken = candidates.mask.sum(axis=1)
+    order, taken = candidates.base_order(), candidates.mask.sum(axis=1)
+    return _from_columns(candidates, lambda row: order[row, : taken[row]], candidates.scores)
+
+
+def _from_columns(
+    lists: Rankings | Candidates,
+    places: Callable[[int], Any],
+    scores: NDArray[np.float64] | None,
+) -> RankedLists:
+    """Return the lists of columns, whose places in a row, best first, a function tells."""
 
     def read(row: int) -> list[str]:
-        places = order[row, : taken[row]]
-        return [candidates.candidate_ids[place] for place in candidates.index[row, places]]
+        return [lists.candidate_ids[index] for index in lists.index[row, places(row)]]
 
-    def scores(row: int) -> NDArray[np.float64] | None:
-        if candidates.scores is None:
-            return None
-        ordered: NDArray[np.float64] = candidates.scores[row, order[row, : taken[row]]]
-        return ordered
+    def scores_in(row: int) -> NDArray[np.float64] | None:
+        return None if scores is None else scores[row, places(row)]
 
-    return _lists(candidates.query_ids, read, candidates.depth, candidates.direction, scores)
+    depth = int(lists.mask.sum(axis=1).max(initial=0))
+    return RankedLists(_numbered(lists.query_ids), read, depth, lists.direction, scores_in)
 
 
 def _from_run(run: Mapping[str, Mapping[str, float | None]]) -> RankedLists:
@@ -193,7 +179,7 @@ def _from_run(run: Mapping[str, Mapping[str, float | None]]) -> RankedLists:
         ordered: NDArray[np.float64] = -np.sort(-np.asarray(own, np.float64))
         return ordered
 
-    return _lists([str(query) for query in run], lists.__getitem__, depth, None, scores)
+    return RankedLists(_numbered(map(str, run)), lists.__getitem__, depth, None, scores)
 
 
 def _ordered(query: str, members: Mapping[str, float | None]) -> list[str]:
@@ -212,11 +198,5 @@ def _ordered(query: str, members: Mapping[str, float | None]) -> list[str]:
     return [ids[place] for place in np.argsort(falling, kind="stable")]
 
 
-def _lists(
-    queries: Sequence[str],
-    read: Callable[[int], Sequence[str]],
-    depth: int,
-    direction: str | None,
-    scores: Callable[[int], NDArray[np.float64] | None],
-) -> RankedLists:
-    return RankedLists({id: row for row, id in enumerate(queries)}, read, depth, direction, scores)
+def _numbered(queries: Iterable[str]) -> dict[str, int]:
+    return {id: row for row, id in enumerate(queries)}
