@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 
 UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 """Categories of what is not seen: controls, formats, separators."""
@@ -29,3 +30,16 @@ def shown(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(" " if unicodedata.category(sign) in STEERING else sign for sign in text)
+
+
+def aligned(lines: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Return lines of cells as aligned columns, those that `right` numbers to the right."""
+    cells = [[shown(cell) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from crossrank._items.item import IMAGE_SUFFIXES
 from crossrank._items.provenance import lies_in_allowed
 from crossrank._items.showing import left_out, table, thumbnail
+from crossrank._text import aligned
 from crossrank.errors import missing_package
 
 if TYPE_CHECKING:
@@ -144,10 +145,8 @@ def text_of(hits: Sequence[Hit], count: int, title: str) -> str:
     cells += [
         (str(hit.rank), str(hit.base_rank), moved(hit), f"{hit.score:.4g}", hit.id) for hit in hits
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
     more = left_out(len(hits), count, "hits")
-    return "\n".join([title, *lines, *([more] if more else [])])
+    return "\n".join([title, *aligned(cells), *([more] if more else [])])
 
 
 def moved(hit: Hit) -> str:

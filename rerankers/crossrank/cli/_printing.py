@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from crossrank._items.feature import json_like
-from crossrank._text import shown
+from crossrank._text import aligned
 
 
 def write_json(value: Any) -> None:
@@ -41,12 +41,4 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[
     right
         The columns that hold numbers, aligned to the right.
     """
-    lines = [[shown(cell) for cell in line] for line in (header, *rows)]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
+    return "\n".join(aligned((header, *rows), right))

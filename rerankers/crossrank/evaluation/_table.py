@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from crossrank._text import shown
+from crossrank._text import aligned
 
 Cells: TypeAlias = list[list[str]]
 """Rows of equal length; the first is the header, the first column holds names."""
@@ -18,15 +18,7 @@ def value_text(metric: str, value: float, *, sign: bool = False) -> str:
 
 def text_table(cells: Cells) -> list[str]:
     """Return lines in which names stand left and numbers right."""
-    cells = [[shown(cell) for cell in row] for row in cells]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        ).rstrip()
-        for row in cells
-    ]
+    return aligned(cells, range(1, len(cells[0])))
 
 
 def markdown_table(cells: Cells) -> list[str]:
