@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-import crossrank as cr
 from crossrank._text import shown
 from crossrank.cli._options import PATH, as_json, crossrank_command, progress
 from crossrank.cli._outcome import FAILURE
 from crossrank.cli._printing import write_json
+from crossrank.plugin.hookspecs import adds
 
 EXAMPLE = """crossrank ablate study.toml -o study
 crossrank ablate --resume study"""
@@ -84,7 +84,4 @@ def command(
         context.exit(FAILURE)
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(command)
+crossrank_commands = adds(command)

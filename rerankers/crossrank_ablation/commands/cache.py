@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-import crossrank as cr
 from crossrank._features.cache import ON_DISK
 from crossrank._features.store import SUFFIX, FeatureStore
 from crossrank._files.user_cache import user_cache
 from crossrank.cli._options import PATH, as_json, crossrank_command
 from crossrank.cli._printing import table, write_json
 from crossrank.errors import StoreError
+from crossrank.plugin.hookspecs import adds
 
 EXAMPLE = """crossrank cache
 crossrank cache --verify
@@ -68,10 +68,7 @@ def command(
             _show(groups, unit)
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(command)
+crossrank_commands = adds(command)
 
 
 def _scores(folder: Path | None, reranker: str | None, verify: bool, clear: bool) -> dict[str, Any]:

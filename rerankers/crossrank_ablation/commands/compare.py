@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-import crossrank as cr
 from crossrank.cli._options import PATH, as_json, crossrank_command
 from crossrank.cli._printing import write_json
+from crossrank.plugin.hookspecs import adds
 
 EXAMPLE = "crossrank compare before/result.json after/result.json"
 
@@ -38,7 +38,4 @@ def command(first: Path, second: Path, markdown: bool, as_json: bool) -> None:
         click.echo(found.to_markdown() if markdown else str(found))
 
 
-@cr.hookimpl
-def crossrank_commands(group: click.Group) -> None:
-    """Add the command to the program."""
-    group.add_command(command)
+crossrank_commands = adds(command)
