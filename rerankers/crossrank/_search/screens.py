@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrank.errors import missing_package
+from crossrank.plugin.optional import required
 
 MARGIN = 32
 
@@ -42,7 +42,7 @@ def faiss_screen(
     faiss is asked for more rows than needed.  Where even the last of them is too close to be told
     from those it left out, the query is screened with numpy.
     """
-    faiss = import_faiss()
+    faiss: Any = required("faiss", "faiss", "search(engine='faiss')")
     depth = min(len(chunk), count + MARGIN)
     product, columns = faiss.knn(queries, chunk, depth, metric=faiss.METRIC_INNER_PRODUCT)
     floor = reach - error
@@ -60,21 +60,6 @@ def faiss_screen(
     joined = np.concatenate(pairs, axis=1)
     ordered = joined[:, np.lexsort((joined[1], joined[0]))]
     return ordered[0], ordered[1]
-
-
-def import_faiss() -> Any:
-    """Return the module.
-
-    Raises
-    ------
-    MissingPackageError
-        If it is not installed.
-    """
-    try:
-        import faiss
-    except ImportError:
-        raise missing_package("faiss", "faiss", "search(engine='faiss')") from None
-    return faiss
 
 
 def _below(last: NDArray[np.float32], error: float) -> NDArray[np.float64]:

@@ -13,9 +13,10 @@ from crossrank._items.collection import Collection
 from crossrank._lists.candidates import LETTERS, Candidates
 from crossrank._progress import as_progress
 from crossrank._search.exact import best_rows
-from crossrank._search.screens import faiss_screen, import_faiss, numpy_screen
+from crossrank._search.screens import faiss_screen, numpy_screen
 from crossrank.errors import FeatureMismatchError, InputError, MissingFeatureError, nearest
 from crossrank.plugin.contract import Progress
+from crossrank.plugin.optional import required
 from crossrank.plugin.registry import providers
 
 ENGINES = ("auto", "numpy", "faiss")
@@ -89,7 +90,7 @@ def search(
     if engine == "auto":
         engine = "numpy" if importlib.util.find_spec("faiss") is None else "faiss"
     if engine == "faiss":
-        import_faiss()
+        required("faiss", "faiss", "search(engine='faiss')")  # before anything is read
     left, right = _matrix(queries, feature, "queries"), _matrix(gallery, feature, "gallery")
     count = min(depth, len(gallery))
     if len(queries) and len(gallery):
