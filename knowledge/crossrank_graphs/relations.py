@@ -62,20 +62,14 @@ class Reader:
         objects = [child for child in token.children if child.dep_ == "pobj"]
         for target in map(noun_itself, objects):
             words, governor = self._climb(token)
-            if self._each_other(target):
+            if target.lower_ == "other" and any(c.lower_ == "each" for c in target.children):
                 for subject in self._governed(governor, target):
                     yield Said(subject, self._predicate(governor, words), subject, tuple(words))
             elif target.lower_ == "it" and token.lower_ == "in" and is_noun(governor):
                 yield from self._in_it(governor, words)
-            elif is_noun(target) and not self._goes_on(target) and not _holds_it(target):
+            elif is_noun(target) and not is_place(target, self.lemma) and not _holds_it(target):
                 for thing in self.who.things(target):
                     yield from self._said(governor, words, thing)
-
-    def _goes_on(self, target: Any) -> bool:
-        return is_place(target, self.lemma)
-
-    def _each_other(self, target: Any) -> bool:
-        return target.lower_ == "other" and any(c.lower_ == "each" for c in target.children)
 
     def _climb(self, token: Any) -> tuple[list[Any], Any]:
         """Return the words of a preposition and what it depends on: "on top of", "next to"."""

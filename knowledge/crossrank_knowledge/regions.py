@@ -107,11 +107,9 @@ class RegionSource:
         while batch := list(islice(images, self.batch_size)):
             count = sum(len(image.labels) for image in batch)
             if passed + count > start:
-                yield from islice(self._features(batch), max(0, start - passed), None)
+                found = self._pooled(batch) if self.how == "grid" else self._cropped(batch)
+                yield from islice(found, max(0, start - passed), None)
             passed += count
-
-    def _features(self, batch: Sequence[AnnotatedImage]) -> Iterator[tuple[str, Floats]]:
-        return self._pooled(batch) if self.how == "grid" else self._cropped(batch)
 
     def _pooled(self, batch: Sequence[AnnotatedImage]) -> Iterator[tuple[str, Floats]]:
         pictures = [cr.open_image(image.path) for image in batch]

@@ -13,7 +13,7 @@ import crossrank as cr
 from crossrank.errors import ParameterError
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
-from crossrank.plugin.pairs import Side, text_asks
+from crossrank.plugin.pairs import text_asks
 from crossrank.plugin.parts import evidence, parts_of
 from crossrank.plugin.torch_device import device_of, on_device
 from crossrank_adamatch.checks import check_encoded, check_parts, check_windows
@@ -113,7 +113,8 @@ class AdaMatchReranker(cr.Reranker):
         """
         images, (of_cells, of_words) = context.images, self._features()
         of_images: tuple[str, ...] = (of_cells,)
-        if _is_ragged(images, of_cells):
+        collection = images.collection
+        if of_cells in collection and isinstance(collection[of_cells], cr.Ragged):
             boxes = boxes_feature(images.collection, of_cells)
             if boxes is not None:
                 of_images = (of_cells, boxes)
@@ -214,7 +215,3 @@ def _interaction_on(device: str) -> Any:
     from crossrank_filip.device_kernel import late_interaction_on
 
     return partial(late_interaction_on, device)
-
-
-def _is_ragged(side: Side, feature: str) -> bool:
-    return feature in side.collection and isinstance(side.collection[feature], cr.Ragged)

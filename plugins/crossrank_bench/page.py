@@ -61,10 +61,11 @@ def page_of(result: BenchResult) -> str:
     template = page_template(
         "crossrank_bench", "page.html", extra="graphs", purpose="a benchmark's page"
     )
+    categories = (case.category for case in result.benchmark.cases)
     return template.render(
         result=result,
         benchmark=result.benchmark,
-        chapters=[(name, misses(result, name)) for name in _categories(result)],
+        chapters=[(name, misses(result, name)) for name in dict.fromkeys(categories)],
         compared=len(result.systems) > 1,
     )
 
@@ -102,10 +103,6 @@ def misses(result: BenchResult, category: str, most: int = MISSES) -> list[Miss]
             )
         )
     return found
-
-
-def _categories(result: BenchResult) -> list[str]:
-    return list(dict.fromkeys(case.category for case in result.benchmark.cases))
 
 
 def _picture(result: BenchResult, image: int) -> Picture | None:

@@ -141,7 +141,10 @@ def result_of(
         Of tests and of the bootstrap; 0 resamples for neither.
     """
     outcomes = {
-        system: [judged(benchmark.kind, case, each) for case, each in _zipped(benchmark, matrices)]
+        system: [
+            judged(benchmark.kind, case, each)
+            for case, each in zip(benchmark.cases, matrices, strict=True)
+        ]
         for system, matrices in scores.items()
     }
     categories = dict.fromkeys(case.category for case in benchmark.cases)
@@ -189,10 +192,6 @@ def judged(kind: str, case: Case, scores: NDArray[np.float64]) -> Outcome:
     if kind == "pairs":
         return measures.pairs(scores)
     return measures.labels(scores, case.relevant)
-
-
-def _zipped(benchmark: Benchmark, matrices: Matrices) -> list[tuple[Case, NDArray[np.float64]]]:
-    return list(zip(benchmark.cases, matrices, strict=True))
 
 
 def _row(

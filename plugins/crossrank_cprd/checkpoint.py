@@ -49,17 +49,16 @@ class Run:
     @property
     def best_epoch(self) -> int:
         """The epoch with the highest figure; the earliest among equal ones."""
-        figures = [_figure(record) for record in self.history]
+        figures = [
+            next(float(v) for name, v in record.items() if name not in ("epoch", "loss"))
+            for record in self.history
+        ]
         return figures.index(max(figures))
 
     def finished(self, epochs: int, patience: int) -> bool:
         """Tell whether all epochs are done, or too many since the best."""
         done = len(self.history) - 1
         return done >= epochs or done - self.best_epoch >= patience
-
-
-def _figure(record: dict[str, Any]) -> float:
-    return next(float(v) for name, v in record.items() if name not in ("epoch", "loss"))
 
 
 def save(path: Path, student: nn.Module, optimizer: torch.optim.Optimizer, run: Run) -> None:

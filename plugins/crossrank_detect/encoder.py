@@ -13,6 +13,7 @@ import numpy as np
 import crossrank as cr
 from crossrank.errors import MissingFeatureError
 from crossrank.plugin.encoders import as_encoder
+from crossrank.plugin.encoding import pictures_of
 from crossrank.plugin.parameters import Check, check, finite, instance_of, integer
 from crossrank_detect.detections import Detector
 from crossrank_knowledge.regions import pool_under_box
@@ -105,7 +106,7 @@ class DetectEncoder(cr.Encoder):
         self, items: Sequence[cr.Item], modality: str, features: Sequence[str]
     ) -> Mapping[str, Any]:
         """Return boxes and what is under them; a picture in which nothing is found has none."""
-        pictures = [_picture(item) for item in items]
+        pictures = list(pictures_of("detect", items))
         found = [self.detector.detect(picture) for picture in pictures]
         made: dict[str, Any] = {
             "boxes": cr.Ragged.from_list([each.boxes for each in found]),
@@ -125,8 +126,3 @@ class DetectEncoder(cr.Encoder):
                 ]
             )
         return {name: made[name] for name in features}
-
-
-def _picture(item: cr.Item) -> Any:
-    assert item.image is not None  # the engine gives images to an image encoder
-    return cr.open_image(item.image)

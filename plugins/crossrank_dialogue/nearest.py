@@ -75,7 +75,9 @@ class Nearest:
         error = 1.1 * (len(vector) + 8) * 2.0**-24 * max(self._longest, 1e-150)
         worst = np.partition(rough, len(rough) - count)[len(rough) - count]
         near = np.flatnonzero(rough >= worst - 2 * error)
-        exact = np.einsum("nd,nd->n", np.tile(vector, (len(near), 1)), _wide(rows[near]))
+        exact = np.einsum(
+            "nd,nd->n", np.tile(vector, (len(near), 1)), rows[near].astype(np.float64)
+        )
         best = np.lexsort((near, -exact))[:count]
         return cr.Candidates(
             index=near[best][None].astype(np.int64),
@@ -90,7 +92,3 @@ class Nearest:
 def _width(gallery: cr.Collection) -> int:
     shape = getattr(gallery["embedding"], "shape", (0, 0))
     return int(shape[1]) if len(shape) == 2 else 1
-
-
-def _wide(rows: NDArray[np.generic]) -> NDArray[np.float64]:
-    return np.asarray(rows, np.float64)

@@ -61,7 +61,9 @@ def render(chat: Chat, token: str, message: str = "") -> str:
         rounds=chat.trace,
         tiles=tiles(chat),
         size=len(chat.gallery),
-        stages="search alone" if chat.pipeline is None else " → ".join(_stages(chat)),
+        stages="search alone"
+        if chat.pipeline is None
+        else " → ".join(stage.name for stage in chat.pipeline.stages),
         token=token,
         message=message,
     )
@@ -95,7 +97,3 @@ def thumbnail(path: str) -> Picture | None:
         return embed(path, longest=320)
     except ImageError:
         return None
-
-
-def _stages(chat: Chat) -> list[str]:
-    return [] if chat.pipeline is None else [stage.name for stage in chat.pipeline.stages]

@@ -89,7 +89,7 @@ class GraphReranker(cr.Reranker):
 
     def needs(self, context: cr.Context) -> cr.Needs:
         """Return what the texts bring: graphs where they are kept, else words to parse."""
-        texts, pictures = _sides(context)
+        texts, pictures = context.texts.collection, context.images.collection
         bare = "tokens" not in pictures  # nothing is encoded yet, as in `crossrank.rerank`
         of_text = ["graph" if "graph" in texts else "text"]
         if self.params.phrases == "context" or not (bare or self._alone(pictures)):
@@ -235,11 +235,6 @@ def _portions(
     if len(pairs):
         after = np.flatnonzero(np.diff(np.cumsum(lengths) // max(1, most))) + 1
         yield from np.split(pairs, after)
-
-
-def _sides(context: cr.Context) -> tuple[cr.Collection, cr.Collection]:
-    sides = context.queries, context.gallery
-    return sides if text_asks(context.direction) else sides[::-1]
 
 
 def _check_tokens(pictures: Side) -> None:

@@ -6,7 +6,7 @@ what neither the config nor the tags of a model tell has to be given.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,8 +202,9 @@ def _weights_in(folder: Path) -> Path:
         if path in found:
             return path
     if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "no weights"
         raise StoreError(
-            f"openclip: {folder} holds {_listed(path.name for path in found)}; "
+            f"openclip: {folder} holds {names}; "
             f"it needs one file of weights, such as {USUAL[0]}.safetensors"
         )
     return found[0]
@@ -217,10 +218,6 @@ def _read(config: Path) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"openclip: {config} is no config: {first_line(error)}") from error
     raise StoreError(f"openclip: {config} lacks embed_dim, vision_cfg or text_cfg in model_cfg")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names) or "no weights"
 
 
 def unreachable(params: OpenClipParameters, error: BaseException) -> PluginError:

@@ -87,7 +87,7 @@ class Perturbation:
         matrices = self.matrices[number]
         perturbed = matrices.flatten(1).any(dim=1)
         if not perturbed.any():
-            return _unchanged
+            return lambda queries: queries
 
         def change(queries: Tensor) -> Tensor:
             if len(queries) != len(matrices):
@@ -107,7 +107,3 @@ def _ratio(queries: Tensor, moved: Tensor) -> Tensor:
     """Return what scales `moved` to the norm of `queries`; 1 where it has none."""
     norms = moved.norm(dim=-1, keepdim=True)
     return torch.where(norms > 0, queries.norm(dim=-1, keepdim=True) / norms, 1.0)
-
-
-def _unchanged(queries: Tensor) -> Tensor:
-    return queries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -100,9 +100,11 @@ class QPerturbReranker(Blip2Reranker):
         from crossrank_qperturb.matrices import Perturbation
 
         distinct, first, row_of = np.unique(places, return_index=True, return_inverse=True)
-        keys = [self._key(state, place) for place in distinct]
-        known: dict[Hashable, Perturbation] = {}
-        absent: dict[Hashable, int] = {}
+        keys = [
+            (state.images.keys[place], state.extra.boxes[place].tobytes()) for place in distinct
+        ]
+        known: dict[tuple[str, bytes], Perturbation] = {}
+        absent: dict[tuple[str, bytes], int] = {}
         for number, key in enumerate(keys):
             remembered = self._remembered.get(key)
             if remembered is None:
@@ -117,10 +119,6 @@ class QPerturbReranker(Blip2Reranker):
                 known[key] = made.take([row])
                 self._remembered.put(key, known[key])
         return Perturbation.join([known[key] for key in keys]).take(row_of)
-
-    def _key(self, state: Blip2State, place: int) -> Hashable:
-        """Return what decides the perturbation of an image."""
-        return state.images.keys[place], state.extra.boxes[place].tobytes()
 
     def _computed(
         self, state: Blip2State, image_embeds: Tensor, boxes: Sequence[NDArray[np.float64]]

@@ -17,7 +17,7 @@ import crossrank as cr
 from crossrank.errors import CrossrankError, InputError, ParameterError
 from crossrank.plugin.optional import required
 from crossrank.plugin.parameters import check, checked, integer, none, one_of, positive, text
-from crossrank_remote.dialects import DIALECTS, Dialect, Part
+from crossrank_remote.dialects import DIALECTS, Part
 from crossrank_remote.wire import part_of
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class RemoteReranker(cr.Reranker):
     def _scores(self, query: Part, candidates: Sequence[Part]) -> list[float]:
         from crossrank_remote.calling import Caller  # which brings httpx
 
-        params, dialect = self.params, self._dialect
+        params, dialect = self.params, DIALECTS[self.params.dialect]
         step = params.batch_size or dialect.most or max(1, len(candidates))
         token = os.environ.get(VARIABLE) if params.token is None else params.token
         caller = Caller("remote", token or None, params.timeout, params.retries)
@@ -167,10 +167,6 @@ class RemoteReranker(cr.Reranker):
             answer = caller.post(url, dialect.question(query, some, params.model))
             scores += dialect.scores(answer, len(some), f"remote: {url}")
         return scores
-
-    @property
-    def _dialect(self) -> Dialect:
-        return DIALECTS[self.params.dialect]
 
 
 def _content(side: cr.Collection) -> tuple[str, ...]:

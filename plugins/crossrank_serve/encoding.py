@@ -133,7 +133,10 @@ class PieceEncoder:
         for (modality, names), pieces in missing.items():
             for batch in self._batches(pieces, problems):
                 if self.closed or time.monotonic() > until:
-                    problems |= {(modality, piece.key): _late() for piece in batch}
+                    late = RequestError(
+                        504, "there was no time left to encode it; send less at once"
+                    )
+                    problems |= {(modality, piece.key): late for piece in batch}
                     continue
                 for piece, made in self._encoded(batch, modality, names, problems):
                     features[modality, piece.key] = made
@@ -203,10 +206,6 @@ class PieceEncoder:
 
 def _key(piece: Piece) -> bytes:
     return piece.modality.encode() + piece.key
-
-
-def _late() -> RequestError:
-    return RequestError(504, "there was no time left to encode it; send less at once")
 
 
 def _kept(value: Any) -> Any:

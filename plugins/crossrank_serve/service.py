@@ -92,7 +92,12 @@ class Service:
         self._searching = ThreadPoolExecutor(workers, "crossrank-search")
         self._searches = 0
         self._fetching = ThreadPoolExecutor(FETCHING, "crossrank-fetch")
-        self._batcher = Batcher(engine.rank, limits.waiting, workers, batched=self._batched)
+        self._batcher = Batcher(
+            engine.rank,
+            limits.waiting,
+            workers,
+            batched=lambda size: self.metrics.batches.observe(size),
+        )
         self.metrics = Metrics(engine.cache, lambda: self._batcher.pending)
 
     @property
@@ -230,9 +235,6 @@ class Service:
             raise RequestError(
                 404, f"no model {model[:80]!r} here; there are {', '.join(self.names)}"
             )
-
-    def _batched(self, size: int) -> None:
-        self.metrics.batches.observe(size)
 
     async def _warm_up(self) -> None:
         """Score once, so that the first request finds the models loaded."""

@@ -68,7 +68,8 @@ class SinkhornReranker(cr.Reranker):
         queries = sides.queries()
         rows = vectors("sinkhorn", queries, queries, "the run's queries")
         listed = vectors("sinkhorn", gallery, gallery, "the gallery")
-        kept = list(products(rows, listed, sides.block_bytes)) if self._fits(sides) else None
+        fits = 8 * len(rows) * len(listed) <= 2 * sides.block_bytes
+        kept = list(products(rows, listed, sides.block_bytes)) if fits else None
 
         def blocks() -> Iterable[tuple[slice, Floats]]:
             return products(rows, listed, sides.block_bytes) if kept is None else kept
@@ -90,10 +91,6 @@ class SinkhornReranker(cr.Reranker):
         if not self.params.log:
             logarithms = exponentials("sinkhorn", "1 / temperature", logarithms, block)
         return cr.Scores(logarithms.astype(np.float32))
-
-    def _fits(self, sides: RunSides) -> bool:
-        """Return whether all products may be kept between rounds."""
-        return 8 * len(sides.asked) * len(sides.context.gallery) <= 2 * sides.block_bytes
 
 
 crossrank_reranker = gives("crossrank_hubness.rerankers.sinkhorn:SinkhornReranker")
