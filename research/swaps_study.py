@@ -32,7 +32,7 @@ from crossrank.plugin.encoders import as_encoder
 from crossrank_bench import Benchmark, BenchResult, Case, read_benchmark, result_of
 from crossrank_bench.pictures import Shot
 from crossrank_bench.scoring import Sides, encoded
-from crossrank_graph.predicates import vertical
+from crossrank_graph.scenes import vertical
 from crossrank_graphs import Edit, Graph, edits, parse, with_graphs
 
 Floats = NDArray[np.float64]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,17 +14,42 @@ import crossrank as cr
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import text_asks
+from crossrank.plugin.parameters import check, none, path
 from crossrank.plugin.parts import evidence, link, parts_of
 from crossrank.plugin.torch_device import device_of, on_device
 from crossrank.plugin.torch_projection import projected
 from crossrank.plugin.trained import check_trained_on
-from crossrank_cola.parameters import ColaParameters
 
 if TYPE_CHECKING:
     from crossrank_cola.network import MMAdapter
 
 SCRIPT = "research/train_cola.py"
 REASON = "the picture has no regions or the text has no words"
+
+
+SHIPPED = Path(__file__).with_name("cola.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class ColaParameters:
+    """What may be chosen.
+
+    Parameters
+    ----------
+    weights
+        The file of the trained adapter, from ``research/train_cola.py``; None for the one that
+        ships, ``cola.safetensors`` beside this module.
+    """
+
+    weights: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        check("cola", self, weights=path | none)
+
+    @property
+    def path(self) -> Path:
+        """The file to read."""
+        return SHIPPED if self.weights is None else Path(self.weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,10 +14,10 @@ import crossrank as cr
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import text_asks
+from crossrank.plugin.parameters import check, none, path
 from crossrank.plugin.parts import evidence
 from crossrank.plugin.torch_device import device_of, on_device
 from crossrank.plugin.trained import check_trained_on
-from crossrank_cora.parameters import CoraParameters
 
 if TYPE_CHECKING:
     from crossrank_cora.embedding import Embedded
@@ -24,6 +25,31 @@ if TYPE_CHECKING:
 
 SCRIPT = "research/train_cora.py"
 REASON = "the text names no object or the picture has no regions"
+
+
+SHIPPED = Path(__file__).with_name("cora.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class CoraParameters:
+    """What may be chosen.
+
+    Parameters
+    ----------
+    weights
+        The file of the trained network; None for the one that ships with the package. Another one
+        comes from ``research/train_cora.py``.
+    """
+
+    weights: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        check("cora", self, weights=path | none)
+
+    @property
+    def path(self) -> Path:
+        """The file to read."""
+        return SHIPPED if self.weights is None else Path(self.weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
@@ -11,11 +13,11 @@ from crossrank.errors import InputError
 from crossrank.plugin.files import file_digest
 from crossrank.plugin.optional import needs
 from crossrank.plugin.pairs import text_asks
+from crossrank.plugin.parameters import check, integer, none, path
 from crossrank.plugin.parts import evidence, link, parts_of
 from crossrank.plugin.torch_device import device_of, exact_products, on_device
 from crossrank.plugin.torch_projection import projected
 from crossrank.plugin.trained import check_trained_on
-from crossrank_lite_itm.parameters import LiteItmParameters
 
 if TYPE_CHECKING:
     from crossrank_lite_itm.network import LiteItm
@@ -23,6 +25,35 @@ if TYPE_CHECKING:
 
 SCRIPT = "research/train_lite_itm.py"
 REASON = "the picture has no regions or the text has no words"
+
+
+SHIPPED = Path(__file__).with_name("lite_itm.safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class LiteItmParameters:
+    """What may be chosen.
+
+    Parameters
+    ----------
+    weights
+        The file of the trained network; None for the one that ships with the package. Another one
+        comes from ``research/train_lite_itm.py``.
+    members
+        How many of the file's networks are averaged, from the first; None for all. One is the
+        fastest, and a little worse.
+    """
+
+    weights: str | Path | None = None
+    members: int | None = None
+
+    def __post_init__(self) -> None:
+        check("lite_itm", self, weights=path | none, members=integer(1) | none)
+
+    @property
+    def path(self) -> Path:
+        """The file to read."""
+        return SHIPPED if self.weights is None else Path(self.weights)
 
 
 class LiteItmReranker(cr.Reranker):
@@ -109,7 +140,7 @@ class LiteItmReranker(cr.Reranker):
 
     def explain(self, block: cr.Block, state: Any) -> Sequence[cr.Evidence]:
         """Return for each pair a link from every word to the cell it looks at most."""
-        from crossrank_lite_itm.explaining import word_attention
+        from crossrank_lite_itm.scoring import word_attention
 
         pairs, asks = block.pairs(), text_asks(block.direction)
 

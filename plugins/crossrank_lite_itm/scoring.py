@@ -89,3 +89,27 @@ def _groups(anchors: Integers, others: Integers, lengths: Integers) -> Iterator[
     order = np.lexsort((others, lengths, anchors))
     starts = np.flatnonzero(np.diff(anchors[order], prepend=-1))
     yield from np.split(order, starts[1:])
+
+
+@torch.inference_mode()
+def word_attention(
+    network: LiteItm, state: ItmState, picture: int, text: int
+) -> tuple[Floats, Floats]:
+    """Return where the words of a text look in a picture, and how much each word counts.
+
+    Returns
+    -------
+    attention
+        ``[L, R]``, the mean over the network's members; rows add up to 1.
+    gates
+        ``[L]``; they add up to 1.
+    """
+    cells, _ = state.pictures.padded(np.array([picture]))
+    words, _ = state.texts.padded(np.array([text]))
+    maps, gates = [], []
+    for place, member in enumerate(network.attentions):
+        own_cells, own_words = cells[:, :, place], words[:, :, place]
+        similarity = (own_words[0] @ own_cells[0].T)[None, None]
+        maps.append(member.word_attention(similarity)[0, 0])
+        gates.append((own_words[0] @ member.word_gate).softmax(dim=0))
+    return torch.stack(maps).mean(dim=0).numpy(), torch.stack(gates).mean(dim=0).numpy()

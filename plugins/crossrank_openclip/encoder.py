@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import crossrank as cr
 from crossrank.plugin.encoding import CutTexts, Once, pictures_of
-from crossrank_openclip.parameters import OpenClipParameters
+from crossrank_openclip.parameters import OpenClipParameters, identity
 
 if TYPE_CHECKING:
     from crossrank_openclip.checkpoint import Checkpoint
@@ -71,8 +71,6 @@ class OpenClipEncoder(cr.Encoder):
         A file or folder is recognised by its content, a tag and a model of the hub by name.  The
         device does not matter; merged branches do, in the last digits of raw states.
         """
-        from crossrank_openclip.identity import identity
-
         params = self.params
         choices = (params.quick_gelu, params.preprocess, params.reparameterize)
         source = [identity(params), *choices, params.prompt, params.dtype]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crossrank.errors import StoreError
+from crossrank.plugin.files import file_digest
 from crossrank.plugin.parameters import Check, boolean, check, float_type, instance_of, none, text
 
 PROMPT = Check(
@@ -89,3 +91,26 @@ class OpenClipParameters:
         """What ``hf-hub:`` names."""
         kind, found, rest = self.model.partition("hf-hub:")
         return rest if found and not kind else None
+
+
+READ = (".bin", ".json", ".model", ".pt", ".pth", ".safetensors", ".txt")
+
+
+def identity(params: OpenClipParameters) -> list[Any]:
+    """Return name and tag, or the content of the file or folder that stands for them.
+
+    Raises
+    ------
+    StoreError
+        If there is no such folder.
+    """
+    folder = params.folder
+    if folder is not None:
+        if not folder.is_dir():
+            raise StoreError(f"openclip: {folder} is no folder; give the one of a checkpoint")
+        files = sorted(path for path in folder.iterdir() if path.suffix in READ)
+        return [[path.name, file_digest("openclip", path)] for path in files]
+    file = Path(str(params.pretrained)).expanduser()
+    if params.pretrained is not None and file.is_file():
+        return [params.model, file_digest("openclip", file)]
+    return [params.model, params.pretrained]

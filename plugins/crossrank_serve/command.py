@@ -10,9 +10,9 @@ import click
 from crossrank.cli.kit import PATH, command
 from crossrank.errors import InputError
 from crossrank.plugin.hookspecs import adds
+from crossrank.plugin.optional import required
 from crossrank_serve.limits import Limits, read_limits
 from crossrank_serve.log_lines import requests_told
-from crossrank_serve.packages import required_packages
 
 EXAMPLE = """crossrank serve --encoder lite --stage filip --port 8000
 CROSSRANK_TOKEN=secret crossrank serve --host 0.0.0.0 --stage filip:weight=0.5"""
@@ -115,7 +115,8 @@ def serve(
     Prints the address when it listens; /ready answers 200 when the models are loaded. Without a
     token, only this machine should be able to reach it.
     """
-    required_packages()
+    for name in ("starlette", "uvicorn", "prometheus_client"):
+        required(name, "serve", "the command serve")
     from crossrank_serve.ray_engine import read_replicas
     from crossrank_serve.starting import Settings, start
 

@@ -13,8 +13,9 @@ from starlette.types import ASGIApp
 import crossrank as cr
 from crossrank.cli.kit import read_stage
 from crossrank.errors import InputError
+from crossrank_demo.pictures import locate, write_crops
+from crossrank_demo.scenes import load_scenes
 from crossrank_serve.app import build_app
-from crossrank_serve.demo import write_demo
 from crossrank_serve.engine import Engine
 from crossrank_serve.fetching import Fetcher, check_hosts
 from crossrank_serve.gallery import MANIFEST, Gallery
@@ -143,3 +144,18 @@ def _is_loopback(host: str) -> bool:
 
 def _holds_texts(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and cr.Collection.open(folder).modality == "text"
+
+
+def write_demo(folder: Path) -> tuple[str, ...]:
+    """Write the photographs' crops to a folder and return queries for them.
+
+    Raises
+    ------
+    MissingPackageError
+        If a package that brings photographs is not installed.
+    """
+    scenes = load_scenes()
+    for photograph in scenes.photographs:
+        locate(photograph)
+    write_crops(scenes.photographs, folder)
+    return tuple(query.text for query in scenes.queries)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from crossrank.errors import InputError
 from crossrank_blip2 import backend_of, convert_lavis_state_dict
-from crossrank_blip2.pictures import MEAN, STD, to_pixels
+from crossrank_blip2.qformer_backend import MEAN, STD, to_pixels
 from crossrank_blip2.texts import MOST_TOKENS, prepare_text, tokenise
 from toys import tiny_blip2
 from toys.blip2 import lavis_state, noise, without_key_bias

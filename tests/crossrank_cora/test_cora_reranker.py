@@ -90,7 +90,7 @@ def test_weights_are_a_path() -> None:
 
 
 def test_what_ships_can_be_read_and_has_a_card() -> None:
-    from crossrank_cora.parameters import SHIPPED
+    from crossrank_cora.reranker import SHIPPED
 
     network = load_network(SHIPPED)
     assert network.sizes.encoder.startswith("lite")

@@ -265,7 +265,7 @@ def test_sizes_are_checked(arguments: dict[str, float], message: str) -> None:
 
 def test_importing_the_package_imports_no_torch() -> None:
     code = (
-        "import sys, crossrank_cprd, crossrank_cprd.parameters; "
+        "import sys, crossrank_cprd, crossrank_cprd.reranker; "
         "assert not {'torch', 'transformers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

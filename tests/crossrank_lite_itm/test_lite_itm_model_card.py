@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from crossrank_lite_itm.network import load_network
-from crossrank_lite_itm.parameters import SHIPPED
+from crossrank_lite_itm.reranker import SHIPPED
 
 CARD = SHIPPED.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
 

@@ -15,8 +15,8 @@ import crossrank as cr
 from crossrank.errors import CrossrankError, ParameterError
 from crossrank.testing import check_reranker, make_collection
 from crossrank_remote import RemoteReranker
+from crossrank_remote.calling import seconds_until, tries_again
 from crossrank_remote.dialects import DIALECTS
-from crossrank_remote.retries import seconds_until, tries_again
 from toys.basic import ToyEncoder
 from toys.http_server import Asked, answering
 from toys.serving import BLUE, GREEN, RED, WordsReranker, listening, picture
