@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossrank.errors import InputError, ParameterError
 from crossrank.plugin.optional import required
+from crossrank.plugin.parameters import checked, positive
 
 if TYPE_CHECKING:
     import torch
@@ -61,10 +62,7 @@ def cycle_logits(
     u: torch.Tensor, r: torch.Tensor, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ``u ũᵀ / τ`` ``[J, J]`` and ``r r̃ᵀ / τ`` ``[I, I]`` of mapped words and regions."""
-    if not temperature > 0:
-        raise ParameterError(
-            f"cycle_loss: temperature is {temperature!r:.80}; give a positive number"
-        )
+    checked("cycle_loss", "temperature", temperature, positive)
     similarity = u @ r.T / temperature
     u_back = similarity.softmax(dim=1) @ r
     r_back = similarity.T.softmax(dim=1) @ u

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrank import Collection, Ragged
-from crossrank.errors import InputError, ParameterError
+from crossrank.errors import InputError
+from crossrank.plugin.parameters import at_least, checked, integer
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.checks import CHUNK, finite_regions, same_space
 
@@ -50,14 +51,8 @@ def whitened(
     ParameterError
         If `size` or `shrinkage` is out of range.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= bank.size:
-        raise ParameterError(
-            f"whitened: size is {size!r:.80}; give an integer from 1 to {bank.size}"
-        )
-    if not 0 <= shrinkage < np.inf:
-        raise ParameterError(
-            f"whitened: shrinkage is {shrinkage!r:.80}; give a finite number, 0 or up"
-        )
+    checked("whitened", "size", size, integer(1, bank.size))
+    checked("whitened", "shrinkage", shrinkage, at_least(0))
     same_space("whitened", bank, images)
     finite_regions("whitened", images)
     values, axes = np.linalg.eigh(_covariance(bank, images["regions"]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crossrank.errors import InputError, ParameterError, UnknownIdError, nearest
+from crossrank.errors import InputError, UnknownIdError, nearest
+from crossrank.plugin.parameters import at_least, check
 from crossrank_dialogue.dialogue import Dialogue
 from crossrank_dialogue.statements import is_unknown, statement
 
@@ -165,8 +165,7 @@ class Fuse(Reformulator):
     weight: float = 0.7
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.weight) or self.weight < 0:
-            raise ParameterError(f"Fuse: weight is {self.weight!r:.80}; give 0 or more")
+        check("Fuse", self, weight=at_least(0))
 
     def rewrite(self, dialogue: Dialogue) -> str:
         """Return the one text of the inner reformulator."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import crossrank as cr
-from crossrank.errors import InputError, ParameterError
+from crossrank.errors import InputError
 from crossrank.evaluation import (
     QrelsLike,
     as_qrels,
@@ -13,7 +13,7 @@ from crossrank.evaluation import (
     clusters_by_relevance,
     relevant_sets,
 )
-from crossrank.plugin.parameters import checked, integer
+from crossrank.plugin.parameters import checked, integer, one_of
 from crossrank_fuse.coordinate import coordinate_search
 from crossrank_fuse.features import Booleans, Floats, feature_names, features, relevance
 from crossrank_fuse.lambdamart import fit_lambdamart
@@ -96,8 +96,7 @@ def _judged(rankings: cr.Rankings, qrels: QrelsLike) -> Booleans:
 def _fitted(
     method: str, names: tuple[str, ...], columns: Floats, mask: Booleans, relevant: Booleans
 ) -> LearnedFusion:
-    if method not in ("weights", "lambdamart"):
-        raise ParameterError(f"fuse: method is {method!r:.80}; give 'weights' or 'lambdamart'")
+    checked("fuse", "method", method, one_of("weights", "lambdamart"))
     if not (relevant.any(axis=1) & (mask & ~relevant).any(axis=1)).any():
         raise InputError(
             "fuse: no list holds something relevant beside something else; there is nothing to "

@@ -12,6 +12,7 @@ import numpy as np
 import crossrank as cr
 from crossrank.errors import InputError, ParameterError, StoreError
 from crossrank.plugin.files import atomic_bytes, read_json
+from crossrank.plugin.parameters import check, one_of
 from crossrank_fuse.features import Floats, feature_names, features
 from crossrank_fuse.lambdamart import lambdamart_scores
 
@@ -46,10 +47,7 @@ class LearnedFusion:
     model: str = ""
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ParameterError(
-                f"fuse: method is {self.method!r:.80}; give 'weights' or 'lambdamart'"
-            )
+        check("fuse", self, method=one_of(*METHODS))
         fits = len(self.weights) == len(self.names) and bool(np.isfinite(self.weights).all())
         if not (fits if self.method == "weights" else bool(self.model)):
             raise ParameterError(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from crossrank.errors import InputError, ParameterError
+from crossrank.errors import InputError
+from crossrank.plugin.parameters import at_least, checked
 
 
 def tproduct(a: Tensor, b: Tensor) -> Tensor:
@@ -107,8 +108,7 @@ def tlstsq(v: Tensor, t: Tensor, ridge: float = 0.0) -> Tensor:
     square of V's condition, so use float64 there.
     """
     _check("tlstsq", v, t, inner=(-3, -3))
-    if not 0.0 <= ridge < float("inf"):
-        raise ParameterError(f"tlstsq: ridge is {ridge!r:.80}; give a finite number of at least 0")
+    checked("tlstsq", "ridge", ridge, at_least(0))
     basis, targets = _slices(v), _slices(t)
     gram = basis.mH @ basis
     gram = gram + ridge * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)

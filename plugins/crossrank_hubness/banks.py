@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank.errors import FeatureMismatchError, InputError, ParameterError
+from crossrank.errors import FeatureMismatchError, InputError
+from crossrank.plugin.parameters import Check
 
 QUERIES = "queries"
 FEATURE = "embedding"
@@ -20,34 +21,14 @@ Bank: TypeAlias = str | Path | cr.Collection
 log = logging.getLogger(__name__)
 
 
-def check_bank(who: str, bank: Bank) -> None:
-    """Refuse what cannot be a bank of queries.
-
-    Raises
-    ------
-    ParameterError
-        If it is neither a collection nor a folder nor ``"queries"``.
-    """
-    if not isinstance(bank, str | Path | cr.Collection) or bank == "":
-        raise ParameterError(
-            f"{who}: bank is {bank!r:.80}; give a Collection, the folder of one, or 'queries'"
-        )
-
-
-def check_gallery_bank(who: str, bank: Bank | None) -> None:
-    """Refuse what cannot be a bank of candidates; None, for the gallery itself, can.
-
-    Raises
-    ------
-    ParameterError
-        If it is something else than a collection or a folder.
-    """
-    fits = bank is None or isinstance(bank, str | Path | cr.Collection)
-    if not fits or (isinstance(bank, str) and bank in ("", QUERIES)):
-        raise ParameterError(
-            f"{who}: gallery_bank is {bank!r}; give a Collection of candidates, the folder of one, "
-            "or None for the gallery itself"
-        )
+BANK = Check(
+    lambda bank: isinstance(bank, Path | cr.Collection) or (isinstance(bank, str) and bank != ""),
+    "a Collection, the folder of one, or 'queries'",
+)
+GALLERY_BANK = Check(
+    lambda bank: bank is None or (BANK.accepts(bank) and bank != QUERIES),
+    "a Collection of candidates, the folder of one, or None for the gallery itself",
+)
 
 
 def opened(bank: Bank | None) -> cr.Collection | None:

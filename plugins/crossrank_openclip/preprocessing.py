@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from crossrank.errors import ParameterError
+from crossrank.plugin.parameters import check, one_of
 from crossrank_clip.boxes import Box, shorten
 
 RESIZE_MODES = ("shortest", "longest", "squash")
@@ -54,16 +55,8 @@ class Preprocessing:
     fill_color: int = 0
 
     def __post_init__(self) -> None:
-        if self.resize_mode not in RESIZE_MODES:
-            raise ParameterError(
-                f"openclip: resize_mode is {self.resize_mode!r:.80}; give one of "
-                f"{', '.join(RESIZE_MODES)}"
-            )
-        if self.interpolation not in FILTERS:
-            raise ParameterError(
-                f"openclip: interpolation is {self.interpolation!r:.80}; give one of "
-                f"{', '.join(FILTERS)}"
-            )
+        modes, filters = one_of(*RESIZE_MODES), one_of(*FILTERS)
+        check("openclip", self, resize_mode=modes, interpolation=filters)
         if not all(value > 0 for value in self.std):
             raise ParameterError(f"openclip: std is {self.std}; give three positive numbers")
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crossrank.errors import ParameterError
+from crossrank.plugin.parameters import between, checked
 
 Pair = tuple[Tensor, Tensor, float]
 """Pictures ``[B, D]``, texts ``[B, D]``, both unit rows, and the scale κ."""
@@ -108,8 +109,7 @@ def reinforced_loss(
     ParameterError
         If λ is out of range, and as `distillation_loss`.
     """
-    if not 0.0 <= weight <= 1.0:
-        raise ParameterError(f"reinforce: the weight is {weight!r:.80}; give a number in [0, 1]")
+    checked("reinforce", "the weight", weight, between(0, 1))
     if weight == 0.0:
         return clip_loss(images, texts, scale)
     distilled = distillation_loss(teachers, images, texts, scale, average)

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
-from crossrank_hubness.banks import FEATURE, QUERIES, Bank, check_bank, opened, tell_shared, vectors
+from crossrank.plugin.parameters import check
+from crossrank_hubness.banks import BANK, FEATURE, QUERIES, Bank, opened, tell_shared, vectors
 from crossrank_hubness.corrections import Terms, pair_products
 from crossrank_hubness.matrices import Floats
 from crossrank_hubness.run_sides import RunSides
@@ -33,7 +34,7 @@ class BankParameters:
     bank: Bank
 
     def __post_init__(self) -> None:
-        check_bank("a hubness correction", self.bank)
+        check("a hubness correction", self, bank=BANK)
 
 
 class BankReranker(cr.Reranker):

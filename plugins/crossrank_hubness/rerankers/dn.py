@@ -9,7 +9,8 @@ import numpy as np
 
 import crossrank as cr
 from crossrank.plugin.hookspecs import gives
-from crossrank_hubness.banks import Bank, check_gallery_bank
+from crossrank.plugin.parameters import check
+from crossrank_hubness.banks import GALLERY_BANK, Bank
 from crossrank_hubness.corrections import Terms
 from crossrank_hubness.rerankers.base import EMBEDDINGS, BankParameters, GalleryBankReranker
 from crossrank_hubness.run_sides import RunSides, embeddings, mean_embedding
@@ -33,7 +34,7 @@ class DnParameters(BankParameters):
 
     def __post_init__(self) -> None:
         BankParameters.__post_init__(self)
-        check_gallery_bank("dn", self.gallery_bank)
+        check("dn", self, gallery_bank=GALLERY_BANK)
 
 
 class DnReranker(GalleryBankReranker):

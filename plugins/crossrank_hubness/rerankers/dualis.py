@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import crossrank as cr
 from crossrank.plugin.hookspecs import gives
 from crossrank.plugin.parameters import boolean, check, positive
-from crossrank_hubness.banks import Bank, check_gallery_bank
+from crossrank_hubness.banks import GALLERY_BANK, Bank
 from crossrank_hubness.corrections import Terms, exponentials
 from crossrank_hubness.matrices import Floats
 from crossrank_hubness.rerankers.base import (
@@ -45,8 +45,9 @@ class DualisParameters(BankParameters):
 
     def __post_init__(self) -> None:
         BankParameters.__post_init__(self)
-        check_gallery_bank("dualis", self.gallery_bank)
-        check("dualis", self, beta1=positive, beta2=positive, log=boolean)
+        check(
+            "dualis", self, gallery_bank=GALLERY_BANK, beta1=positive, beta2=positive, log=boolean
+        )
 
 
 class DualisReranker(GalleryBankReranker):
