@@ -123,10 +123,7 @@ class Calibration:
             Final scores; NaN and −∞ give NaN and the lowest probability.
         """
         _, apply = METHODS[self.method]
-        probabilities: Floats = np.clip(
-            apply(np.asarray(scores, np.float64), self.parameters), 0.0, 1.0
-        )
-        return probabilities
+        return np.clip(apply(np.asarray(scores, np.float64), self.parameters), 0.0, 1.0)
 
     def of_stage(self, name: str) -> Statistics:
         """Return the statistics of a stage.
@@ -250,8 +247,7 @@ def as_calibration(given: Calibration | str | Path) -> Calibration:
 
 
 def _platt(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
-    probabilities: Floats = _expit(parameters["slope"] * scores + parameters["intercept"])
-    return probabilities
+    return _expit(parameters["slope"] * scores + parameters["intercept"])
 
 
 def _isotonic(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
@@ -263,8 +259,7 @@ def _beta(scores: Floats, parameters: Mapping[str, Any]) -> Floats:
     # beyond there all is certain, and an infinite score would be nothing times infinity
     z = np.clip((scores - parameters["centre"]) / parameters["scale"], -FAR, FAR)
     logit = parameters["a"] * _log_expit(z) - parameters["b"] * _log_expit(-z) + parameters["c"]
-    probabilities: Floats = _expit(logit)
-    return probabilities
+    return _expit(logit)
 
 
 NOT_NEGATIVE = ("slope", "a", "b")
@@ -278,11 +273,9 @@ METHODS: dict[str, tuple[tuple[str, ...], Callable[[Floats, Mapping[str, Any]], 
 
 def _log_expit(values: Floats) -> Floats:
     """Return log(1 / (1 + e^-x)), which neither overflows nor loses small values."""
-    logarithms: Floats = -np.logaddexp(0.0, -values)
-    return logarithms
+    return -np.logaddexp(0.0, -values)
 
 
 def _expit(values: Floats) -> Floats:
     """Return 1 / (1 + e^-x); scipy's takes a sixth of a second to import."""
-    probabilities: Floats = np.exp(_log_expit(values))
-    return probabilities
+    return np.exp(_log_expit(values))

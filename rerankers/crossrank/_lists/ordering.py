@@ -75,5 +75,4 @@ def scatter(
 
 
 def _flat(order: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-    flat: NDArray[np.int64] = order + width * np.arange(len(order), dtype=np.int64)[:, None]
-    return flat
+    return order + width * np.arange(len(order), dtype=np.int64)[:, None]

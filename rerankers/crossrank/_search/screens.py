@@ -65,8 +65,7 @@ def faiss_screen(
 def _below(last: NDArray[np.float32], error: float) -> NDArray[np.float64]:
     """Return what a product must reach to stand, in truth, beside the `count`-th computed one."""
     # that one may be too high by an error, and the product to be compared too low by another
-    floor: NDArray[np.float64] = last.astype(np.float64) - 2 * error
-    return floor
+    return last.astype(np.float64) - 2 * error
 
 
 def _float32_below(values: NDArray[np.float64]) -> NDArray[np.float32]:

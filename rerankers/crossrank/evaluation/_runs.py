@@ -176,8 +176,7 @@ def _from_run(run: Mapping[str, Mapping[str, float | None]]) -> RankedLists:
         own = list(members[row].values())
         if not own or any(score is None for score in own):
             return None
-        ordered: NDArray[np.float64] = -np.sort(-np.asarray(own, np.float64))
-        return ordered
+        return -np.sort(-np.asarray(own, np.float64))
 
     return RankedLists(_numbered(map(str, run)), lists.__getitem__, depth, None, scores)
 

@@ -201,8 +201,7 @@ def _costs(asked: _Side, listed: _Side, entry_bytes: int) -> Integers:
     """
     longest = int(asked.lengths.max())
     of_listed = listed.lengths * (listed.items.row_bytes + longest * entry_bytes)
-    costs: Integers = of_listed + longest * asked.items.row_bytes
-    return costs
+    return of_listed + longest * asked.items.row_bytes
 
 
 def _parts(items: Ragged, chosen: Integers, device: str) -> Iterator[tuple[Integers, Integers]]:
