@@ -58,9 +58,31 @@ def make_task(
             f"{next(iter(given.query_ids), 'none')!r}, the qrels {next(iter(qrels))!r}; give the "
             "qrels of the same ids"
         )
-    left_out = len(given) - len(known)
     candidates, query_rows, _ = align(given.take(known), queries, gallery)
-    return _task(split, encoder, wanted, queries, gallery, candidates, query_rows, qrels, left_out)
+    row = {id: number for number, id in enumerate(candidates.query_ids)}
+    places = np.array([row.get(id, -1) for id in qrels], np.int64)
+    notes = []
+    if left_out := len(given) - len(known):
+        notes.append(f"queries that the qrels do not know: {left_out:,}; left out")
+    if absent := int((places < 0).sum()):
+        notes.append(f"queries without a list: {absent:,}; they count as misses")
+    return Task(
+        split=split,
+        encoder=encoder,
+        direction=wanted,
+        queries=queries,
+        gallery=gallery,
+        candidates=candidates,
+        query_rows=query_rows,
+        qrels=qrels,
+        query_ids=tuple(qrels),
+        places=places,
+        relevant=_relevant_places(candidates, qrels),
+        clusters=clusters_by_relevance(relevant_sets(qrels, qrels)),
+        base_ranks=ranks(candidates.base_order()),
+        digests=Digests(queries, gallery),
+        notes=tuple(notes),
+    )
 
 
 def check_apart(tune: Task, report: Task) -> None:
@@ -122,46 +144,6 @@ def joined(parts: Sequence[Collection], where: str) -> Collection:
         }
         first = first.with_features(**extra)
     return first
-
-
-def _task(
-    split: str,
-    encoder: str | None,
-    direction: str,
-    queries: Collection,
-    gallery: Collection,
-    candidates: Candidates,
-    query_rows: NDArray[np.int64],
-    qrels: Qrels,
-    left_out: int,
-) -> Task:
-    query_ids = tuple(qrels)
-    row = {id: number for number, id in enumerate(candidates.query_ids)}
-    places = np.array([row.get(id, -1) for id in query_ids], np.int64)
-    relevant = relevant_sets(qrels, query_ids)
-    notes = []
-    if left_out:
-        notes.append(f"queries that the qrels do not know: {left_out:,}; left out")
-    absent = int((places < 0).sum())
-    if absent:
-        notes.append(f"queries without a list: {absent:,}; they count as misses")
-    return Task(
-        split=split,
-        encoder=encoder,
-        direction=direction,
-        queries=queries,
-        gallery=gallery,
-        candidates=candidates,
-        query_rows=query_rows,
-        qrels=qrels,
-        query_ids=query_ids,
-        places=places,
-        relevant=_relevant_places(candidates, qrels),
-        clusters=clusters_by_relevance(relevant),
-        base_ranks=ranks(candidates.base_order()),
-        digests=Digests(queries, gallery),
-        notes=tuple(notes),
-    )
 
 
 def _relevant_places(candidates: Candidates, qrels: Qrels) -> NDArray[np.bool_]:
