@@ -28,24 +28,8 @@ BLOCK_QUERIES = 1024
 """Queries per block: as many as the engine scores together at most."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class After:
-    """What a scorer that reads the scores before it follows.
-
-    Parameters
-    ----------
-    stages
-        The stages before.
-    previous
-        ``[Q, K]`` the scores after them.
-    """
-
-    stages: tuple[Stage, ...]
-    previous: NDArray[np.float64]
-
-    def fingerprint(self) -> str:
-        """Return a digest of stages and scores."""
-        return fingerprint([self.stages, self.previous])
+After = tuple[tuple[Stage, ...], NDArray[np.float64]]
+"""What a scorer that reads the scores before it follows: stages, and ``[Q, K]`` scores."""
 
 
 @dataclass(slots=True)
@@ -113,10 +97,10 @@ class Scorings:
         name = scorer_key(stage)
         if bound:  # its scores hold for these very lists only
             name += fingerprint([np.where(seen, current_ranks, 0)])
-        after = None
+        after: After | None = None
         if follows and previous is not None:
-            after = After(before, np.where(self.task.candidates.mask, previous, 0.0))
-            name += after.fingerprint()
+            after = before, np.where(self.task.candidates.mask, previous, 0.0)
+            name += fingerprint(after)
         known = self._known.get(name)
         missing = seen if known is None else seen & ~known.done
         if known is None:
@@ -160,8 +144,8 @@ class Scorings:
         places, part = cut_lists(self.task.candidates, missing, np.where(missing, order, last))
         context = replace(self.context, lists=part)
         if after is not None:
-            previous = arrange(after.previous, places)
-            context = replace(context, before=after.stages, previous=previous)
+            stages, previous = after
+            context = replace(context, before=stages, previous=arrange(previous, places))
         job = Job(stage, context, self.task, self.resources)
         rows = np.flatnonzero(missing.any(axis=1))
         spent = Spent()
