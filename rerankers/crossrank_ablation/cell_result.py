@@ -117,7 +117,7 @@ class CellResult:
             "pairs_from_cache": self.pairs_from_cache,
             "pairs_shared": self.pairs_shared,
             "cost": self.cost.to_dict(),
-            "slices": [each.to_dict() for each in self.slices],
+            "slices": [asdict(each) for each in self.slices],
         }
         if per_query and self.first_ranks is not None:
             record["first_ranks"] = [None if math.isinf(r) else int(r) for r in self.first_ranks]

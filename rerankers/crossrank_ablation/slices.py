@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crossrank._items.collection import Collection
-from crossrank.evaluation._significance import Significance, bootstrap_interval
+from crossrank.evaluation._significance import Significance, bootstrap_interval, cluster_sums
 from crossrank_ablation.task import Task
 
 LARGEST = 1e9
@@ -72,10 +71,6 @@ class SliceGain:
     low: float | None = None
     high: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the numbers as JSON can hold them."""
-        return asdict(self)
-
 
 def slices_of(task: Task, base_ranks: Floats, objects_above: float) -> list[Slice]:
     """Return the groups that a task's features allow, empty ones left out.
@@ -129,8 +124,8 @@ def slice_gains(
     means = np.array([members @ each / counts for each in differences])
     lows = highs = np.full(means.shape, np.nan)
     if significance.resamples and len(np.unique(clusters)) > 1:
-        sizes = _summed(members, clusters)
-        sums = np.concatenate([_summed(members * each, clusters) for each in differences])
+        sizes, _ = cluster_sums(members, clusters)
+        sums = np.concatenate([cluster_sums(members * each, clusters)[0] for each in differences])
         how = significance
         low, high = bootstrap_interval(
             sums,
@@ -156,10 +151,6 @@ def slice_gains(
         )
         for run in range(len(differences))
     ]
-
-
-def _summed(rows: Floats, clusters: NDArray[np.int64]) -> Floats:
-    return np.array([np.bincount(clusters, weights=row) for row in rows])
 
 
 def _binned(
@@ -195,7 +186,7 @@ def _lengths(task: Task) -> Floats | None:
         counts = [len(words) for words in queries["token_text"]]
     else:
         return None
-    rows = _rows(queries, task.query_ids)
+    rows = np.array(queries.rows(task.query_ids), np.int64)
     found = np.where(rows >= 0, np.append(np.array(counts, np.float64), np.nan)[rows], np.nan)
     return found if np.isfinite(found).any() else None
 
@@ -212,14 +203,13 @@ def _objects(task: Task, above: float) -> tuple[Floats, Floats] | None:
         ]
     else:
         return None
-    rows = _rows(pictures, ids)
     counts, areas = np.full(len(ids), np.nan), np.full(len(ids), np.nan)
     known: dict[int, tuple[float, float]] = {}
-    for place, row in enumerate(rows):
+    for place, row in enumerate(pictures.rows(ids)):
         if row >= 0:
             if row not in known:
-                known[int(row)] = _picture(pictures, int(row), above)
-            counts[place], areas[place] = known[int(row)]
+                known[row] = _picture(pictures, row, above)
+            counts[place], areas[place] = known[row]
     return counts, areas
 
 
@@ -231,8 +221,3 @@ def _picture(pictures: Collection, row: int, above: float) -> tuple[float, float
         return 0.0, np.nan
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
     return float(len(boxes)), float(sides.prod(axis=1).min())
-
-
-def _rows(collection: Collection, ids: Sequence[str]) -> NDArray[np.int64]:
-    place = {id: row for row, id in enumerate(collection.ids)}
-    return np.array([place.get(id, -1) for id in ids], np.int64)
