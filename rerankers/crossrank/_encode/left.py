@@ -18,14 +18,10 @@ def partial_of(out: Path) -> Path:
 
 
 def remove_used(out: Path) -> bool:
-    """Remove shards of which the collection in `out` has every item and feature.
+    """Remove shards of which the collection in `out` has every item and feature; tell if any were.
 
-    They are left by a call that was killed when the collection had appeared.
-
-    Returns
-    -------
-    bool
-        Whether there were any; shards that a call can go on from, or works on, stay.
+    They are left by a call that was killed when the collection had appeared.  Shards that a call
+    can go on from, or works on, stay.
     """
     partial = partial_of(out)
     if not partial.is_dir():

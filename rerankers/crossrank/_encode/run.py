@@ -36,15 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """An encoder at work for one call of `encode`.
-
-    Parameters
-    ----------
-    encoder, modality, features, batch_size
-        What encodes what, into what, how many items at a time.
-    progress, total
-        Whom to tell, and of how many items.
-    """
+    """An encoder at work for one call of `encode`, of whose `total` items `progress` is told."""
 
     encoder: Encoder
     modality: str

@@ -67,12 +67,7 @@ def atomic_bytes(path: Path, content: bytes, *, tidy: bool = True) -> None:
 def remove_partial(folder: Path, *names: str) -> None:
     """Remove what a killed process left unfinished in a folder that nobody else writes to.
 
-    Parameters
-    ----------
-    folder
-        Where.
-    *names
-        Of the files whose unfinished forms are meant; all by default.
+    `names` are those of the files whose unfinished forms are meant; all by default.
     """
     for name in names or ("",):
         for path in folder.glob(f".{name}.*" if name else ".*"):
@@ -118,13 +113,7 @@ def refuse_existing(path: Path) -> None:
 
 
 def refuse_link(path: Path) -> None:
-    """Refuse a name that a link stands at: what is written there would land elsewhere.
-
-    Raises
-    ------
-    StoreError
-        If `path` is a symbolic link, wherever it points.
-    """
+    """Refuse a name that a link stands at: what is written there would land elsewhere."""
     if path.is_symlink():
         raise StoreError(f"{path} is a link; remove it, so that nothing is written elsewhere")
 
@@ -143,13 +132,7 @@ def beside(path: Path, ending: str) -> Path:
 
 
 def possible(path: str | Path) -> Path:
-    """Return a path, after refusing what no file can be called.
-
-    Raises
-    ------
-    StoreError
-        If the name is too long, or holds a NUL or a lone surrogate.
-    """
+    """Return a path, after refusing a name that is too long, or holds a NUL or a lone surrogate."""
     try:
         os.lstat(path)
     except (OSError, ValueError) as error:
@@ -161,10 +144,7 @@ def possible(path: str | Path) -> Path:
 def refuse_special(path: Path) -> None:
     """Refuse a name at which a device, a pipe or a socket stands: a file would take its place.
 
-    Raises
-    ------
-    StoreError
-        If there is one, such as ``/dev/null``; also behind a link, such as ``/dev/stdout``.
+    Also behind a link, such as ``/dev/stdout``.
     """
     try:
         mode = path.stat().st_mode

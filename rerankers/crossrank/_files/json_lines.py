@@ -13,15 +13,7 @@ from crossrank.errors import FormatError, StoreError
 
 
 class JsonLines(Sequence[Any]):
-    """A column of JSON values in a file, read on first use.
-
-    Parameters
-    ----------
-    path
-        The file.
-    count
-        How many values it must hold.
-    """
+    """A column of JSON values in a file, read on first use; it must hold `count` of them."""
 
     __slots__ = ("_count", "_values", "path")
 
@@ -56,11 +48,6 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the number (from 1) and the bytes of every line, without its end or a byte-order mark.
 
     A line ends with LF, CR LF or, as on old Macs, CR.
-
-    Raises
-    ------
-    FormatError
-        If it cannot be read: missing, a pipe, a device, a folder.
     """
     try:
         check_regular(path)

@@ -48,13 +48,7 @@ class StoredArray(np.memmap[Any, np.dtype[Any]]):
 
     @classmethod
     def open(cls, path: Path) -> StoredArray:
-        """Map a ``.npy`` file.
-
-        Raises
-        ------
-        ValueError, OSError
-            See `map_npy`.
-        """
+        """Map a ``.npy`` file, see `map_npy`."""
         before = stamp(path)
         array: StoredArray = map_npy(path).view(cls)
         array.stamp, array.path, array.whole = before, path, array.nbytes
@@ -122,13 +116,7 @@ def _plain(value: Any) -> Any:
 
 
 def checked(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array as numpy's own, after a look at its file if it is one.
-
-    Raises
-    ------
-    StoreError
-        If the file was changed since it was opened.
-    """
+    """Return an array as numpy's own; a `StoreError` if it is a file that was changed meanwhile."""
     if not isinstance(array, StoredArray):
         return array
     if array.path is not None:
@@ -191,32 +179,16 @@ def chunks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def take_rows(array: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Return a copy of some rows, from the file if the array is one.
-
-    Raises
-    ------
-    StoreError
-        If the file was changed since it was opened.
-    """
+    """Return a copy of some rows, see `take_spans`."""
     return take_spans(array, rows, np.ones(len(rows), np.int64))
 
 
 def take_spans(
     array: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> NDArray[Any]:
-    """Return a copy of some spans of rows, one after the other.
+    """Return a copy of some spans of rows ``[R, ...]``, one after the other; see `checked`.
 
-    Parameters
-    ----------
-    array
-        ``[R, ...]``.
-    starts, lengths
-        ``[M]`` where each span begins and how many rows it has.
-
-    Raises
-    ------
-    StoreError
-        If the file was changed since it was opened.
+    `starts` and `lengths` ``[M]`` say where each begins and how many rows it has.
     """
     ends = np.cumsum(lengths)
     if not is_stored(array):

@@ -14,13 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 
 def reserve(file: IO[bytes], size: int) -> None:
-    """Take the bytes of a file now.
-
-    Raises
-    ------
-    OSError
-        If the disk has not as many.
-    """
+    """Take the bytes of a file now; an `OSError` if the disk has not as many."""
     file.flush()
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
@@ -35,17 +29,7 @@ def reserve(file: IO[bytes], size: int) -> None:
 def new_npy(file: IO[bytes], dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
     """Write the head of a ``.npy`` file and return its array, of zeros, to be written through.
 
-    Parameters
-    ----------
-    file
-        Empty, open for reading and writing.
-    dtype, shape
-        The array's; at least one number.
-
-    Raises
-    ------
-    OSError
-        If the disk is full.
+    The file is empty, open for reading and writing; the array has at least one number.
     """
     kind = np.dtype(dtype)
     head = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}

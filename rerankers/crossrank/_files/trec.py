@@ -17,19 +17,10 @@ Qrels = dict[str, dict[str, int]]
 
 
 def read_run(path: Path) -> Run:
-    """Read ``query Q0 candidate rank score tag`` lines.
+    """Read ``query Q0 candidate rank score tag`` lines as ``{query id: {candidate id: score}}``.
 
-    Returns
-    -------
-    dict
-        ``{query id: {candidate id: score}}`` in the order of the file.
-
-    Raises
-    ------
-    FormatError
-        Naming file and line, where a line does not have six fields or a score is no finite number.
-    DuplicateIdError
-        If a query lists a candidate twice.
+    In the order of the file.  A line that has other than six fields, a score that is no finite
+    number, or a candidate again is refused with file and line.
     """
     run: Run = {}
     for number, fields in _lines(path, 6, "query Q0 candidate rank score tag"):
@@ -44,10 +35,7 @@ def read_run(path: Path) -> Run:
 def write_run(path: Path, run: Mapping[str, Mapping[str, float]], tag: str = "crossrank") -> None:
     """Write a run file, best first; scores are lowered by a hair where they would tie in float32.
 
-    Raises
-    ------
-    FormatError
-        If an id is empty or has white space in it.
+    An id that is empty or has white space in it is refused.
     """
     for id in (id for query, members in run.items() for id in (query, *members)):
         if not id or any(character.isspace() for character in id):

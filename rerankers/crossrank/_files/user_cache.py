@@ -8,17 +8,9 @@ from pathlib import Path
 
 
 def user_cache(name: str) -> Path:
-    """Return ``$CROSSRANK_CACHE`` or the user's cache folder, with `name` in it.
+    """Return ``$CROSSRANK_CACHE`` or the user's cache folder, with `name` in it (``"scores"``).
 
-    Parameters
-    ----------
-    name
-        What is kept there: ``"scores"``, ``"features"``.
-
-    Raises
-    ------
-    RuntimeError
-        If no folder is named and the user has no home.
+    It is a RuntimeError if no folder is named and the user has no home.
     """
     return _folder(name, *map(os.environ.get, ("CROSSRANK_CACHE", "XDG_CACHE_HOME", "HOME")))
 

@@ -61,13 +61,7 @@ def write_ids(folder: Path, ids: Sequence[str], stem: str = "ids") -> None:
 
 
 def open_collection(folder: Path) -> StoredCollection:
-    """Open a folder that `Collection.save` or `crossrank.encode` wrote.
-
-    Raises
-    ------
-    StoreError
-        If the folder or one of its files is missing, truncated, foreign, or of another version.
-    """
+    """Open a folder that `Collection.save` or `crossrank.encode` wrote, and refuse any other."""
     for _ in range(MOST_TRIES - 1):
         manifest = read_manifest(folder)
         try:
@@ -80,14 +74,9 @@ def open_collection(folder: Path) -> StoredCollection:
 
 
 def verify_collection(folder: Path) -> None:
-    """Read every byte of a collection and compare it with the digests of its manifest.
+    """Read every byte of a collection and refuse a file that is not what its manifest says.
 
     Opening looks at sizes alone.
-
-    Raises
-    ------
-    StoreError
-        Naming the first file that is not what was written.
     """
     manifest = read_manifest(folder)
     check_files(folder, manifest)

@@ -35,12 +35,8 @@ CHUNK = 1 << 12
 class Compact:
     """A matrix whose rows are decoded where they are read.
 
-    Parameters
-    ----------
-    codes
-        ``[R, D]`` uint16 for bfloat16, ``[R, D + 4]`` int8; may be memory-mapped.
-    stored_as
-        ``"bfloat16"`` or ``"int8"``.
+    Codes are ``[R, D]`` uint16 for ``"bfloat16"`` and ``[R, D + 4]`` for ``"int8"``; they may be
+    memory-mapped.
     """
 
     __slots__ = ("codes", "stored_as")
@@ -129,13 +125,7 @@ ENCODERS: dict[str, Callable[[NDArray[np.float32]], NDArray[Any]]] = {
 
 
 def check_dtypes(dtypes: Mapping[str, str]) -> None:
-    """Refuse types that there are not.
-
-    Raises
-    ------
-    InputError
-        Naming the feature.
-    """
+    """Refuse types that there are not, naming the feature."""
     for name, stored_as in dtypes.items():
         if not isinstance(stored_as, str) or stored_as not in DTYPES:
             raise InputError(
@@ -144,23 +134,10 @@ def check_dtypes(dtypes: Mapping[str, str]) -> None:
 
 
 def write_rows(path: Path, name: str, parts: Sequence[Any], stored_as: str) -> None:
-    """Write arrays of floats, end to end, to a ``.npy`` file in another type.
+    """Write arrays of floats, end to end, to a ``.npy`` file as one of `DTYPES`.
 
-    Parameters
-    ----------
-    path
-        Of the file.
-    name
-        Of the feature.
-    parts
-        ``[R, ...]`` floats each; ``[R, D]`` for bfloat16 and int8.
-    stored_as
-        One of `DTYPES`.
-
-    Raises
-    ------
-    InputError
-        If an array is of another kind, or holds numbers that the type cannot.
+    Parts are ``[R, ...]``, for bfloat16 and int8 ``[R, D]``; those of another kind, and numbers
+    that the type cannot hold, are refused under the name of the feature.
     """
     check_dtypes({name: stored_as})
     first, count = parts[0], sum(len(part) for part in parts)

@@ -16,19 +16,11 @@ from crossrank.errors import InputError
 def compose(
     parts: Sequence[tuple[Collection, int]], owners: Sequence[Sequence[int]], ids: Sequence[str]
 ) -> Collection:
-    """Join the features of parts into one item each.
+    """Join the features of parts, each a row of a collection, into one item each.
 
     Ragged features and lists are strung together; unit embeddings are averaged and scaled back to
-    unit length; texts are joined by a blank.  Features that not all parts have are left out.
-
-    Parameters
-    ----------
-    parts
-        Where each part's features are: a collection and a row of it.
-    owners
-        Per item, the numbers of its parts.
-    ids
-        The items' ids.
+    unit length; texts are joined by a blank.  Features that not all parts have are left out.  Per
+    item, `owners` has the numbers of its parts.
     """
     kinds = {kind for collection, _ in parts for kind in collection.modality.split("+")}
     shared = [

@@ -40,25 +40,10 @@ KEPT_SECONDS = 3600
 
 
 def append_items(folder: Path, parts: Sequence[Collection], ids: Sequence[str]) -> Collection:
-    """Append items to a collection's folder.
+    """Append the items of `parts`, one after the other, to a folder whose features they have.
 
-    Parameters
-    ----------
-    folder
-        Of the collection.
-    parts
-        Collections with at least its features, one after the other.
-    ids
-        Of all new items.
-
-    Raises
-    ------
-    DuplicateIdError
-        If an item is there already.
-    MissingFeatureError, FeatureMismatchError
-        If a feature is missing, or of another kind or size.
-    StoreError
-        If the folder cannot be written, or another process extends it.
+    An item that is there already, a feature that is missing or of another kind or size, and a
+    folder that another process extends are refused.
     """
     with _changing(folder) as (manifest, number):
         before = Collection.open(folder)
@@ -85,19 +70,7 @@ def add_features(
 ) -> Collection:
     """Add features of all its items to a collection's folder, or put others in their place.
 
-    Parameters
-    ----------
-    folder
-        Of the collection.
-    parts
-        Per feature what is put end to end.
-    dtypes
-        As what to write some of them, see `Collection.save`.
-
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written, or another process extends it.
+    Per feature, `parts` are put end to end; for `dtypes` see `Collection.save`.
     """
     with _changing(folder) as (manifest, number):
         kinds = dict(manifest["features"])

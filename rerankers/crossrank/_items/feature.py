@@ -26,13 +26,7 @@ UNIT = frozenset({"embedding", "tokens"})
 
 
 def as_feature(name: str, value: Any, count: int) -> Feature:
-    """Return what was given for some ids as a feature of them.
-
-    Raises
-    ------
-    InputError
-        If it does not have one entry per id.
-    """
+    """Return what was given for some ids as a feature of them, with one entry per id."""
     value = to_numpy(value)
     if name in ROWS:
         value = _as_rows(value)
@@ -90,13 +84,7 @@ def take_items(feature: Feature, rows: NDArray[np.int64]) -> Feature:
 
 
 def check_unchanged(feature: Feature) -> None:
-    """Look whether the file of a feature is what it was: a map of a shorter one kills the process.
-
-    Raises
-    ------
-    StoreError
-        If it was changed or removed.
-    """
+    """Refuse a feature whose file was changed: a map of a shorter one kills the process."""
     rows: Any = feature.flat if isinstance(feature, Ragged) else feature
     checked(rows.codes if isinstance(rows, Compact) else rows)
 

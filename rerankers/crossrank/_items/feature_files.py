@@ -21,14 +21,7 @@ def write_feature(
 ) -> str:
     """Write one feature into a folder and return its kind: ``array``, ``ragged`` or ``json``.
 
-    Parameters
-    ----------
-    folder, name, feature
-        Where to, and what.
-    dtype
-        As what to store floats; as they are by default.
-    stem
-        With what the files' names begin; `name` by default.
+    `dtype` is as what to store floats; names of files begin with `stem`, by default with `name`.
     """
     stem = stem if stem else name
     if not name.isidentifier():
@@ -61,20 +54,7 @@ def _write_array(path: Path, name: str, array: Any, dtype: str | None) -> str:
 
 
 def open_feature(folder: Path, stem: str, name: str, kind: str, count: int) -> Feature:
-    """Open one feature of a folder.
-
-    Parameters
-    ----------
-    folder, stem
-        Where, and with what the names of its files begin.
-    name, kind, count
-        Of the feature, and how many items it has.
-
-    Raises
-    ------
-    StoreError
-        If a file is missing, or no array.
-    """
+    """Open one feature of a folder, whose names of files begin with `stem`."""
     if kind == "json":
         return JsonLines(folder / f"{stem}.jsonl", count)
     array = _map(folder / f"{stem}.npy")

@@ -20,17 +20,7 @@ def unique_rows(ids: tuple[str, ...]) -> dict[str, int]:
 
 
 def chosen_rows(who: str, rows: ArrayLike, count: int) -> NDArray[np.int64]:
-    """Return the rows to take of `count` there are, after refusing wrong ones.
-
-    Parameters
-    ----------
-    who
-        Who takes, for the message.
-    rows
-        ``[M]`` integers in [0, count).
-    count
-        How many there are.
-    """
+    """Return the rows ``[M]`` to take of `count` there are, after refusing wrong ones."""
     chosen = np.asarray(rows)
     if chosen.ndim != 1 or (len(chosen) and chosen.dtype.kind not in "iu"):
         raise InputError(

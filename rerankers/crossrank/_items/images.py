@@ -79,17 +79,8 @@ def open_image(source: PictureLike) -> Image.Image:
 def check_image(picture: Picture, owner: str = "") -> None:
     """Refuse, from the header alone, what cannot be a picture or is too large.
 
-    Parameters
-    ----------
-    picture
-        A file, bytes, or an open image.
-    owner
-        Whose it is, for messages about pictures that have no path.
-
-    Raises
-    ------
-    ImageError
-        As for `open_image`; damage behind the header shows only when it is decoded.
+    `owner` is whose it is, for messages about pictures that have no path.  Damage behind the header
+    shows only when it is decoded.
     """
     name = _name(picture, owner)
     if isinstance(picture, Image.Image):

@@ -143,17 +143,7 @@ def as_item(value: Any, modality: str | None = None) -> Item:
 def listed(who: str, what: str, values: Any) -> list[Any]:
     """Return the members of a list, and refuse what would be taken for one by mistake.
 
-    Parameters
-    ----------
-    who, what
-        For the message: whose list of what.
-    values
-        Any iterable of members.
-
-    Raises
-    ------
-    InputError
-        For one text, one picture, a mapping or a table, or anything that has no members.
+    That is one text, one picture, a set, a mapping or a table; `who` and `what` name the list.
     """
     if isinstance(values, str | bytes | bytearray):
         kind = "text" if isinstance(values, str) else "picture"

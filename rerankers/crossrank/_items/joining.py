@@ -35,22 +35,10 @@ def write_joined(
     dtypes: Mapping[str, str] = MappingProxyType({}),
     contents: str | None = None,
 ) -> None:
-    """Write the folder of a collection whose features come in parts.
+    """Write the folder of a collection: features in parts, put end to end, and those of the whole.
 
-    Parameters
-    ----------
-    folder
-        A new one; arrays are copied part by part and never lie in memory as a whole.
-    modality, encoder, ids
-        Of the whole.
-    parts
-        Per feature what is put end to end.
-    given
-        Features of the whole.
-    dtypes
-        As what to write some features, see `Collection.save`.
-    contents
-        By what the items are recognised that it was made from.
+    Arrays are copied part by part and never lie in memory as a whole.  For `dtypes` see
+    `Collection.save`; by `contents` the items are recognised that the collection was made from.
     """
     with atomic_folder(folder) as partial:
         write_ids(partial, ids)
@@ -118,13 +106,7 @@ def _copy(path: Path, arrays: Sequence[NDArray[Any]]) -> None:
 
 
 def check_joinable(who: str, name: str, features: Sequence[Any]) -> None:
-    """Refuse features that cannot be put end to end.
-
-    Raises
-    ------
-    FeatureMismatchError
-        If they are of different kinds, or their rows of different sizes.
-    """
+    """Refuse to put features of different kinds, or with rows of different sizes, end to end."""
     forms = {_form(feature) for feature in features if len(feature)}
     if len(forms) > 1:
         shown = " and ".join(sorted(f"{kind} {list(shape)}".strip() for kind, shape in forms))

@@ -69,13 +69,7 @@ def stem_of(manifest: Mapping[str, Any], name: str) -> str:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a collection folder.
-
-    Raises
-    ------
-    StoreError
-        If there is none, or it is of another kind or version.
-    """
+    """Return the manifest of a collection folder, of this kind and version."""
     path = folder / MANIFEST
     if not os.path.isdir(folder):  # noqa: PTH112 - it never raises, whatever the name
         raise StoreError(f"{folder} is not a folder; make it with 'crossrank encode … -o {folder}'")

@@ -99,12 +99,7 @@ def as_plain_picture(value: Any) -> Picture | None:
 def from_data_uri(text: str) -> bytes | None:
     """Return the bytes of an image's data URI, None where a text is none.
 
-    Raises
-    ------
-    ImageError
-        If it is damaged.
-    InputError
-        If it is that of something else than an image.
+    One that is damaged, or of something else than an image, is refused.
     """
     match = DATA_URI.match(text.lstrip()[:300])
     if match is None:

@@ -33,14 +33,9 @@ _own: set[str] = set()
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The collection in which a path stands.
+    """The collection in which a path stands: its folder and its digest.
 
-    Parameters
-    ----------
-    folder
-        Of the collection.
-    collection
-        Its digest; None where its paths, when they were read, were not those that were written.
+    The digest is None where its paths, when they were read, were not those that were written.
     """
 
     folder: Path
@@ -57,12 +52,7 @@ class StoredPath(str):
 class StoredPaths(JsonLines):
     """The feature ``path`` of a collection on disk: paths that know their origin.
 
-    Parameters
-    ----------
-    path, count
-        See `JsonLines`.
-    digest, collection
-        What the manifest says of the file's content, and the digest of the collection.
+    `digest` is what the manifest says of the file's content, `collection` that of the collection.
     """
 
     __slots__ = ("_collection", "_digest")
@@ -124,14 +114,9 @@ def lies_in_allowed(path: Path, *folders: str | Path) -> bool:
 
 
 def remember(collection: str, paths: Iterable[object] = ()) -> None:
-    """Note that a collection was written here, unless a page may not show what it names.
+    """Note the digest of a collection as written here, unless a page may not show what it names.
 
-    Parameters
-    ----------
-    collection
-        Its digest.
-    paths
-        Those that it holds: a copy of a stranger's collection stays a stranger's.
+    `paths` are those that it holds: a copy of a stranger's collection stays a stranger's.
     """
     origins = {path.origin for path in paths if isinstance(path, StoredPath)}
     if collection in _own or not all(map(_is_own, origins)):

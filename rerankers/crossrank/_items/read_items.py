@@ -75,12 +75,7 @@ def read_items(source: Path) -> list[Item]:
 def read_sources(sources: Sequence[Path]) -> list[Item]:
     """Read the items of several sources, of which patterns such as ``photos/*.jpg`` stand for many.
 
-    Raises
-    ------
-    InputError
-        If there is none, or a pattern fits nothing.
-    DuplicateIdError
-        Naming two sources that share an id.
+    A pattern that fits nothing and two sources that share an id are refused.
     """
     items: list[Item] = []
     places: dict[str, Path] = {}

@@ -20,13 +20,7 @@ from crossrank.errors import (
 def check_same_source(
     folder: Path, before: Collection, modality: str, encoder: str, wanted: Sequence[str] | None
 ) -> None:
-    """Refuse a folder that holds another modality, other features, or those of another encoder.
-
-    Raises
-    ------
-    InputError, FeatureMismatchError, MissingFeatureError
-        Naming what differs.
-    """
+    """Refuse a folder that holds another modality, other features, or those of another encoder."""
     if before.modality != modality:
         raise InputError(f"encode: {folder} holds {before.modality}s, the items are {modality}s")
     if before.encoder != encoder:
@@ -45,13 +39,7 @@ def check_same_source(
 def check_same_items(
     folder: Path, before: Collection, ids: Sequence[str], needed: Sequence[str], contents: str
 ) -> None:
-    """Refuse a folder that was made of other items, or of files that have changed since.
-
-    Raises
-    ------
-    StoreError, MissingFeatureError
-        Saying what differs.
-    """
+    """Refuse a folder that was made of other items, or of files that have changed since."""
     for name in needed:
         if name not in before:
             raise MissingFeatureError(f"encode: {folder} has no {name!r}; add it with add_to=")
@@ -72,21 +60,9 @@ def check_same_items(
 
 
 def items_of(collection: Collection, given: Sequence[Item] | None) -> list[Item]:
-    """Return the items of a collection, in its order.
+    """Return the items of a collection, in its order: those among `given` with these ids.
 
-    Parameters
-    ----------
-    collection
-        Whose.
-    given
-        Items with these ids, among others; None to find them by ``path`` and ``text``.
-
-    Raises
-    ------
-    InputError
-        If the collection does not say where they are.
-    UnknownIdError
-        If one is not given.
+    Where nothing is given, they are found by ``path`` and ``text``.
     """
     if given is not None:
         known = {str(n) if item.id is None else item.id: item for n, item in enumerate(given)}

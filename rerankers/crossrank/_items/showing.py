@@ -26,12 +26,7 @@ class Markup(str):
 def thumbnail(picture: Any, longest: int = THUMBNAIL) -> Markup:
     """Return a picture as a small JPEG inside the page; nothing where it may not be shown or read.
 
-    Parameters
-    ----------
-    picture
-        Anything that `crossrank.open_image` reads.
-    longest
-        Pixels of the longer side; a smaller picture is not enlarged.
+    It is anything that `crossrank.open_image` reads, and is made no larger.
     """
     # to show nothing, and to be imported, needs no Pillow
     from PIL import Image
@@ -57,15 +52,7 @@ def thumbnail(picture: Any, longest: int = THUMBNAIL) -> Markup:
 def table(
     title: str, head: Sequence[object], rows: Iterable[Sequence[object]], more: str = ""
 ) -> str:
-    """Return a table in HTML; every cell that is no `Markup` is escaped.
-
-    Parameters
-    ----------
-    title, head, rows
-        What it says.
-    more
-        What stands below, such as how many rows were left out.
-    """
+    """Return a table in HTML, with `more` below it; every cell that is no `Markup` is escaped."""
     body = "".join(_row("td", cells) for cells in rows)
     below = f"<p>{escaped(more)}</p>" if more else ""
     caption = f'<caption style="{STYLE}">{escaped(title)}</caption>'

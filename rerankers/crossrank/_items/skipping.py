@@ -16,16 +16,9 @@ Skipped = tuple[str, str]
 
 
 def sound_items(items: Sequence[Item], modality: str) -> tuple[list[Item], list[Skipped]]:
-    """Return the items that can be encoded, and id and reason of every other.
+    """Return the items of one modality that can be encoded, and id and reason of every other.
 
     Pictures are decoded to know it, one after the other.
-
-    Parameters
-    ----------
-    items
-        Of one modality, with ids.
-    modality
-        ``"text"``, ``"image"`` or ``"image+text"``.
     """
     sound, skipped = [], []
     for item in items:
