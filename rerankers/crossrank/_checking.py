@@ -105,13 +105,7 @@ MOST_AT_ONCE = 1 << 16
 
 
 def check_count(who: str, name: str, value: int, most: int | None = None) -> int:
-    """Return a count as an int, after refusing one below 1, and anything that is no whole number.
-
-    Raises
-    ------
-    InputError
-        Naming the parameter and its value.
-    """
+    """Return a count as an int, after refusing what is no whole number from 1 (to `most`)."""
     if not _is_integer(value) or value < 1 or (most is not None and value > most):
         bounds = "of at least 1" if most is None else f"from 1 to {most}"
         raise InputError(f"{who}: {name} is {value!r:.80}; give a whole number {bounds}")

@@ -187,13 +187,7 @@ def stage_of(
 
 
 def read_values(path: Path) -> tuple[str, str, dict[str, Any]]:
-    """Return a file's reranker, the stage's name (empty for the reranker's), and the other keys.
-
-    Raises
-    ------
-    FormatError
-        If the file is missing, is no TOML, or names no reranker.
-    """
+    """Return a file's reranker, the stage's name (empty for the reranker's), and the other keys."""
     try:
         values = read_toml(path)
     except OSError as error:

@@ -216,10 +216,7 @@ class Calibration:
 def sorted_features(scores: Floats, mask: NDArray[np.bool_], count: int) -> Floats:
     """Return ``[Q, count]`` the best scores, a short list's last one repeated; 0 for an empty one.
 
-    Parameters
-    ----------
-    scores, mask
-        ``[Q, K]``, best first, the mask a prefix of every row.
+    Rows of the ``[Q, K]`` scores stand best first, and their mask is a prefix.
     """
     lengths = mask.sum(axis=1)
     if not scores.shape[1]:
@@ -230,15 +227,7 @@ def sorted_features(scores: Floats, mask: NDArray[np.bool_], count: int) -> Floa
 
 
 def as_calibration(given: Calibration | str | Path) -> Calibration:
-    """Return a calibration, read from a file if it is a path.
-
-    Raises
-    ------
-    ParameterError
-        If it is something else.
-    StoreError
-        If the file cannot be read.
-    """
+    """Return a calibration, read from a file if it is a path."""
     if isinstance(given, Calibration):
         return given
     if isinstance(given, str | Path):

@@ -15,14 +15,8 @@ def order_rows(
 ) -> NDArray[np.int64]:
     """Return ``[Q, K]`` places from best to worst; places that are not taken come last.
 
-    Parameters
-    ----------
-    mask
-        ``[Q, K]``, which places count.
-    scores
-        ``[Q, K]``, higher is better; ignored where the mask is False.
-    *ties
-        ``[Q, K]`` integers that decide between equal scores, the first one first, lower is better.
+    Higher scores are better.  Between equal ones integers decide, those of the first of `ties`
+    first, the lower one better.
     """
     falling = np.where(mask, -scores, np.inf)
     order = np.argsort(falling, axis=1)
@@ -52,16 +46,9 @@ def by_rank(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def arrange(array: NDArray[Scalar], order: NDArray[np.int64]) -> NDArray[Scalar]:
-    """Return ``[Q, M]`` the entries of each row at the places `order` names.
+    """Return ``[Q, M]`` the entries of each row of ``[Q, K]`` at the places `order` names.
 
     The same as `numpy.take_along_axis` along the rows, at a third of its cost.
-
-    Parameters
-    ----------
-    array
-        ``[Q, K]``.
-    order
-        ``[Q, M]`` places in [0, K).
     """
     return np.take(array, _flat(order, array.shape[1]))
 

@@ -61,13 +61,9 @@ def save_rankings(rankings: Rankings, path: Path) -> None:
 
 
 def open_rankings(path: Path) -> dict[str, Any]:
-    """Read the columns of what `save_rankings` wrote.
+    """Read the columns of what `save_rankings` wrote; a `StoreError` for anything else.
 
-    Raises
-    ------
-    StoreError
-        If it is missing, truncated, foreign or damaged: its digest is another than the one it was
-        written with, or it cannot be what a run returns.
+    That is another digest than the one it was written with, or what no run returns.
     """
     try:
         check_regular(path)
@@ -108,13 +104,7 @@ def _digest(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> st
 
 
 def _check(columns: Mapping[str, Any]) -> None:
-    """Refuse columns that no run returns, whatever their digest says.
-
-    Raises
-    ------
-    ValueError
-        If shapes differ, an index leads to no candidate or twice to one, or a score is not finite.
-    """
+    """Refuse columns that no run returns, whatever their digest says, by a ValueError."""
     mask, index, final = (columns[name] for name in ("mask", "index", "final"))
     shape = (len(columns["query_ids"]), *mask.shape[1:])
     tables = [name for name in COLUMNS if name != "confidences"]
@@ -171,15 +161,7 @@ def _statistics(record: Mapping[str, float] | None) -> Statistics | None:
 
 
 def write_parquet(rankings: Rankings, path: Path) -> None:
-    """Write one row per hit, best first, with every stage's raw score.
-
-    Raises
-    ------
-    MissingPackageError
-        If pyarrow is not installed.
-    StoreError
-        If the file cannot be written.
-    """
+    """Write one row per hit, best first, with every stage's raw score."""
     try:
         import pyarrow as pa
         from pyarrow import parquet

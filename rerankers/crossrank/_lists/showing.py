@@ -28,12 +28,8 @@ LISTS = 5
 class Shown:
     """What the ids of rankings stand for; it goes along neither to files nor to other processes.
 
-    Parameters
-    ----------
-    pictures, texts
-        By row of the gallery: paths of pictures, and texts; None where they are not known.
-    queries
-        By row of the rankings: texts, or paths of pictures.
+    Paths and texts by row of the gallery, and for queries either by row of the rankings; None where
+    they are not known.
     """
 
     pictures: Sequence[Any] | None = None
@@ -42,15 +38,7 @@ class Shown:
 
     @classmethod
     def of(cls, queries: Collection, rows: Sequence[int], gallery: Collection) -> Shown:
-        """Return what ids of rankings stand for, as far as the collections tell.
-
-        Parameters
-        ----------
-        queries, rows
-            Who asks, and the queries' rows in it.
-        gallery
-            Who is ranked.
-        """
+        """Return what ids stand for, as far as the collections tell, of some rows of queries."""
 
         def known(collection: Collection, *names: str) -> Any:
             return next((collection[name] for name in names if name in collection), None)
@@ -112,13 +100,7 @@ def records(rankings: Mapping[str, Iterable[Hit]]) -> list[dict[str, Any]]:
 
 
 def frame(rows: list[dict[str, Any]], who: str) -> Any:
-    """Return records as a pandas DataFrame.
-
-    Raises
-    ------
-    MissingPackageError
-        If pandas is not installed.
-    """
+    """Return records as a pandas DataFrame."""
     try:
         import pandas
     except ImportError as error:

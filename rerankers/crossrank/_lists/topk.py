@@ -12,14 +12,7 @@ def top_k(scores: NDArray[Any], count: int) -> NDArray[np.int64]:
     """Return ``[Q, count]`` the columns of the highest scores of each row, best first.
 
     Equal scores are ordered by column, also across the boundary: of two equal scores of which only
-    one fits, the lower column is in.
-
-    Parameters
-    ----------
-    scores
-        ``[Q, N]`` finite.
-    count
-        At most N.
+    one fits, the lower column is in.  The scores are finite, ``[Q, N]``, and `count` is at most N.
     """
     if count >= scores.shape[1]:
         return np.argsort(-scores, axis=1, kind="stable").astype(np.int64)

@@ -28,14 +28,7 @@ Rows = NDArray[np.int64]
 class Unit(NamedTuple):
     """Rows on a scale on which no product exceeds 1.
 
-    Parameters
-    ----------
-    exact
-        ``[n, D]`` float64, as they were given.
-    scaled
-        ``[n, D]`` float32, `exact` divided by `scale`.
-    scale
-        ``[n, 1]`` or ``[1, 1]`` float64.
+    They are ``[n, D]`` as they were given and divided by a scale ``[n, 1]`` or ``[1, 1]``.
     """
 
     exact: NDArray[np.float64]
@@ -62,34 +55,12 @@ def best_rows(
     gallery_chunk: int | None = None,
     query_chunk: int | None = None,
 ) -> tuple[Rows, NDArray[np.float64]]:
-    """Return for each query the gallery rows of the highest inner products, and these.
+    """Return ``[Q, count]`` the gallery rows of the highest inner products, and these, best first.
 
-    Equal products are ordered by gallery row.
-
-    Parameters
-    ----------
-    queries, gallery
-        ``[Q, D]`` and ``[N, D]``, any real dtype; may be memory-mapped.  The gallery is read once.
-    count
-        From 1 to N.
-    screen
-        `crossrank._search.screens.numpy_screen` or `crossrank._search.screens.faiss_screen`.
-    names
-        Ids of both sides, for errors.
-    progress
-        Told how many gallery rows are behind us.
-    gallery_chunk, query_chunk
-        Rows at a time; by default so that a chunk takes about 100 MB.
-
-    Returns
-    -------
-    tuple
-        ``[Q, count]`` int64 rows and ``[Q, count]`` float64 products, best first.
-
-    Raises
-    ------
-    InputError
-        Naming the first query or candidate whose vector is not finite.
+    Equal products are ordered by gallery row.  Queries ``[Q, D]`` and gallery ``[N, D]`` are of any
+    real dtype and may be memory-mapped; the gallery is read once.  `count` is from 1 to N, and
+    chunks take by default about 100 MB.  By `names`, the ids of both sides, the first vector that
+    is not finite is refused.
     """
     size = max(1, gallery.shape[1])
     gallery_step = gallery_chunk or max(1, GALLERY_BYTES // (8 * size))

@@ -29,13 +29,7 @@ def check_output(path: Path, *, force: bool) -> None:
 
 
 def check_run_ids(ids: Iterable[str], folder: Path) -> None:
-    """Refuse ids that a run file cannot hold.
-
-    Raises
-    ------
-    FormatError
-        Naming the collection and the id.
-    """
+    """Refuse ids that a run file cannot hold, naming the collection."""
     for id in ids:
         if re.search(r"\s", id):
             raise FormatError(

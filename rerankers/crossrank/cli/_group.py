@@ -22,14 +22,7 @@ from crossrank.plugin import registry
 class LazyGroup(click.Group):
     """Commands named by a table and by the entry-point group ``crossrank.commands``.
 
-    Parameters
-    ----------
-    name
-        What the program is called.
-    table
-        Per command the module that holds it, as ``command``, and its one-line summary.
-    **settings
-        Passed to `click.Group`.
+    The table has, per command, the module that holds it, as ``command``, and its one-line summary.
     """
 
     def __init__(self, name: str, table: Mapping[str, tuple[str, str]], **settings: Any) -> None:
@@ -104,10 +97,7 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run the program and exit: 0, 2 for bad input, 130 when interrupted, 1 for our own bugs.
 
-        Parameters
-        ----------
-        *args, standalone_mode, **extra
-            As for `click.Command.main`; without `standalone_mode` exceptions come through.
+        Without `standalone_mode` exceptions come through, as of `click.Command.main`.
         """
         settings = Settings()
         run = partial(super().main, *args, standalone_mode=False, obj=settings, **extra)

@@ -20,15 +20,7 @@ class NamedRun:
 
 
 def read_named(text: str) -> NamedRun:
-    """Read ``NAME=RUN``.
-
-    Raises
-    ------
-    InputError
-        Without a name, or for a run that lists nothing.
-    FormatError
-        On a file that cannot be read.
-    """
+    """Read ``NAME=RUN``, and refuse a run that lists nothing."""
     name, equals, path = text.partition("=")
     if not (name and equals and path):
         raise InputError(f"{text!r} is not NAME=RUN; name the run, such as base={text}")
@@ -43,12 +35,7 @@ def divided(
 ) -> list[list[NamedRun]]:
     """Give each run to the qrels that know its queries, or where both do, its candidates.
 
-    Raises
-    ------
-    UnknownIdError
-        If no qrels know any of its queries.
-    InputError
-        If it cannot be told, or one of the qrels is left without a run.
+    A run that none knows or that both fit alike is refused, and qrels that are left without a run.
     """
     if len(judged) == 1:
         return [list(runs)]
@@ -73,13 +60,7 @@ def divided(
 
 
 def by_name(runs: Sequence[NamedRun], qrels: Path) -> dict[str, Run]:
-    """Return runs by name, which must differ.
-
-    Raises
-    ------
-    DuplicateIdError
-        Naming the two runs.
-    """
+    """Return runs by name, which must differ."""
     named: dict[str, NamedRun] = {}
     for each in runs:
         other = named.setdefault(each.name, each)

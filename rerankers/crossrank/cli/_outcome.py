@@ -24,13 +24,7 @@ LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 @dataclass(slots=True)
 class Settings:
-    """What the options say that every command has.
-
-    Parameters
-    ----------
-    debug
-        Whether to print a traceback besides the one line.
-    """
+    """What the options say that every command has: whether to print a traceback, too."""
 
     debug: bool = False
 
@@ -38,12 +32,7 @@ class Settings:
 def exit_code(program: Callable[[], Any], settings: Settings) -> int:
     """Run a program and return its exit code, telling on standard error what went wrong.
 
-    Parameters
-    ----------
-    program
-        What to run; an int that it returns is its exit code.
-    settings
-        Filled in while the program reads its options.
+    An int that it returns is its code; `settings` are filled in while it reads its options.
     """
     try:
         code = program()

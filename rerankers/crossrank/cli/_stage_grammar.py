@@ -43,13 +43,7 @@ def read_stage(text: str) -> Stage:
 
 
 def split_stage(text: str) -> tuple[str, dict[str, Any]]:
-    """Return the reranker's name and all keys with their values.
-
-    Raises
-    ------
-    ParameterError
-        Quoting the text, where it does not follow the grammar.
-    """
+    """Return the reranker's name and all keys with their values; errors quote the text."""
     where = f"--stage {text!r}"
     name, colon, rest = text.partition(":")
     name = name.strip()

@@ -10,20 +10,10 @@ from crossrank.errors import ParameterError
 
 
 def read_value(text: str, where: str) -> Any:
-    """Return the value that a text stands for.
+    """Return what a text stands for: ``0.5``, ``true``, ``[1, 2]``, ``"a, b"`` or a bare word.
 
-    Parameters
-    ----------
-    text
-        ``0.5``, ``true``, ``[1, 2]``, ``"a, b"`` or a bare word such as ``zscore``.
-    where
-        What it belongs to, for the error.
-
-    Raises
-    ------
-    ParameterError
-        If a quote, bracket or brace does not close, nothing is given, or it is Python's ``True``
-        or ``False`` rather than TOML's.
+    What opens and does not close, nothing, and Python's ``True`` for TOML's ``true`` are refused;
+    `where` begins the message.
     """
     text = text.strip()
     found, value = toml_value(text)

@@ -32,25 +32,10 @@ def compare(
     notes: Sequence[str] = (),
     ties: Mapping[str, Ties] | None = None,
 ) -> Evaluation:
-    """Hold systems against the baseline.
+    """Hold systems against the baseline, the first of them by default.
 
-    Parameters
-    ----------
-    values
-        System → ``[M, Q]`` measures per query.
-    measures
-        The M columns.
-    query_ids, clusters
-        The Q queries and the cluster of each.
-    baseline
-        One of the systems; the first by default.
-    significance, direction, notes, ties
-        See `Evaluation`.
-
-    Raises
-    ------
-    InputError
-        On an unknown baseline.
+    Per system, `values` are ``[M, Q]`` measures per query; `clusters` are ``[Q]``.  For the others
+    see `Evaluation`.
     """
     first = next(iter(values)) if baseline is None else baseline
     if not isinstance(first, str) or first not in values:

@@ -29,19 +29,8 @@ def first_ranks_and_groups(
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Groups]]:
     """Return for both directions ranks of the first relevant item, and what shares its score.
 
-    Parameters
-    ----------
-    matrix
-        ``[n_images, n_texts]``, read once, in blocks of rows.
-    pairs
-        What belongs together.
-    name
-        The matrix's name, for errors.
-
-    Raises
-    ------
-    InputError
-        If a similarity is not finite.
+    The matrix ``[n_images, n_texts]`` is read once, in blocks of rows; `name` is what a similarity
+    that is not finite is refused under.
     """
     own = matrix[pairs.images, pairs.texts]
     image, image_score = _best(pairs.texts, own, pairs.images, pairs.n_texts)

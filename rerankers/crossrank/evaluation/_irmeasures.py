@@ -17,13 +17,7 @@ MEND = "give R@K, MedR, MeanR, MRR, or a name that ir-measures knows, such as nD
 
 
 def summary(name: str) -> str:
-    """Return how ir-measures sums a measure up: ``"mean"`` or ``"sum"``.
-
-    Raises
-    ------
-    InputError
-        If it does not know the name or its parameters.
-    """
+    """Return how ir-measures sums a measure up: ``"mean"`` or ``"sum"``."""
     aggregator = _parsed(name).aggregator()
     if isinstance(aggregator, MeanAgg | SumAgg):
         return "sum" if isinstance(aggregator, SumAgg) else "mean"
@@ -35,20 +29,8 @@ def values(
 ) -> NDArray[np.float64]:
     """Return ``[M, Q]`` measures of ranked lists, in the order of `names` and of the qrels.
 
-    Parameters
-    ----------
-    names
-        As ir-measures writes them.
-    qrels
-        ``{query: {candidate: relevance}}``.
-    lists
-        The ids of each query's candidates, best first.  Queries that lack here, and those without
-        any judgement, take the measure's value for an empty list.
-
-    Raises
-    ------
-    InputError
-        If ir-measures cannot compute one, with its reason.
+    The lists are ids, best first.  Queries that lack there, and those without any judgement, take
+    the measure's value for an empty list.
     """
     # strictly falling scores, exact in float32: else the tools would break ties by id
     run = {

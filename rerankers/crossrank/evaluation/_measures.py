@@ -25,16 +25,9 @@ DEFAULT_METRICS = ("R@1", "R@5", "R@10", "MedR", "MeanR", "MRR")
 class Measure:
     """One column of the table.
 
-    Parameters
-    ----------
-    name
-        As the caller wrote it: ``"R@5"``, ``"MedR"``, ``"nDCG@10"``, ``"ir:R@5"``.
-    summary
-        ``"mean"``, ``"median"`` or ``"sum"`` over the queries.
-    cutoff
-        K of ``R@K``; 0 for the others.
-    ir
-        What ir-measures calls it; "" for the measures of this module.
+    Its name is as the caller wrote it; it is summed up as ``"mean"``, ``"median"`` or ``"sum"``
+    over the queries.  `cutoff` is the K of ``R@K``, 0 for others; `ir` is what ir-measures calls
+    it, "" for the measures of this module.
     """
 
     name: str
@@ -48,14 +41,9 @@ class Measure:
         return self.name in ("MedR", "MeanR")
 
     def of_ranks(self, ranks: NDArray[np.float64], miss: int) -> NDArray[np.float64]:
-        """Return the measure per query.
+        """Return the measure per query, of ``[Q]`` ranks of its first relevant item, ∞ for none.
 
-        Parameters
-        ----------
-        ranks
-            ``[Q]`` rank of the first relevant item, from 1; infinite where none is in the list.
-        miss
-            The highest rank that MedR and MeanR count.
+        `miss` is the highest rank that MedR and MeanR count.
         """
         if self.cutoff:
             return np.where(ranks <= self.cutoff, 100.0, 0.0)
@@ -71,13 +59,7 @@ class Measure:
 
 
 def parse_measures(names: Iterable[str]) -> tuple[Measure, ...]:
-    """Read the names of measures; one that stands twice counts once.
-
-    Raises
-    ------
-    InputError
-        On a name that neither this module nor ir-measures knows.
-    """
+    """Read the names of measures; one that stands twice counts once."""
     if isinstance(names, str):
         raise InputError(f"evaluate: metrics is a str; give a sequence, such as ({names!r:.80},)")
     given: list[Any] = list(names) if has_members(names) else [names]

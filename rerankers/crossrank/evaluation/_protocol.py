@@ -216,13 +216,7 @@ def _trouble(
     qrels: Qrels,
     ranks: NDArray[np.float64],
 ) -> list[str]:
-    """Return what is wrong with one system.
-
-    Raises
-    ------
-    UnknownIdError
-        If it has a list for no query of the qrels.
-    """
+    """Return what is wrong with a system; refuse one that has a list for no query of the qrels."""
     absent = sum(query not in lists.rows for query in queries)
     if absent == len(queries):
         known = f"{next(iter(lists.rows))!r}" if lists.rows else "none"

@@ -75,13 +75,7 @@ def cluster_folds(clusters: NDArray[np.int64], folds: int, seed: int) -> NDArray
 
 
 def clusters_given(clusters: Mapping[str, Hashable], queries: Sequence[str]) -> NDArray[np.int64]:
-    """Return ``[Q]`` a number per query for the labels that the caller gave.
-
-    Raises
-    ------
-    UnknownIdError
-        If a query has no label.
-    """
+    """Return ``[Q]`` a number per query for the labels that the caller gave, one for each query."""
     if not isinstance(clusters, Mapping):
         raise InputError(f"evaluate: clusters are {clusters!r:.80}; give {{query id: cluster}}")
     missing = [query for query in queries if query not in clusters]

@@ -23,18 +23,8 @@ RunLike: TypeAlias = Rankings | Candidates | Mapping[str, Mapping[str, float | N
 class RankedLists:
     """Ranked lists of ids, each made when it is read.
 
-    Parameters
-    ----------
-    rows
-        Where each query stands.
-    read
-        Returns the ids of the list in a row, best first.
-    depth
-        The length of the longest list.
-    direction
-        Where it is known.
-    scores
-        Returns the scores of the list in a row, in its order; None where there are none.
+    `rows` says where each query stands; by row, `read` returns the ids, best first, and `scores`
+    their scores in that order, None without any.  `depth` is the length of the longest list.
     """
 
     rows: Mapping[str, int]
@@ -58,11 +48,6 @@ def named_lists(rankings: RunLike | Mapping[str, Any]) -> tuple[dict[str, Ranked
     """Return what is to be compared under names, and what has to be said about it (or "").
 
     Rankings that come alone bring their base order as ``"base"``.
-
-    Raises
-    ------
-    InputError
-        On what is no run, and where no list holds anything.
     """
     named, note = _named(rankings)
     if not any(each.depth for each in named.values()):

@@ -20,16 +20,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Per query the candidates that share the score of its first relevant item.
+    """Per query the candidates that share the score of its first relevant item; all are ``[Q]``.
 
-    Parameters
-    ----------
-    better
-        ``[Q]`` how many score higher.
-    size
-        ``[Q]`` how many share the score, that item among them; 0 where nothing relevant is listed.
-    relevant
-        ``[Q]`` how many of these are relevant.
+    How many score higher, how many share the score, that item among them (0 where nothing relevant
+    is listed), and how many of these are relevant.
     """
 
     better: Integers
@@ -76,16 +70,9 @@ class Ties:
 
 
 def ties(groups: Groups, measures: Sequence[Measure], miss: int) -> Ties | None:
-    """Return what is left open; None where nothing is.
+    """Return what is left open of some measures; None where nothing is.
 
-    Parameters
-    ----------
-    groups
-        The candidates that share a score.
-    measures
-        What is asked for.
-    miss
-        The highest rank that MedR and MeanR count.
+    `miss` is the highest rank that MedR and MeanR count.
     """
     count = int(groups.open.sum())
     if not count:

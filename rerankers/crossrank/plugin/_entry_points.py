@@ -55,13 +55,7 @@ def _of_all_groups(folders: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
 
 
 def only(what: str, name: str, points: list[EntryPoint]) -> EntryPoint:
-    """Return the one entry point of a name.
-
-    Raises
-    ------
-    PluginError
-        If several distributions claim it.
-    """
+    """Return the one entry point of a name, and refuse one that several distributions claim."""
     if len(points) > 1:
         rivals = " and ".join(sorted(map(origin, points)))
         raise PluginError(f"the {what} {name!r} is claimed by {rivals}; uninstall one of them")

@@ -19,15 +19,7 @@ def lent_names() -> list[str]:
 
 
 def lent(name: str) -> Any:
-    """Return what a name stands for.
-
-    Raises
-    ------
-    AttributeError
-        If nobody lends it.
-    PluginError
-        If several distributions do, or what brings it cannot be imported.
-    """
+    """Return what a name stands for; an AttributeError says that nobody lends it."""
     # the import system and copy ask for many of these, which nobody lends
     declared = [] if name.startswith("_") else [p for p in points(GROUP) if p.name == name]
     if not declared:

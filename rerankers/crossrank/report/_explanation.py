@@ -28,17 +28,8 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 class Panel:
     """One picture with what one part of the text finds in it.
 
-    Parameters
-    ----------
-    title
-        The part, and how strongly it agrees; the pair for a picture as it is.
-    heat
-        ``[rows, columns]`` over the part `extent` of the picture, NaN where nothing lies; None
-        where there is no map.
-    extent
-        See `heat`.
-    boxes
-        Where the best place lies.
+    `heat` is ``[rows, columns]`` over the part `extent` of the picture, NaN where nothing lies,
+    None where there is no map; the boxes are where the best place lies.
     """
 
     title: str

@@ -24,17 +24,7 @@ from crossrank.testing._differences import PairScores
 
 @dataclass(frozen=True, slots=True)
 class RerankerCase:
-    """What every check of a reranker starts from.
-
-    Parameters
-    ----------
-    kind, params
-        The class under test and its parameters.
-    direction
-        Such as ``"t2i"``.
-    queries, gallery
-        A few items of both sides.
-    """
+    """What every check of a reranker starts from: its class, and a few items of both sides."""
 
     kind: type[Reranker]
     params: Mapping[str, Any]
@@ -62,15 +52,7 @@ class RerankerCase:
         )
 
     def start(self, candidates: Candidates | None = None, **context: Any) -> Run:
-        """Build the reranker and let it prepare.
-
-        Parameters
-        ----------
-        candidates
-            The lists; `lists` by default.
-        **context
-            Fields of `Context` in place of the usual ones.
-        """
+        """Build the reranker and let it prepare, some fields of its `Context` changed."""
         return Run.of(self.build(), self.context(candidates, **context))
 
     def start_bare(self) -> Run:
@@ -110,13 +92,7 @@ class RerankerCase:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A prepared reranker, called block by block as the engine calls it, but unchecked.
-
-    Parameters
-    ----------
-    scorer, context, state
-        The reranker, what it prepared from, and what it made of that.
-    """
+    """A prepared reranker, called block by block as the engine calls it, but unchecked."""
 
     scorer: Reranker
     context: Context
@@ -169,13 +145,7 @@ def previous_of(context: Context) -> NDArray[np.float64]:
 
 
 def read_scores(block: Block, scores: Scores) -> PairScores:
-    """Return the scores of a block's pairs by their ids.
-
-    Raises
-    ------
-    AssertionError
-        If there is not one score per place.
-    """
+    """Return the scores of a block's pairs by their ids, one per place."""
     values = np.asarray(getattr(scores, "values", scores))
     require(
         values.shape == block.mask.shape,

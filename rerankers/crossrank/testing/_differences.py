@@ -23,18 +23,10 @@ ItemFeatures: TypeAlias = Mapping[str, Mapping[str, Any]]
 def require_same_scores(
     expected: PairScores, found: PairScores, when: str, mend: str, tolerance: float = TOLERANCE
 ) -> None:
-    """Refuse scores that differ from those expected for the same pairs.
+    """Refuse scores that differ from those expected for the same pairs; `found` may hold fewer.
 
-    Parameters
-    ----------
-    expected, found
-        `found` may hold fewer pairs.
-    when
-        What changed in between, as in "… with one query a block".
-    mend
-        How to keep the promise.
-    tolerance
-        0 for the same bits.
+    `when` says what changed in between, as in "… with one query a block", and `mend` how to keep
+    the promise.  A tolerance of 0 asks for the same bits.
     """
     for pair, now in found.items():
         before = expected[pair]
@@ -52,14 +44,9 @@ def require_same_features(
     mend: str,
     tolerance: float = TOLERANCE,
 ) -> None:
-    """Refuse features that differ from those expected of the same items.
+    """Refuse features that differ from those expected of the same items, see `require_same_scores`.
 
-    Parameters
-    ----------
-    expected, found
-        `found` may hold fewer items, and fewer features of them.
-    when, mend, tolerance
-        See `require_same_scores`.
+    `found` may hold fewer items, and fewer features of them.
     """
     for id, features in found.items():
         for name, now in features.items():

@@ -15,16 +15,9 @@ from crossrank.testing._differences import ItemFeatures
 
 @dataclass(frozen=True, slots=True)
 class EncoderCase:
-    """What every check of an encoder starts from.
+    """What every check of an encoder starts from: a class, its parameters, and a modality.
 
-    Parameters
-    ----------
-    kind, params
-        The class under test and its parameters.
-    built
-        Returns the encoder, the same one for all checks: loading weights may take long.
-    modality
-        ``"image"`` or ``"text"``.
+    `built` returns the encoder, the same one for all checks: loading weights may take long.
     """
 
     kind: type[Encoder]

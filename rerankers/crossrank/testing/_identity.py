@@ -15,13 +15,7 @@ UNKNOWN = "no_such_parameter"
 
 
 def require_plugin_class(plugin: Any, base: type, info_type: type) -> Any:
-    """Refuse a class that the registry would refuse, or that does not say what it is.
-
-    Returns
-    -------
-    RerankerInfo or EncoderInfo
-        Its ``info``.
-    """
+    """Return the ``info`` of a class; refuse what the registry would, and what is missing."""
     require(
         isinstance(plugin, type) and issubclass(plugin, base),
         f"{plugin!r} is not a subclass of crossrank.{base.__name__}",

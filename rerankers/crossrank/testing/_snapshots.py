@@ -36,19 +36,9 @@ def writable(given: Given) -> Given:
 
 @contextmanager
 def unchanged(what: str, **given: Any) -> Iterator[None]:
-    """Refuse changes to what a plugin is given.
+    """Refuse changes to what a plugin is given, each under the name that a message gives it.
 
-    Parameters
-    ----------
-    what
-        Who is given it, such as ``"score()"``.
-    **given
-        Collections, candidates, contexts, blocks or items, by the name a message gives them.
-
-    Raises
-    ------
-    AssertionError
-        Naming what was mutated.
+    `what` is who is given it, such as ``"score()"``.
     """
     before = dict(_digests(given))
     yield

@@ -9,16 +9,8 @@ from dataclasses import dataclass
 class Form:
     """What a feature looks like.
 
-    Parameters
-    ----------
-    kind
-        ``"array"``, ``"ragged"``, ``"lists"`` (per item a list) or ``"text"`` (per item a str).
-    row
-        The shape of one row, after the axis of items or of parts; None for any size.
-    unit
-        Whether rows have unit length.
-    integer
-        Whether the numbers are integers; floats otherwise.
+    It is an ``"array"``, ``"ragged"``, ``"lists"`` (per item a list) or ``"text"`` (per item a
+    str); `row` is the shape after the axis of items or of parts, None for any size.
     """
 
     kind: str

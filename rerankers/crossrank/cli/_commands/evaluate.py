@@ -93,13 +93,7 @@ def command(
 
 
 def measure_names(text: str, *, both: bool) -> list[str]:
-    """Split the names of measures at commas outside parentheses; RSUM comes by itself.
-
-    Raises
-    ------
-    InputError
-        If RSUM is asked for in one direction only.
-    """
+    """Split names of measures at commas outside parentheses; RSUM comes by itself, of both ways."""
     names = [name.strip() for name in re.split(r",(?![^(]*\))", text) if name.strip()]
     if "RSUM" in names and not both:
         raise InputError("RSUM sums over both directions; give --qrels and --direction twice")

@@ -103,13 +103,7 @@ def command(
 
 
 def top_of_run(run: Path, query: str, top: int) -> list[str]:
-    """Return the ids of a query's first candidates in a run.
-
-    Raises
-    ------
-    UnknownIdError
-        If the run does not have the query.
-    """
+    """Return the ids of a query's first candidates in a run."""
     check_count("explain", "top", top)
     candidates = Candidates.from_trec(run)
     if query not in candidates.query_ids:
