@@ -31,17 +31,7 @@ def result_of(
     tried: Sequence[Mapping[str, Any]],
     record: Mapping[str, Any],
 ) -> AblationResult:
-    """Put a result together.
-
-    Parameters
-    ----------
-    plan, measures
-        What was asked for.
-    work, outcomes
-        What was run, and what became of it, base first.
-    tried, record
-        See `AblationResult`.
-    """
+    """Put a result together of what was run and what became of it, base first."""
     directions = list(dict.fromkeys(run.task.direction for run in work))
     cells: list[CellResult] = []
     queries: dict[str, Queries] = {}

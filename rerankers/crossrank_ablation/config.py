@@ -39,19 +39,9 @@ TABLES: dict[str, tuple[str, ...]] = {
 
 
 def read_study(config: str | Path | Mapping[str, Any], root: str | Path | None = None) -> Study:
-    """Read a configuration.
+    """Read a configuration, of a TOML file or a mapping; `root` stands in place of ``data.root``.
 
-    Parameters
-    ----------
-    config
-        The path of a TOML file, or a mapping with the same keys.
-    root
-        In place of ``data.root``.
-
-    Raises
-    ------
-    InputError
-        Naming the line, on a key or value that does not belong there, with the nearest one.
+    A key or a value that does not belong there is refused with its line and the nearest one.
     """
     if isinstance(config, Mapping):
         return _study(Tables(dict(config), None, Path.cwd(), root))

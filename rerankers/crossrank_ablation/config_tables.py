@@ -14,16 +14,8 @@ from crossrank_ablation.toml_lines import line_of
 class Tables:
     """A configuration's values, and where they stand.
 
-    Parameters
-    ----------
-    values
-        The whole configuration.
-    text
-        The file it was read from; None for a mapping.
-    path
-        That file, or the folder to which paths are relative.
-    root
-        In place of ``data.root``.
+    They were read from the text of the file at a path; without a text, paths are relative to that
+    folder.  `root` stands in place of ``data.root``.
     """
 
     def __init__(

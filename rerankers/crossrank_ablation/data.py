@@ -23,15 +23,7 @@ from crossrank_ablation.task import Split, Task
 def make_task(
     split: str, data: Split, direction: str | None = None, encoder: str | None = None
 ) -> Task:
-    """Make a split ready in one direction.
-
-    Raises
-    ------
-    OrientationError
-        For a direction that queries and gallery make neither way.
-    UnknownIdError
-        If no query is judged, or a collection lacks an id.
-    """
+    """Make a split ready in one direction, which it must make one way or the other."""
     wanted = data.direction if direction is None else direction
     queries, gallery = data.queries, data.gallery
     qrels = as_qrels(data.qrels)
@@ -86,13 +78,7 @@ def make_task(
 
 
 def check_apart(tune: Task, report: Task) -> None:
-    """Refuse splits that share a query or a relevant item.
-
-    Raises
-    ------
-    InputError
-        With one that is in both.
-    """
+    """Refuse splits that share a query or a relevant item."""
     for what, of_tune, of_report in (
         ("query", set(tune.query_ids), set(report.query_ids)),
         ("relevant item", _all_relevant(tune), _all_relevant(report)),
@@ -117,15 +103,7 @@ def inverted(qrels: Qrels) -> Qrels:
 
 
 def joined(parts: Sequence[Collection], where: str) -> Collection:
-    """Return one collection with the features of several, in the rows of the first.
-
-    Raises
-    ------
-    UnknownIdError
-        If a later one lacks an item.
-    InputError
-        If two differ in modality.
-    """
+    """Return the first of several collections of the same items, with the features of all."""
     first, *others = parts
     for other in others:
         if other.modality != first.modality:

@@ -20,17 +20,7 @@ from crossrank_ablation.tables import mark, p_text
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One cell in both results.
-
-    Parameters
-    ----------
-    name, direction
-        Of the cell.
-    before, after
-        Metric → value.
-    comparisons
-        Metric → the second against the first.
-    """
+    """One cell in both results: its metrics before and after, and how the second compares."""
 
     name: str
     direction: str

@@ -23,13 +23,7 @@ PARTIAL = re.compile(r"\.[\w.-]+\.(?:json|txt|md|csv|tex|html|toml|svg|trec)\.[0
 def open_folder(
     folder: Path, plan: Study, cache: ScoreCache | None, runs: bool, resuming: bool
 ) -> Path:
-    """Make the folder of a new study, or tidy that of one that is resumed.
-
-    Raises
-    ------
-    StoreError
-        If it exists and is not resumed, or cannot be written.
-    """
+    """Make the folder of a new study, or tidy that of one that is resumed."""
     if not resuming:
         try:
             refuse_existing(folder)
@@ -64,13 +58,7 @@ def open_folder(
 
 
 def resumed(folder: Path) -> tuple[Study, dict[str, Any]]:
-    """Return the study of a folder, and how it was started.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds no study that can be resumed.
-    """
+    """Return the study of a folder, and how it was started; refuse one that cannot be resumed."""
     path = folder / STUDY
     try:
         record = read_json(path)

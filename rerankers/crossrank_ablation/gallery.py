@@ -32,19 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def gallery_of(run: Run, base: Outcome, outcome: Outcome, name: str, plan: Study) -> Gallery:
-    """Tell of the queries in which a pipeline differs most from the base.
-
-    Parameters
-    ----------
-    run
-        The task and its raw scores.
-    base, outcome
-        Before and after.
-    name
-        What the pipeline is called.
-    plan
-        How many queries and candidates, and where pictures lie.
-    """
+    """Tell of the queries in which a pipeline, under some name, differs most from the base."""
     task = run.task
     assert base.measured is not None and outcome.measured is not None
     before, after = base.measured.first_ranks, outcome.measured.first_ranks

@@ -19,18 +19,9 @@ Axes = Mapping[str, Mapping[str, Sequence[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Cells in short form.
+    """Cells in short form: pipelines of stages' names, and which of `VARIANTS` each becomes.
 
-    Parameters
-    ----------
-    pipelines
-        Names of stages in their order.
-    variants
-        What is made of each pipeline; see `VARIANTS`.
-    encoders, top_k
-        Axes of the whole cell.
-    axes
-        Axes of the stages.
+    Encoders and cuts are axes of the whole cell, `axes` those of the stages.
     """
 
     pipelines: tuple[tuple[str, ...], ...]
@@ -41,13 +32,7 @@ class Grid:
 
 
 def read_variants(words: str | Sequence[str]) -> tuple[str, ...]:
-    """Return the names of variants, hyphens or underscores.
-
-    Raises
-    ------
-    InputError
-        On a word that is none.
-    """
+    """Return the names of variants, hyphens or underscores."""
     given = list(words) if isinstance(words, list | tuple) else [words]
     variants = tuple(str(word).replace("-", "_") for word in given)
     for word in variants:

@@ -26,16 +26,8 @@ def learned(
 ) -> list[Outcome]:
     """Return an outcome for each method, whose scores are those of the longest pipeline's stages.
 
-    Parameters
-    ----------
-    run
-        With a split to fit on.
-    outcomes
-        Of all its cells, the base first.
-    methods
-        See `crossrank_fuse.fit`.
-    measures
-        What is asked for.
+    `outcomes` are those of all cells of the run, the base first; for methods see
+    `crossrank_fuse.fit`.
     """
     done = [each for each in outcomes if each.stages and each.measured is not None]
     if not methods or run.tune is None or not done:

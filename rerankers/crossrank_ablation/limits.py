@@ -23,13 +23,7 @@ MOST_RUNS = 1000
 
 
 def check_size(plan: Study, yes: bool) -> None:
-    """Ask before many runs, with what they would take.
-
-    Raises
-    ------
-    InputError
-        If they are more than `MOST_RUNS`.
-    """
+    """Refuse more than `MOST_RUNS` without a yes, with what they would take."""
     directions = len(plan.directions or ("",))
     cells = sum(map(count_cells, plan.grids))
     points = cells * _points(plan, list(plan.tune_axes))
@@ -53,13 +47,7 @@ def check_size(plan: Study, yes: bool) -> None:
 
 
 def check_room(cache: ScoreCache | None, work: Sequence[Run], plan: Study) -> None:
-    """Refuse a cache that cannot keep what the study scores at most.
-
-    Raises
-    ------
-    StoreError
-        If its disk or its limit is too small.
-    """
+    """Refuse a cache that cannot keep what the study scores at most."""
     if cache is None:
         return
     needed, largest = 0, 0

@@ -20,14 +20,8 @@ Floats = NDArray[np.float64]
 class Measured:
     """A run on the N queries of a task.
 
-    Parameters
-    ----------
-    first_ranks
-        ``[N]`` rank of the first relevant item, infinite for a miss.
-    foreign
-        The measures of ir-measures, ``[N]`` each.
-    depth
-        The length of the longest list.
+    The rank of the first relevant item is ``[N]``, infinite for a miss, and so are the measures of
+    ir-measures; `depth` is the length of the longest list.
     """
 
     first_ranks: Floats
@@ -47,19 +41,7 @@ class Measured:
 def measure(
     task: Task, ranks: NDArray[np.int64], measures: Sequence[Measure], top_k: int | None = None
 ) -> Measured:
-    """Measure a run.
-
-    Parameters
-    ----------
-    task
-        Whose judgements.
-    ranks
-        ``[Q, K]`` the rank of each candidate.
-    measures
-        What is asked for.
-    top_k
-        Where its lists are cut.
-    """
+    """Measure a run by ``[Q, K]`` the rank of each candidate, its lists cut at `top_k`."""
     foreign: dict[str, Floats] = {}
     asked = [each for each in measures if each.ir]
     if asked:

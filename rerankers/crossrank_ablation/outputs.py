@@ -27,13 +27,7 @@ COST_FIELDS = (
 
 
 def write(result: AblationResult, folder: Path) -> None:
-    """Write tables, costs, plots, the report, and last of all ``result.json``.
-
-    Raises
-    ------
-    StoreError
-        If the folder cannot be written.
-    """
+    """Write tables, costs, plots, the report, and last of all ``result.json``."""
     check_jinja("ablate", "an ablation's report")
     with disk_errors(folder):
         (folder / "plots").mkdir(parents=True, exist_ok=True)

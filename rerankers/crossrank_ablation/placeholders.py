@@ -9,13 +9,7 @@ from crossrank.errors import InputError
 
 
 def filled(text: str, folders: Mapping[str, str | None]) -> str:
-    """Return a text with ``{name}`` replaced by a value.
-
-    Raises
-    ------
-    InputError
-        If it names one that has no value.
-    """
+    """Return a text with ``{name}`` replaced by a value; one that has none is refused."""
     for name, value in folders.items():
         if f"{{{name}}}" in text:
             if value is None:

@@ -19,44 +19,12 @@ from crossrank_ablation.task import Split
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Study:
-    """All that a configuration says.
+    """All that a configuration says; docs/ablations.md goes through it.
 
-    Parameters
-    ----------
-    name
-        The report's title.
-    stages
-        By name.
-    grids, tune_axes
-        What becomes cells, and what is chosen on the other split.
-    data
-        ``"report"`` and perhaps ``"tune"`` → their tables, with paths or ready objects.
-    root, pictures
-        Folders; `pictures` is None where none was given.
-    verify
-        Whether collections are read whole and held against their digests.
-    directions
-        None for the one that queries and gallery make.
-    metrics
-        Columns of the table.
-    significance, alpha
-        How differences are tested.
-    objects_above
-        From which score a box counts as an object.
-    featured, queries, shown
-        Whose queries the report shows, how many of either kind, how many candidates.
-    machine
-        Whether the result says on which machine, and by which command, it was made.
-    run
-        Memory, threads, device, dtype and the plugins' own cache.
-    cache_folder, cache_limit
-        Of raw scores.
-    learned
-        How fusions of the whole pipeline are learned on the other split.
-    raw
-        The configuration as JSON can hold it.
-    text
-        The file itself; None for a mapping.
+    `data` has ``"report"`` and perhaps ``"tune"``, whose tables hold paths or ready objects.
+    Without `pictures` none are looked for; without `directions` it is the one that queries and
+    gallery make.  `raw` is the configuration as JSON can hold it, `text` the file itself, None for
+    a mapping.
     """
 
     name: str
@@ -89,13 +57,7 @@ class Study:
         return tuple(dict.fromkeys(each for grid in self.grids for each in grid.encoders))
 
     def split(self, name: str, encoder: str | None) -> Split:
-        """Open one part of the data.
-
-        Raises
-        ------
-        StoreError, UnknownIdError, FormatError
-            If something is missing or does not fit.
-        """
+        """Open one part of the data."""
         table = self.data[name]
         folders = {"encoder": encoder, "root": str(self.root)}
 

@@ -24,13 +24,7 @@ Step = tuple[float, float, float]
 
 
 def check_matplotlib() -> None:
-    """Refuse to start without the package that draws.
-
-    Raises
-    ------
-    MissingPackageError
-        If matplotlib is not installed.
-    """
+    """Refuse to start without the package that draws."""
     if importlib.util.find_spec("matplotlib") is None:
         raise missing_package("matplotlib", extra="ablate", purpose="an ablation's plots")
 

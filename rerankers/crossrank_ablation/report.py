@@ -22,15 +22,7 @@ ROW_HEIGHT, COLUMN_WIDTH = 26, 240
 
 
 def render(result: AblationResult, drawn: Mapping[str, str]) -> str:
-    """Return the page; every text in it is escaped, and nothing in it is fetched.
-
-    Parameters
-    ----------
-    result
-        What it shows.
-    drawn
-        The plots, as SVG.
-    """
+    """Return the page with its plots, as SVG; every text is escaped, and nothing is fetched."""
     template = page_template(
         "crossrank_ablation", "report.html", extra="ablate", purpose="an ablation's report"
     )

@@ -21,18 +21,9 @@ FORMAT, VERSION = "crossrank ablation", 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
-    """The queries of one direction.
+    """The N queries of one direction, and ``[N]`` the cluster of each.
 
-    Parameters
-    ----------
-    ids
-        N of them.
-    clusters
-        ``[N]`` the cluster of each.
-    miss
-        The rank that MedR and MeanR count for a miss.
-    notes
-        What a reader has to know.
+    `miss` is the rank that MedR and MeanR count for a miss; the notes are for whoever reads.
     """
 
     ids: tuple[str, ...]

@@ -31,16 +31,9 @@ TESTING_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """The cells of one encoder in one direction.
+    """The cells of one encoder in one direction, in the table's order.
 
-    Parameters
-    ----------
-    task, scorings
-        What is reported on.
-    cells
-        In the table's order.
-    tune
-        What settings are chosen on; None where nothing is chosen.
+    Settings are chosen on `tune`; None where nothing is chosen.
     """
 
     task: Task
@@ -88,18 +81,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """What was chosen on the other split.
+    """What was chosen on the other split: every cell's stages, and by place why one has none.
 
-    Parameters
-    ----------
-    stages
-        Of every cell.
-    failures
-        Why some cells have none, by their place.
-    tried
-        A record of every setting.
-    spent
-        What it took.
+    `tried` is a record of every setting, `spent` what it took.
     """
 
     stages: list[tuple[StageSettings, ...]]

@@ -24,13 +24,7 @@ from crossrank_ablation.task import Task
 
 
 class Counted(Reranker):
-    """A scorer that counts its calls.
-
-    Parameters
-    ----------
-    scorer
-        The one that does the work.
-    """
+    """A scorer that counts its calls."""
 
     def __init__(self, scorer: Reranker) -> None:
         self.scorer = scorer
@@ -63,19 +57,7 @@ class Counted(Reranker):
 
 
 class Job:
-    """The pairs of one scorer that are still missing.
-
-    Parameters
-    ----------
-    stage
-        Whose scorer.
-    context
-        Its lists hold the missing pairs alone.
-    task
-        What is scored.
-    resources
-        What scoring may use.
-    """
+    """The pairs of one scorer that are still missing; the lists of its context hold no others."""
 
     def __init__(self, stage: Stage, context: Context, task: Task, resources: Resources) -> None:
         self.scorer = Counted(stage.scorer)

@@ -44,18 +44,9 @@ class _Known:
 
 @dataclass(slots=True)
 class Scorings:
-    """The raw scores of one task.
+    """The raw scores of one task, in blocks that a cache may keep.
 
-    Parameters
-    ----------
-    task
-        What is scored.
-    context
-        The task as scorers see it, without lists cut to a stage.
-    resources
-        What scoring may use.
-    cache
-        Where blocks are kept; None for nowhere.
+    Its context is the task as scorers see it, without lists cut to a stage.
     """
 
     task: Task

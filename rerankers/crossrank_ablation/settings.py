@@ -24,14 +24,8 @@ FUSION_KEYS = {
 class StageSettings:
     """A stage before it is built, under the keys of ``crossrank rerank --stage``.
 
-    Parameters
-    ----------
-    name
-        What the study calls it.
-    reranker
-        A name, class or object; see `crossrank.Stage`.
-    values
-        ``depth``, ``fusion``, ``weight``, ``normalise``, ``k``, and the reranker's parameters.
+    The name is the study's; the values are ``depth``, ``fusion`` with its keys, and the reranker's
+    parameters.
     """
 
     name: str
@@ -60,12 +54,7 @@ class StageSettings:
     ) -> StageSettings:
         """Return the stage with other values, without the keys of fusions that it does not use.
 
-        Parameters
-        ----------
-        values
-            They replace what is there.
-        spare
-            Keys that belong to a fusion, wherever this one does not read them.
+        `spare` are keys that belong to a fusion, wherever this one does not read them.
         """
         merged = {**self.values, **values}
         fusion = merged.get("fusion", "weighted")
@@ -73,13 +62,7 @@ class StageSettings:
         return replace(self, values={k: v for k, v in merged.items() if k not in unused})
 
     def build(self) -> Stage:
-        """Return the stage.
-
-        Raises
-        ------
-        ParameterError, UnknownPluginError, PluginError
-            If reranker, fusion or stage refuse.
-        """
+        """Return the stage."""
         return stage_of(self.reranker, self.values, f"stage {self.name!r}", self.name)
 
     @property
@@ -102,20 +85,9 @@ class StageSettings:
 class Cell:
     """One row of the table before it is run.
 
-    Parameters
-    ----------
-    stages
-        The pipeline.
-    encoder
-        What stands for ``{encoder}`` in the paths of the data; None where there is no such axis.
-    top_k
-        Where its lists are cut.
-    note
-        Why it is there, such as ``"without mack"``.
-    whole
-        The key of the cell that a loss is tested against, in a leave-one-out.
-    name
-        What the table calls it.
+    The encoder stands for ``{encoder}`` in paths of the data, None where there is no such axis;
+    lists are cut at `top_k`.  `note` says why it is there, such as ``"without mack"``, and `whole`
+    is the key of the cell that a loss is tested against.
     """
 
     stages: tuple[StageSettings, ...]

@@ -35,15 +35,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """A group of queries.
-
-    Parameters
-    ----------
-    dimension, label
-        What they share.
-    members
-        ``[N]`` bool.
-    """
+    """A group of queries, ``[N]`` bool, and what they share."""
 
     dimension: str
     label: str
@@ -52,17 +44,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class SliceGain:
-    """The difference between two runs in a group.
-
-    Parameters
-    ----------
-    dimension, label
-        Of the group.
-    queries
-        How many there are.
-    difference, low, high
-        The mean difference and its bootstrap interval; None where there is none.
-    """
+    """The mean difference between two runs in a group, and its interval if there is one."""
 
     dimension: str
     label: str
@@ -75,15 +57,9 @@ class SliceGain:
 def slices_of(task: Task, base_ranks: Floats, objects_above: float) -> list[Slice]:
     """Return the groups that a task's features allow, empty ones left out.
 
-    Parameters
-    ----------
-    task
-        Its texts give lengths; the boxes of a query's picture, or of the first relevant one, give
-        objects.
-    base_ranks
-        ``[N]`` rank of the first relevant item before.
-    objects_above
-        The score from which a box counts.
+    Its texts give lengths; the boxes of a query's picture, or of the first relevant one, give
+    objects, counted from a score of `objects_above`.  `base_ranks` are ``[N]``, of the first
+    relevant item.
     """
     found = _binned("base rank", base_ranks, RANK_BINS)
     lengths = _lengths(task)
@@ -106,17 +82,7 @@ def slice_gains(
     clusters: NDArray[np.int64],
     significance: Significance,
 ) -> list[tuple[SliceGain, ...]]:
-    """Return, per run, the mean difference of every group.
-
-    Parameters
-    ----------
-    differences
-        ``[N]`` per run.
-    slices
-        The groups.
-    clusters, significance
-        For the intervals.
-    """
+    """Return, per run, the mean difference of every group, from ``[N]`` differences of each run."""
     if not slices or not differences:
         return [() for _ in differences]
     members = np.array([each.members for each in slices], np.float64)

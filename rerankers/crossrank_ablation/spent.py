@@ -7,14 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What some scores took.
+    """What some scores took: calls of ``score`` in this process, and pairs.
 
-    Parameters
-    ----------
-    calls
-        How often ``score`` was called, in this process.
-    scored, from_cache, shared
-        Pairs that were scored now, read from disk, and known from an earlier run of the study.
+    They were scored now, read from disk, or known (shared) from an earlier run of the study.
     """
 
     calls: int = 0

@@ -55,12 +55,9 @@ class Comparison:
 
 
 def t_tests(after: Floats, before: Floats) -> Floats:
-    """Return ``[T]`` p-values of `scipy.stats.ttest_rel`; NaN where nothing differs.
+    """Return ``[T]`` p-values of `scipy.stats.ttest_rel` on ``[T, C]`` sums per cluster.
 
-    Parameters
-    ----------
-    after, before
-        ``[T, C]`` sums per cluster.
+    NaN where nothing differs.
     """
     from scipy.stats import ttest_rel
 
@@ -70,18 +67,11 @@ def t_tests(after: Floats, before: Floats) -> Floats:
 
 
 def holm(p_values: Floats) -> Floats:
-    """Return p-values corrected for how many there are; NaN stays and does not count.
+    """Return p-values ``[T]`` corrected for how many there are; NaN stays and does not count.
 
     The smallest of n is multiplied by n, the next by n − 1, …, never less than the one before
     and at most 1: whatever is rejected at α, the chance of any false rejection is at most α.
 
-    Parameters
-    ----------
-    p_values
-        ``[T]``.
-
-    Notes
-    -----
     Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6, 1979.
     """
     result = np.full(len(p_values), np.nan)
@@ -162,15 +152,7 @@ def compared(
 
 
 def enough_resamples(tests: int, significance: Significance, alpha: float) -> int:
-    """Return how many resamples the smallest p needs to stay below alpha after Holm; 0 if enough.
-
-    Parameters
-    ----------
-    tests
-        How many there are in the table.
-    significance, alpha
-        What is used.
-    """
+    """Return how many resamples the smallest p needs to be below alpha after Holm; 0 if enough."""
     needed = int(np.ceil(2 * tests / alpha))
     return 0 if not significance.resamples or significance.resamples + 1 > needed else needed
 

@@ -19,16 +19,8 @@ from crossrank.plugin.files import parse_json
 class ScoredBlock:
     """Raw scores of the pairs of some queries, and what they took.
 
-    Parameters
-    ----------
-    values
-        ``[P]`` float32 in row-major order of the pairs; NaN where the scorer abstained.
-    reasons
-        Per query why.
-    calls
-        How often ``score`` was called.
-    seconds, prepare_seconds
-        What scoring and preparing took when it was done.
+    The values ``[P]`` are in row-major order of the pairs, NaN where the scorer abstained, and per
+    query the reasons say why; calls and seconds are those of when it was done.
     """
 
     values: NDArray[np.float32]
@@ -69,14 +61,8 @@ def decoded(
 ) -> ScoredBlock | None:
     """Read what `encoded` made; None for anything else, and what is damaged.
 
-    Parameters
-    ----------
-    content
-        Of a file.
-    description
-        What the block must be of; None for whatever gives the key.
-    key
-        The name of the file.
+    The block must be of the description; where that is None, of any that gives the key, which is
+    the name of the file.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load

@@ -9,16 +9,9 @@ from crossrank.report import Story
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """The stories of one pipeline in one direction.
+    """The stories of one pipeline in one direction, most improved first and most harmed first.
 
-    Parameters
-    ----------
-    direction, cell
-        What it is about.
-    depth
-        The length of the lists.
-    improved, harmed
-        Most improved first, most harmed first.
+    `depth` is the length of the lists.
     """
 
     direction: str

@@ -105,12 +105,7 @@ class Task:
     ) -> NDArray[np.float64]:
         """Return ``[N]`` the rank of each query's first relevant item, infinite for a miss.
 
-        Parameters
-        ----------
-        places_ranks
-            ``[Q, K]`` the rank of each candidate.
-        top_k
-            Where the lists are cut.
+        The candidates' ranks are ``[Q, K]``; lists are cut at `top_k`.
         """
         found = self.relevant & self.candidates.mask
         if top_k is not None:

@@ -13,12 +13,7 @@ _HEADER = re.compile(rf"\s*\[\[?\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*\]\]?")
 def line_of(text: str, path: Sequence[str]) -> int | None:
     """Return the line, from 1, that sets a key; the last one that mentions it in a table inline.
 
-    Parameters
-    ----------
-    text
-        The TOML text.
-    path
-        The key with the tables around it, such as ``("stages", "filip", "deph")``.
+    The path is the key with the tables around it, such as ``("stages", "filip", "deph")``.
     """
     table: tuple[str, ...] = ()
     best: tuple[int, int] | None = None

@@ -20,16 +20,8 @@ MOST_DRAWN = 60
 class Node:
     """A beginning that pipelines share.
 
-    Parameters
-    ----------
-    label
-        What is drawn.
-    stage
-        The settings of its last stage; None for the base.
-    cells
-        The names of the runs that end here.
-    children
-        The names of the nodes that go on from here.
+    `stage` has the settings of its last stage, None for the base; `cells` names the runs that end
+    here, `children` the nodes that go on from here.
     """
 
     label: str
@@ -43,15 +35,7 @@ Tree = dict[str, Node]
 
 
 def grow(pipelines: Sequence[tuple[StageSettings, ...]], names: Sequence[str] = ()) -> Tree:
-    """Return the tree from the base over stages to pipelines.
-
-    Parameters
-    ----------
-    pipelines
-        The runs.
-    names
-        What each is called.
-    """
+    """Return the tree from the base over stages to pipelines, with what each of them is called."""
     tree = {ROOT: Node(ROOT, None)}
     for number, stages in enumerate(pipelines):
         path = path_of(stages)
@@ -65,13 +49,7 @@ def grow(pipelines: Sequence[tuple[StageSettings, ...]], names: Sequence[str] = 
 
 
 def as_graph(tree: Tree) -> networkx.DiGraph[str]:
-    """Return a tree as a `networkx.DiGraph`, with ``label``, ``stage`` and ``cells`` of its nodes.
-
-    Raises
-    ------
-    MissingPackageError
-        If networkx is not installed.
-    """
+    """Return a tree as a `networkx.DiGraph`, whose nodes have ``label``, ``stage``, ``cells``."""
     graph = required("networkx", "ablate", "the tree of an ablation as a graph").DiGraph()
     for name, node in tree.items():
         graph.add_node(name, label=node.label, stage=node.stage, cells=list(node.cells))
@@ -91,13 +69,8 @@ def drawing(tree: Tree) -> list[dict[str, Any]]:
     """Return the tree's nodes with places for a picture, depth first.
 
     Children that differ in fusion and weight only become one node where there are more than
-    `MOST_DRAWN`.
-
-    Returns
-    -------
-    list
-        Dicts of ``label``, ``count``, ``depth``, ``row``, ``parent`` (a place in the list, or
-        None) and ``cells``.
+    `MOST_DRAWN`.  A node has ``label``, ``count``, ``depth``, ``row``, ``cells`` and ``parent``, a
+    place in the list or None.
     """
     merges = len(tree) > MOST_DRAWN
     drawn: list[dict[str, Any]] = []

@@ -27,20 +27,8 @@ from crossrank_ablation.tree import ROOT, Tree, grow
 class Position:
     """Where a walk stands: the lists after some stages; arrays are ``[Q, K]``.
 
-    Parameters
-    ----------
-    scores, ranks
-        After the last stage.
-    traces
-        Each stage's own scores.
-    looked_at
-        What any stage has seen.
-    stages
-        The stages so far.
-    spent
-        What the scores of the last stage took.
-    fusing_seconds
-        What all fusions so far took.
+    Scores and ranks are those after the last one, `looked_at` is what any has seen; `spent` is what
+    the scores of the last one took, `fusing_seconds` what all fusions so far did.
     """
 
     scores: NDArray[np.float64]
@@ -54,15 +42,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run has no result.
-
-    Parameters
-    ----------
-    reason
-        What the error says.
-    applies
-        False where a reranker does not do the direction, which is nobody's fault.
-    """
+    """Why a run has no result; a direction that a reranker does not do is nobody's fault."""
 
     reason: str
     applies: bool = True
@@ -75,13 +55,7 @@ def base_position(task: Task) -> Position:
 
 
 def step(position: Position, stage: Stage, task: Task, scorings: Scorings) -> Position:
-    """Return the position after one more stage.
-
-    Raises
-    ------
-    CrossrankError
-        If the stage cannot be run or its reranker fails.
-    """
+    """Return the position after one more stage."""
     if not position.stages:
         check_fusable(stage, task.candidates)
     check_features([stage], scorings.context)
@@ -112,11 +86,8 @@ def walk(
 ) -> Iterator[tuple[list[int], Position | Failure, Spent]]:
     """Run pipelines, shared beginnings once, and yield each as soon as it is there.
 
-    Yields
-    ------
-    tuple
-        The places of equal pipelines in `pipelines`, the position after them or why there is
-        none, and what was spent since the last one.
+    That is the places of equal pipelines in `pipelines`, the position after them or why there is
+    none, and what was spent since the last one.
     """
     tree = grow(pipelines, [str(place) for place in range(len(pipelines))])
     built: dict[str, Stage | Failure] = {}

@@ -55,12 +55,34 @@ def best_rows(
     gallery_chunk: int | None = None,
     query_chunk: int | None = None,
 ) -> tuple[Rows, NDArray[np.float64]]:
-    """Return ``[Q, count]`` the gallery rows of the highest inner products, and these, best first.
+    """Return for each query the gallery rows of the highest inner products, and these.
 
-    Equal products are ordered by gallery row.  Queries ``[Q, D]`` and gallery ``[N, D]`` are of any
-    real dtype and may be memory-mapped; the gallery is read once.  `count` is from 1 to N, and
-    chunks take by default about 100 MB.  By `names`, the ids of both sides, the first vector that
-    is not finite is refused.
+    Equal products are ordered by gallery row.
+
+    Parameters
+    ----------
+    queries, gallery
+        ``[Q, D]`` and ``[N, D]``, any real dtype; may be memory-mapped.  The gallery is read once.
+    count
+        From 1 to N.
+    screen
+        `crossrank._search.screens.numpy_screen` or `crossrank._search.screens.faiss_screen`.
+    names
+        Ids of both sides, for errors.
+    progress
+        Told how many gallery rows are behind us.
+    gallery_chunk, query_chunk
+        Rows at a time; by default so that a chunk takes about 100 MB.
+
+    Returns
+    -------
+    tuple
+        ``[Q, count]`` int64 rows and ``[Q, count]`` float64 products, best first.
+
+    Raises
+    ------
+    InputError
+        Naming the first query or candidate whose vector is not finite.
     """
     size = max(1, gallery.shape[1])
     gallery_step = gallery_chunk or max(1, GALLERY_BYTES // (8 * size))
