@@ -103,7 +103,7 @@ class Blip2Reranker(cr.Reranker):
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as class and parameters: a model that was loaded is loaded again."""
         params = {each.name: getattr(self.params, each.name) for each in fields(self.params)}
-        return _rebuilt, (type(self), params)
+        return partial(type(self), **params), ()
 
     # what a subclass may change ---------------------------------------------------------------
 
@@ -267,10 +267,6 @@ def _needing_torch(info: cr.RerankerInfo, name: str) -> Any:
     """Import torch, or a module of this package that is made of it."""
     with needs(info.name, info.extra, "torch", "transformers")():
         return import_module(name if name == "torch" else f"crossrank_blip2.{name}")
-
-
-def _rebuilt(kind: type[Blip2Reranker], params: dict[str, Any]) -> Blip2Reranker:
-    return kind(**params)
 
 
 def _identity(given: Any, revision: str | None = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,11 +102,23 @@ def encode_tokens(
     """
     model = checkpoint.model
     seen = see_texts(model, {name: each.to(model.device) for name, each in tokens.inputs.items()})
+    projected = partial(project_words, model, seen.states)
+    return text_features(tokens, features, seen.pooled, seen.states, projected)
+
+
+def text_features(
+    tokens: Tokens,
+    features: Sequence[str],
+    pooled: Tensor,
+    states: Tensor,
+    projected: Callable[[], Tensor],
+) -> dict[str, Feature]:
+    """Return features from what a text tower made; see `encode_tokens`."""
     make: dict[str, Callable[[], Feature]] = {
-        "embedding": lambda: to_array(unit(seen.pooled)),
-        "tokens": lambda: to_ragged(unit(project_words(model, seen.states)), tokens.words),
+        "embedding": lambda: to_array(unit(pooled)),
+        "tokens": lambda: to_ragged(unit(projected()), tokens.words),
         "token_text": lambda: tokens.pieces,
-        "words": lambda: to_ragged(seen.states, tokens.words),
+        "words": lambda: to_ragged(states, tokens.words),
     }
     return {name: make[name]() for name in features}
 

@@ -47,39 +47,44 @@ class Reformulator(ABC):
         return (Part(self.rewrite(dialogue)),)
 
 
-class Concat(Reformulator):
+class Appended(Reformulator):
+    """Appends texts to the caption, with commas between them."""
+
+    @abstractmethod
+    def statements(self, dialogue: Dialogue) -> list[str]:
+        """Return what is appended."""
+
+    def rewrite(self, dialogue: Dialogue) -> str:
+        """Return caption and statements, with commas between them."""
+        return ", ".join([dialogue.caption, *self.statements(dialogue)])
+
+    def apart(self, dialogue: Dialogue) -> str:
+        """Return the statements, with commas between them."""
+        return ", ".join(self.statements(dialogue))
+
+
+class Concat(Appended):
     """Appends questions and answers as they are, as ChatIR does.
 
     To a matcher that never saw dialogues this is noise (Lee et al., PlugIR, ACL 2024): it is here
     to be compared with.
     """
 
-    def rewrite(self, dialogue: Dialogue) -> str:
-        """Return caption, questions and answers, with commas between the rounds."""
-        return ", ".join(dialogue)
-
-    def apart(self, dialogue: Dialogue) -> str:
-        """Return questions and answers, with commas between the rounds."""
-        return ", ".join(dialogue[1:])
+    def statements(self, dialogue: Dialogue) -> list[str]:
+        """Return every question with its answer."""
+        return list(dialogue[1:])
 
 
-class Answers(Reformulator):
+class Answers(Appended):
     """Appends what was answered and leaves out what was asked."""
 
-    def rewrite(self, dialogue: Dialogue) -> str:
-        """Return caption and answers, with commas between them."""
-        return ", ".join([dialogue.caption, *self._statements(dialogue)])
-
-    def apart(self, dialogue: Dialogue) -> str:
-        """Return the answers, with commas between them."""
-        return ", ".join(self._statements(dialogue))
-
-    def _statements(self, dialogue: Dialogue) -> list[str]:
+    def statements(self, dialogue: Dialogue) -> list[str]:
+        """Return the answers that say something."""
         return [turn.answer for turn in dialogue.turns if not is_unknown(turn.answer)]
 
 
 @dataclass(frozen=True, slots=True)
-class Rules(Reformulator):
+class Rules(Appended):
     """Turns each round into a statement by rules of English; no model is asked.
 
     Parameters
@@ -89,14 +94,6 @@ class Rules(Reformulator):
     """
 
     negations: bool = False
-
-    def rewrite(self, dialogue: Dialogue) -> str:
-        """Return caption and statements, with commas between them."""
-        return ", ".join([dialogue.caption, *self.statements(dialogue)])
-
-    def apart(self, dialogue: Dialogue) -> str:
-        """Return the statements, with commas between them."""
-        return ", ".join(self.statements(dialogue))
 
     def statements(self, dialogue: Dialogue) -> list[str]:
         """Return the statements of the rounds that say something, each once."""

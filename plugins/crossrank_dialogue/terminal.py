@@ -40,15 +40,14 @@ class Terminal:
         self.chat = chat
         self.top = top
         self.save = save
-        self.commands: Mapping[str, Callable[[str], bool]] = {
+        self.commands: Mapping[str, Callable[[str], None]] = {
             "/another": self._another,
             "/undo": self._undo,
             "/why": self._why,
             "/show": self._show,
             "/trace": self._trace,
             "/save": self._save,
-            "/help": self._help,
-            "/quit": self._quit,
+            "/help": lambda rest: click.echo(HELP),
         }
 
     def run(self) -> None:
@@ -86,10 +85,14 @@ class Terminal:
         """Do what a line says; return whether to go on."""
         try:
             word, _, rest = line.partition(" ")
+            if word == "/quit":
+                return False
             if word in self.commands:
-                return self.commands[word](rest.strip())
+                self.commands[word](rest.strip())
+                return True
             if word.startswith("/"):
-                click.echo(f"no command is called {word!r}{nearest(word, self.commands)}")
+                known = [*self.commands, "/quit"]
+                click.echo(f"no command is called {word!r}{nearest(word, known)}")
                 return True
             if not line and not self.chat.trace:
                 return True
@@ -118,48 +121,35 @@ class Terminal:
         if self.save is not None:
             self.chat.save(self.save)
 
-    def _another(self, rest: str) -> bool:
+    def _another(self, rest: str) -> None:
         self.chat.another()
-        return True
 
-    def _undo(self, rest: str) -> bool:
+    def _undo(self, rest: str) -> None:
         self.chat.undo()
         if self.chat.trace:
             self._print(self.top)
         self._keep()
-        return True
 
-    def _why(self, rest: str) -> bool:
+    def _why(self, rest: str) -> None:
         why = "" if self.chat.question is None else self.chat.question.why
         click.echo(shown(f"asked because: {why}" if why else "it is a question to begin with"))
         if self.chat.trace:
             for part in self.chat.trace[-1].parts:
                 click.echo(shown(f"searched for ({part.weight:g}): {part.text}"))
-        return True
 
-    def _show(self, rest: str) -> bool:
+    def _show(self, rest: str) -> None:
         count = int(rest) if rest.isdecimal() and rest.isascii() and int(rest) else self.top
         self._print(count)
-        return True
 
-    def _trace(self, rest: str) -> bool:
+    def _trace(self, rest: str) -> None:
         for number, each in enumerate(self.chat.trace):
             click.echo(shown(f"{number}  {each.question.text} {each.answer}"))
             click.echo(shown(f"   searched for: {each.text}"))
             click.echo(shown(f"   found: {', '.join(each.best[:3])}"))
-        return True
 
-    def _save(self, rest: str) -> bool:
+    def _save(self, rest: str) -> None:
         if not rest:
             click.echo("say where to: /save FILE")
-            return True
+            return
         self.chat.save(Path(rest))
         click.echo(f"saved; go on with it by --resume {shown(rest)}")
-        return True
-
-    def _help(self, rest: str) -> bool:
-        click.echo(HELP)
-        return True
-
-    def _quit(self, rest: str) -> bool:
-        return False

@@ -12,8 +12,8 @@ from crossrank.plugin.encoding import CutTexts, Once, pictures_of
 from crossrank_openclip.parameters import OpenClipParameters, identity
 
 if TYPE_CHECKING:
+    from crossrank_clip.texts import Tokens
     from crossrank_openclip.checkpoint import Checkpoint
-    from crossrank_openclip.texts import Tokens
 
 logger = logging.getLogger(__name__)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,31 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crossrank import Feature
-from crossrank_clip.towers import to_array, to_ragged, unit
+from crossrank_clip.texts import Tokens, text_features
 from crossrank_openclip.checkpoint import Checkpoint
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Some texts, cut into tokens.
-
-    Parameters
-    ----------
-    ids
-        ``[N, L]``, what the text tower takes.
-    words
-        ``[N, L]``; True where a token is a piece of the text, False for those that the tokenizer
-        adds: begin, end and padding.
-    pieces
-        What each piece of a text says.
-    cut
-        How many texts were longer than the model allows, and were cut.
-    """
-
-    ids: Tensor
-    words: NDArray[np.bool_]
-    pieces: list[list[str]]
-    cut: int
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
@@ -70,23 +46,18 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
             [_said(inner, id) for id, own in zip(row, mask, strict=True) if own]
             for row, mask in zip(rows, words, strict=True)
         ]
-    return Tokens(ids, words, pieces, sum(length > limit for length in lengths))
+    cut = sum(length > limit for length in lengths)
+    return Tokens({"ids": ids}, words, pieces, cut)
 
 
 def encode_tokens(
     checkpoint: Checkpoint, tokens: Tokens, features: Sequence[str]
 ) -> dict[str, Feature]:
     """Return features of some texts; see `crossrank_clip.texts.encode_tokens`."""
-    model, ids = checkpoint.model, tokens.ids.to(checkpoint.device)
+    model, ids = checkpoint.model, tokens.inputs["ids"].to(checkpoint.device)
     with torch.inference_mode():
         pooled, states, last = _see(model, ids)
-        make: dict[str, Callable[[], Feature]] = {
-            "embedding": lambda: to_array(unit(pooled)),
-            "tokens": lambda: to_ragged(unit(_projected(last, states)), tokens.words),
-            "token_text": lambda: tokens.pieces,
-            "words": lambda: to_ragged(states, tokens.words),
-        }
-        return {name: make[name]() for name in features}
+        return text_features(tokens, features, pooled, states, lambda: _projected(last, states))
 
 
 def _see(model: Any, ids: Tensor) -> tuple[Tensor, Tensor, Any]:

@@ -6,6 +6,7 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -85,7 +86,7 @@ class VlmReranker(cr.Reranker):
         params = {
             each.name: getattr(self.params, each.name) for each in fields(self.params) if each.init
         }
-        return _rebuilt, (type(self), params)
+        return partial(type(self), **params), ()
 
     # the contract -------------------------------------------------------------------------------
 
@@ -259,7 +260,3 @@ class VlmReranker(cr.Reranker):
 def _name(content: Content) -> str:
     parts = [content.text, None if content.path is None else content.path.name]
     return " ".join(part for part in parts if part)
-
-
-def _rebuilt(kind: type[VlmReranker], params: dict[str, Any]) -> VlmReranker:
-    return kind(**params)
