@@ -53,14 +53,18 @@ def pair_products(block: cr.Block) -> Floats:
     return s
 
 
-def exponentials(who: str, parameter: str, logarithms: Floats, block: cr.Block) -> Floats:
-    """Return ``exp(logarithms)`` where a pair is, 0 elsewhere.
+def exponentials(
+    who: str, parameter: str, logarithms: Floats, block: cr.Block, log: bool
+) -> Floats:
+    """Return ``exp(logarithms)`` where a pair is, 0 elsewhere; with `log` what was given.
 
     Raises
     ------
     ParameterError
         If float32 cannot hold one of them, naming the pair, the parameter and the way out.
     """
+    if log:
+        return logarithms
     beyond = block.mask & ((logarithms > MOST) | (logarithms < LEAST))
     if beyond.any():
         row, place = np.argwhere(beyond)[0]

@@ -76,7 +76,7 @@ class DslReranker(BankReranker):
         """Return similarity times share."""
         logarithms: Floats = state.added(s, block)
         if not self.params.log:
-            return s * exponentials("dsl", "beta", logarithms, block)
+            return s * exponentials("dsl", "beta", logarithms, block, log=False)
         if (block.mask & (s <= 0)).any():
             row, place = np.argwhere(block.mask & (s <= 0))[0]
             raise InputError(

@@ -74,10 +74,8 @@ class DualisReranker(GalleryBankReranker):
 
     def corrected(self, s: Floats, block: cr.Block, state: Any) -> Floats:
         """Return the products of shares."""
-        logarithms: Floats = state.added(s, block)
-        if self.params.log:
-            return logarithms
-        return exponentials(self.info.name, "beta1 and beta2", logarithms, block)
+        logarithms = state.added(s, block)
+        return exponentials("dualis", "beta1 and beta2", logarithms, block, self.params.log)
 
 
 crossrank_reranker = gives("crossrank_hubness.rerankers.dualis:DualisReranker")

@@ -58,10 +58,8 @@ class InvsoftmaxReranker(OverReranker):
 
     def corrected(self, s: Floats, block: cr.Block, state: Any) -> Floats:
         """Return the shares."""
-        logarithms: Floats = state.added(s, block)
-        if self.params.log:
-            return logarithms
-        return exponentials(self.info.name, "beta", logarithms, block)
+        logarithms = state.added(s, block)
+        return exponentials(self.info.name, "beta", logarithms, block, self.params.log)
 
 
 def log_shares(reranker: OverReranker, sides: RunSides, beta: float) -> Floats:

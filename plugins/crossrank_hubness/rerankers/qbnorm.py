@@ -96,11 +96,7 @@ class QbnormReranker(OverReranker):
         """Return the shares of candidates, or s for queries that are not corrected."""
         rows = state.corrected[block.query_rows]
         logarithms = np.where(rows[:, None], state.shares.added(s, block), 0.0)
-        values = (
-            logarithms
-            if self.params.log
-            else exponentials(self.info.name, "beta", logarithms, block)
-        )
+        values = exponentials("qbnorm", "beta", logarithms, block, self.params.log)
         return np.where(rows[:, None], values, s)
 
 

@@ -88,9 +88,8 @@ class SinkhornReranker(cr.Reranker):
     def score(self, block: cr.Block, state: Any) -> cr.Scores:
         """Return the balanced kernel's entries."""
         logarithms = state.added(pair_products(block), block)
-        if not self.params.log:
-            logarithms = exponentials("sinkhorn", "1 / temperature", logarithms, block)
-        return cr.Scores(logarithms.astype(np.float32))
+        values = exponentials("sinkhorn", "1 / temperature", logarithms, block, self.params.log)
+        return cr.Scores(values.astype(np.float32))
 
 
 crossrank_reranker = gives("crossrank_hubness.rerankers.sinkhorn:SinkhornReranker")
