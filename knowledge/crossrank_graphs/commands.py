@@ -84,13 +84,7 @@ graphs.add_command(show)
 
 
 def page_of(found: list[Graph]) -> str:
-    """Return a page that draws graphs, HTML that holds everything it shows.
-
-    Raises
-    ------
-    MissingPackageError
-        If Jinja2 is not installed.
-    """
+    """Return a page that draws graphs, HTML that holds everything it shows."""
     from crossrank.report import page_template
     from crossrank_graphs.drawing import draw
     from crossrank_graphs.tuples import tuples_of

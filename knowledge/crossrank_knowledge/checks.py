@@ -50,13 +50,7 @@ def as_weight(values: ArrayLike, size: int) -> NDArray[np.float32]:
 
 
 def same_space(who: str, bank: KnowledgeBank, images: Collection) -> None:
-    """Refuse pictures whose regions are not of the bank's encoder.
-
-    Raises
-    ------
-    FeatureMismatchError
-        Saying `who` was asked, what differs and how to mend it.
-    """
+    """Refuse pictures whose regions are not of the bank's encoder."""
     regions = images["regions"]
     if len(regions.flat) and regions.trailing != (bank.region_size,):
         raise FeatureMismatchError(

@@ -139,11 +139,6 @@ def render_page(bank: KnowledgeBank, words: Sequence[WordPage], center: bool = T
         What `describe` put together.
     center
         Whether the cosines were taken after subtracting the bank's mean.
-
-    Raises
-    ------
-    MissingPackageError
-        Without Jinja2 or networkx.
     """
     template = page_template(
         "crossrank_knowledge", "bank.html", extra="knowledge", purpose="the page"

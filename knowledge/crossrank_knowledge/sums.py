@@ -41,13 +41,7 @@ class RunningSums:
         self.items += 1
 
     def add(self, words: list[str], feature: NDArray[np.float64]) -> None:
-        """Add one region's feature ``[D]`` to each of its words.
-
-        Raises
-        ------
-        InputError
-            If it is not as long as the features before it.
-        """
+        """Add one region's feature ``[D]`` to each of its words."""
         if self.regions == 0:
             self.size = len(feature)
             self._total = np.zeros(self.size)

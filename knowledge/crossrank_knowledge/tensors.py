@@ -20,13 +20,7 @@ DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 def write_tensors(
     path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write named arrays, and a few strings, to a file that appears when it is complete.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written, as on a full disk.
-    """
+    """Write named arrays, and a few strings, to a file that appears when it is complete."""
     tensors = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     # as bytes: safetensors itself makes files that their owner alone may read
     atomic_bytes(path, save(tensors, metadata=dict(metadata) if metadata is not None else None))
@@ -37,11 +31,6 @@ def map_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
 
     The safetensors package copies into memory; the format itself (8 bytes of header length, a JSON
     header, then raw bytes) maps as it is.
-
-    Raises
-    ------
-    StoreError
-        If the file is truncated or no such file.
     """
     size = path.stat().st_size
     try:

@@ -51,13 +51,7 @@ class Miss:
 
 
 def page_of(result: BenchResult) -> str:
-    """Return the page as HTML that holds everything it shows.
-
-    Raises
-    ------
-    MissingPackageError
-        If Jinja2 is not installed.
-    """
+    """Return the page as HTML that holds everything it shows."""
     template = page_template(
         "crossrank_bench", "page.html", extra="graphs", purpose="a benchmark's page"
     )

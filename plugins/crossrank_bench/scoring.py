@@ -36,13 +36,7 @@ class Sides:
 
 
 def check_encoder(encoder: cr.Encoder) -> None:
-    """Refuse an encoder that cannot compare a picture with a text.
-
-    Raises
-    ------
-    FeatureMismatchError
-        Naming the side that it does not encode.
-    """
+    """Refuse an encoder that cannot compare a picture with a text."""
     for modality in ("image", "text"):
         if "embedding" not in encoder.info.features.get(modality, ()):
             raise FeatureMismatchError(

@@ -17,13 +17,7 @@ FILES = ("index.html", "result.json", "cases.jsonl")
 
 
 def check_folder(folder: Path, *, force: bool) -> Path:
-    """Make the folder, and refuse one that holds a result already.
-
-    Raises
-    ------
-    StoreError
-        With what would help.
-    """
+    """Make the folder, and refuse one that holds a result already."""
     check_jinja("graphs", "a benchmark's page")
     there = [name for name in FILES if (folder / name).exists()]
     if there and not force:

@@ -12,13 +12,7 @@ from crossrank_blip2.texts import Tokens
 
 
 def require_attributes(model: Any, paths: Sequence[str], what: str) -> None:
-    """Refuse an object that lacks an attribute, and name it.
-
-    Raises
-    ------
-    InputError
-        With the first one that is missing.
-    """
+    """Refuse an object that lacks an attribute, and name it."""
     for path in paths:
         place = model
         for name in path.split("."):
@@ -31,13 +25,7 @@ def require_attributes(model: Any, paths: Sequence[str], what: str) -> None:
 
 
 def check_pixels(pixels: Tensor, size: int) -> None:
-    """Refuse pictures of another size than the model's position embeddings are for.
-
-    Raises
-    ------
-    InputError
-        If `pixels` is not ``[B, 3, size, size]``.
-    """
+    """Refuse pictures of another size than the model's position embeddings are for."""
     if pixels.dim() != 4 or tuple(pixels.shape[1:]) != (3, size, size):
         raise InputError(
             f"blip2: pixels have the shape {list(pixels.shape)}, but the model's config says "
@@ -46,13 +34,7 @@ def check_pixels(pixels: Tensor, size: int) -> None:
 
 
 def check_tokens(tokens: Tokens, vocabulary: Any) -> Tokens:
-    """Refuse tokens that the model has no embedding for.
-
-    Raises
-    ------
-    InputError
-        If the tokenizer is of another model.
-    """
+    """Refuse tokens that the model has no embedding for."""
     highest = int(tokens.ids.max()) if tokens.ids.numel() else 0
     if highest >= vocabulary.num_embeddings:
         raise InputError(

@@ -10,13 +10,7 @@ from crossrank.plugin.files import file_digest
 
 
 def content_digest(path: Path) -> str:
-    """Return a digest of a picture file's bytes.
-
-    Raises
-    ------
-    ImageError
-        If there is no such file, or it cannot be read.
-    """
+    """Return a digest of a picture file's bytes."""
     try:
         return file_digest("blip2", path)
     except StoreError:

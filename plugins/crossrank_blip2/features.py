@@ -77,13 +77,7 @@ class FeatureStore:
         return features
 
     def put(self, key: str, features: Tensor) -> bool:
-        """Keep the features of an image; tell whether the budget has room for them.
-
-        Raises
-        ------
-        StoreError
-            If the folder cannot be written to.
-        """
+        """Keep the features of an image; tell whether the budget has room for them."""
         path = self._path(key)
         size = features.numel() * features.element_size() + HEADER
         if not self._make_room(size):

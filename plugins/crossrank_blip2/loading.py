@@ -32,16 +32,7 @@ def source_of(
 def load_checkpoint(source: Checkpoint, device: str, dtype: str) -> Any:
     """Load a ``Blip2ForImageTextRetrieval`` from a folder, the cache or the hub.
 
-    Raises
-    ------
-    MissingPackageError
-        If torch or transformers is not installed.
-    ParameterError
-        If it is another kind of model, or the device cannot be used.
-    StoreError
-        If a folder holds no complete checkpoint.
-    PluginError
-        If the cache does not hold the model, and the hub cannot be reached or does not have it.
+    Whatever is wrong with it is one error; see `crossrank.plugin.hub.Checkpoint.load`.
     """
     for package in ("torch", "transformers"):
         required(package, "blip2", "the reranker 'blip2'")

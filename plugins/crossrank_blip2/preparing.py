@@ -55,13 +55,7 @@ def _readable(path: str) -> bool:
 
 
 def texts_of(backend: Backend, texts: Side) -> Texts:
-    """Return the texts of a side, as tokens.
-
-    Raises
-    ------
-    InputError
-        If a text is none.
-    """
+    """Return the texts of a side, as tokens."""
     written = _written(texts, "text")
     tokens = backend.tokenise(written)
     wordless = np.array([not prepare_text(text)[0] for text in written], np.bool_)

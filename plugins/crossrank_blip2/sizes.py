@@ -10,13 +10,7 @@ UNITS = {"": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 
 
 def parse_bytes(size: int | str) -> int:
-    """Return a size in bytes: ``"10GB"``, ``"512 MB"``, or a number; units are powers of 1024.
-
-    Raises
-    ------
-    ParameterError
-        If it is no size.
-    """
+    """Return a size in bytes: ``"10GB"``, ``"512 MB"``, or a number; units are powers of 1024."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]B)?", str(size).strip().upper())
     if found is None or isinstance(size, bool):
         raise ParameterError(

@@ -14,13 +14,7 @@ SIZE, MARGIN = 260, 34
 
 
 def write_page(path: Path, calibration: cr.Calibration, reports: Mapping[str, Any]) -> None:
-    """Write one page that shows a calibration's reports, by the name of their split.
-
-    Raises
-    ------
-    MissingPackageError
-        Without Jinja2.
-    """
+    """Write one page that shows a calibration's reports, by the name of their split."""
     template = page_template(
         "crossrank_calibration",
         "calibration.html",

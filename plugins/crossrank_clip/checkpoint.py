@@ -56,16 +56,7 @@ def source_of(params: ClipParameters) -> Checkpoint:
 def load_checkpoint(params: ClipParameters) -> Loaded:
     """Load model, image processor and tokenizer from a folder, the cache or the hub.
 
-    Raises
-    ------
-    MissingPackageError
-        If torch, transformers, or what the tokenizer needs is not installed.
-    ParameterError
-        If the model is not of the CLIP family, or the device cannot be used.
-    StoreError
-        If a folder holds no complete checkpoint.
-    PluginError
-        If the cache does not hold the model, and the hub cannot be reached or does not have it.
+    Whatever is wrong with it is one error; see `crossrank.plugin.hub.Checkpoint.load`.
     """
     for package in ("torch", "transformers"):
         required(package, "clip", "the encoder 'clip'")

@@ -14,11 +14,6 @@ def phrase_vectors(phrases: Sequence[str]) -> NDArray[np.float32]:
     """Return ``[P, 384]``: for each phrase, the mean over its words of MiniLM's last layer.
 
     A phrase in which nothing can be read, such as ``"…"``, has the vector of the word "thing".
-
-    Raises
-    ------
-    MissingPackageError
-        If the encoder ``lite`` is not installed.
     """
     readable = [each if any(map(str.isalnum, each)) else "thing" for each in phrases]
     if not readable:

@@ -27,13 +27,7 @@ class RewrittenBy(Reformulator):
         self.rewriter = rewriter
 
     def rewrite(self, dialogue: Dialogue) -> str:
-        """Return what the callable makes of it.
-
-        Raises
-        ------
-        InputError
-            If that is no text, or an empty one.
-        """
+        """Return what the callable makes of it."""
         text = self.rewriter(dialogue)
         if not isinstance(text, str) or not text.strip():
             raise InputError(f"Chat: the reformulator returned {text!r:.60}; return a text")

@@ -51,11 +51,6 @@ class Nearest:
             ``[D]``.
         depth
             How many.
-
-        Raises
-        ------
-        FeatureMismatchError
-            If the query's embedding is of another size.
         """
         rows = self.gallery["embedding"]
         if len(vector) != rows.shape[1]:

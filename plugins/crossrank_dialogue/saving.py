@@ -91,13 +91,7 @@ def write_chat(path: Path, record: dict[str, Any]) -> None:
 
 
 def read_chat(path: Path) -> Saved:
-    """Read what `write_chat` wrote.
-
-    Raises
-    ------
-    FormatError
-        Naming the file and what is wrong.
-    """
+    """Read what `write_chat` wrote."""
     try:
         record = read_json(path)
     except (OSError, ValueError) as error:

@@ -140,13 +140,7 @@ def representatives(
 
 
 def cluster_labels(rows: Floats, clusters: int, seed: int) -> NDArray[np.int64]:
-    """Return ``[n]`` the cluster of each row, by scikit-learn's K-means.
-
-    Raises
-    ------
-    MissingPackageError
-        If scikit-learn is not installed.
-    """
+    """Return ``[n]`` the cluster of each row, by scikit-learn's K-means."""
     with needs("the summary of candidates", "dialogue", "sklearn")():
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning

@@ -20,11 +20,6 @@ def fit_lambdamart(features: Floats, mask: Booleans, relevant: Booleans) -> str:
     features, mask, relevant
         See `coordinate_search`.
 
-    Raises
-    ------
-    MissingPackageError
-        Without lightgbm.
-
     Notes
     -----
     Burges, From RankNet to LambdaRank to LambdaMART, MSR-TR-2010-82.

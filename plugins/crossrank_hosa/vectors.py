@@ -98,13 +98,7 @@ class VectorSource:
         return size
 
     def check_empty(self, collection: cr.Collection, items: NDArray[np.int64]) -> None:
-        """Refuse items without a token.
-
-        Raises
-        ------
-        InputError
-            Naming the first of them.
-        """
+        """Refuse items without a token."""
         lengths = collection[self.token_feature(collection.modality)].lengths[items]
         empty = items[lengths == 0]
         if len(empty):

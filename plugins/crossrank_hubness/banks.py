@@ -39,15 +39,7 @@ def opened(bank: Bank | None) -> cr.Collection | None:
 
 
 def check_encoder(who: str, bank: cr.Collection, side: cr.Collection, name: str) -> None:
-    """Refuse a bank that is empty or of another encoder.
-
-    Raises
-    ------
-    InputError
-        If it is empty.
-    FeatureMismatchError
-        If both say which encoder they are of, and differ.
-    """
+    """Refuse a bank that is empty or of another encoder."""
     if not len(bank):
         raise InputError(f"{who}: {name} has no item; a bank holds at least one")
     if None not in (bank.encoder, side.encoder) and bank.encoder != side.encoder:

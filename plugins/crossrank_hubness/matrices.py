@@ -18,13 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def similarities(who: str, s: ArrayLike, what: str = "s") -> Floats:
-    """Return a finite float64 copy of a matrix.
-
-    Raises
-    ------
-    InputError
-        If it is no matrix of finite numbers.
-    """
+    """Return a finite float64 copy of a matrix."""
     matrix = np.array(s, np.float64)
     if matrix.ndim != 2:
         raise InputError(f"{who}: {what} has shape {matrix.shape}; give a matrix, a row per query")

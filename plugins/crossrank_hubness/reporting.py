@@ -130,13 +130,7 @@ def hub_report(
 
 
 def write_page(path: Path, report: HubReport) -> None:
-    """Write a page with the worst hubs, pictures where the gallery knows their files.
-
-    Raises
-    ------
-    MissingPackageError
-        Without Jinja2.
-    """
+    """Write a page with the worst hubs, pictures where the gallery knows their files."""
     template = page_template(
         "crossrank_hubness", "hubness.html", extra="ablate", purpose="the page of hubs"
     )

@@ -50,16 +50,7 @@ def source_of(params: MultiVectorParameters) -> Checkpoint:
 def load_checkpoint(params: MultiVectorParameters) -> Loaded:
     """Load model and processor from a folder, the cache or the hub.
 
-    Raises
-    ------
-    MissingPackageError
-        If torch, transformers, or what the tokenizer needs is not installed.
-    ParameterError
-        If the model is of another family, or the device cannot be used.
-    StoreError
-        If a folder holds no complete checkpoint.
-    PluginError
-        If the cache does not hold the model, and the hub cannot be reached or does not have it.
+    Whatever is wrong with it is one error; see `crossrank.plugin.hub.Checkpoint.load`.
     """
     source = source_of(params)
     source.folder()  # a wrong path is told before torch takes its time

@@ -97,13 +97,7 @@ READ = (".bin", ".json", ".model", ".pt", ".pth", ".safetensors", ".txt")
 
 
 def identity(params: OpenClipParameters) -> list[Any]:
-    """Return name and tag, or the content of the file or folder that stands for them.
-
-    Raises
-    ------
-    StoreError
-        If there is no such folder.
-    """
+    """Return name and tag, or the content of the file or folder that stands for them."""
     folder = params.folder
     if folder is not None:
         if not folder.is_dir():

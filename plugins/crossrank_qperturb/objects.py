@@ -41,11 +41,6 @@ def objects_of(images: cr.Collection, rows: Integers, top_n: int | None) -> Obje
         ``[N]``.
     top_n
         How many boxes to use.
-
-    Raises
-    ------
-    InputError
-        Naming image and box, if a box cannot be used.
     """
     boxes, numbers = [], []
     for row in rows:

@@ -109,13 +109,7 @@ def read_pairs(path: str | Path, images: str | Path, split: str | None = None) -
 
 
 def pairs_of(entries: Sequence[tuple[Path, Sequence[str]]]) -> Pairs:
-    """Return the pairs of pictures with their captions; ids are names of files.
-
-    Raises
-    ------
-    InputError
-        If there is none, or a picture is not there.
-    """
+    """Return the pairs of pictures with their captions; ids are names of files."""
     pictures, texts, owner = [], [], []
     for row, (path, own) in enumerate(entries):
         if not path.is_file():

@@ -193,13 +193,7 @@ class Store:
 
 
 def read_plan(path: Path) -> dict[str, Any]:
-    """Read what a store is made of.
-
-    Raises
-    ------
-    StoreError
-        If there is none, or it cannot be read.
-    """
+    """Read what a store is made of."""
     try:
         plan = read_json(path)
         if not isinstance(plan, dict) or plan.get("format") != FORMAT:

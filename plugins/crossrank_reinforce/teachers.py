@@ -69,13 +69,7 @@ class AugmentedEncoder(cr.Encoder):
 
 
 def check_teacher(teacher: cr.Encoder, also: Sequence[str]) -> None:
-    """Refuse an encoder that does not embed pictures and texts in one space.
-
-    Raises
-    ------
-    ParameterError
-        Saying what it lacks.
-    """
+    """Refuse an encoder that does not embed pictures and texts in one space."""
     for modality in ("image", "text"):
         for feature in ("embedding", *also):
             if feature not in teacher.info.features.get(modality, ()):

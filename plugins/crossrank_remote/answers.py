@@ -37,11 +37,6 @@ def rankings_of(
         ``"t2i"`` and so on.
     score_threshold
         The lowest score to keep, inclusive.
-
-    Raises
-    ------
-    RemoteError
-        If an answer is not of a crossrank server.
     """
     ids = list(dict.fromkeys(name for own in names for name in own))
     row_of = {id: row for row, id in enumerate(ids)}

@@ -82,13 +82,7 @@ class RemoteParameters:
 
 
 def check_address(who: str, url: str) -> None:
-    """Refuse what is no address of a server.
-
-    Raises
-    ------
-    ParameterError
-        Saying what to write.
-    """
+    """Refuse what is no address of a server."""
     checked(who, "url", url, text)
     try:
         parts = urlsplit(url)

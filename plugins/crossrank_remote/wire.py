@@ -39,13 +39,7 @@ def part_of(item: Item, who: str) -> dict[str, str]:
 
 
 def data_uri(image: Path | bytes | Image.Image) -> str:
-    """Return a picture's own file, or a lossless one of an open picture, as a data URI.
-
-    Raises
-    ------
-    ImageError
-        For a file that cannot be read.
-    """
+    """Return a picture's own file, or a lossless one of an open picture, as a data URI."""
     kind = "image/png"  # what a file really is, the server sees by itself
     if isinstance(image, bytes):
         data = image

@@ -102,13 +102,7 @@ def sha256(path: Path) -> str:
 
 
 def check(found: Iterable[Found]) -> None:
-    """Refuse files of another size or digest.
-
-    Raises
-    ------
-    StoreError
-        Naming the first, what is wrong, and where it comes from.
-    """
+    """Refuse files of another size or digest."""
     for each in found:
         if each.state == "wrong":
             raise StoreError(
@@ -118,13 +112,7 @@ def check(found: Iterable[Found]) -> None:
 
 
 def read_record(data: Path) -> Known:
-    """Return what was seen at first sight, by name; empty without a record.
-
-    Raises
-    ------
-    FormatError
-        If the record is damaged.
-    """
+    """Return what was seen at first sight, by name; empty without a record."""
     path = data / RECORD
     if not path.is_file():
         return {}

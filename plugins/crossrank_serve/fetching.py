@@ -181,13 +181,7 @@ COMPATIBLE = ipaddress.IPv6Network("::/96")
 
 
 def check_hosts(hosts: Sequence[str]) -> None:
-    """Refuse what is no host's name.
-
-    Raises
-    ------
-    InputError
-        Naming it.
-    """
+    """Refuse what is no host's name."""
     for host in hosts:
         if not host or any(letter in host for letter in "/:@*? ") or host == ".":
             raise InputError(f"serve: --allow-url {host!r} is no host; write one, as example.org")

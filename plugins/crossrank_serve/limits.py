@@ -68,13 +68,7 @@ class Limits:
 
 
 def read_limits(texts: Sequence[str]) -> Limits:
-    """Return the limits that ``NAME=NUMBER`` says.
-
-    Raises
-    ------
-    ParameterError
-        For another name, or what is no number.
-    """
+    """Return the limits that ``NAME=NUMBER`` says."""
     known = {each.name: float if each.type == "float" else int for each in fields(Limits)}
     values: dict[str, float] = {}
     for text in texts:

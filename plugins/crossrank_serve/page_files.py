@@ -18,13 +18,7 @@ POLICY = (
 
 @cache
 def page_file(name: str) -> tuple[bytes, str]:
-    """Return a file of the page and its kind.
-
-    Raises
-    ------
-    RequestError
-        404 for anything else than one of its files.
-    """
+    """Return a file of the page and its kind."""
     folder = files("crossrank_serve").joinpath("page")
     own = {each.name for each in folder.iterdir()}
     kind = KINDS.get(name.rpartition(".")[2])

@@ -45,13 +45,7 @@ class Replicas:
 
 
 def read_replicas(text: str, gpus: float, address: str | None) -> Replicas:
-    """Return what ``N`` or ``LEAST-MOST`` says.
-
-    Raises
-    ------
-    InputError
-        For anything else.
-    """
+    """Return what ``N`` or ``LEAST-MOST`` says."""
     found = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", text)
     if found is None or not 1 <= int(found[1]) <= int(found[2] or found[1]):
         raise InputError(f"serve: --replicas {text!r} is neither N nor LEAST-MOST; write 2 or 1-4")

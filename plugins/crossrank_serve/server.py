@@ -181,13 +181,7 @@ def _leave() -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that is bound.
-
-    Raises
-    ------
-    InputError
-        If the address is taken or not of this machine.
-    """
+    """Return a socket that is bound."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.socket(family, socket.SOCK_STREAM)

@@ -119,13 +119,7 @@ class Service:
         self._searching.shutdown(wait=False, cancel_futures=True)
 
     async def answer(self, route: str, data: bytes, id: str, agent: str = "") -> Any:
-        """Return the JSON value that answers a body, for a client that calls itself `agent`.
-
-        Raises
-        ------
-        RequestError
-            For anything that cannot be answered.
-        """
+        """Return the JSON value that answers a body, for a client that calls itself `agent`."""
         began = time.monotonic()
         body = await _elsewhere(len(data), read_json, data)
         body = adapted(route, body, agent)

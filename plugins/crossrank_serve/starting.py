@@ -51,13 +51,7 @@ class Settings:
 
 
 def start(settings: Settings) -> None:
-    """Serve until told to end.
-
-    Raises
-    ------
-    CrossrankError
-        For anything that is wrong before it listens.
-    """
+    """Serve until told to end."""
     if settings.demo and settings.gallery is not None:
         raise InputError("serve: --demo has a gallery of its own; leave out --gallery")
     tokens = read_tokens(settings.token_file)
@@ -147,13 +141,7 @@ def _holds_texts(folder: Path) -> bool:
 
 
 def write_demo(folder: Path) -> tuple[str, ...]:
-    """Write the photographs' crops to a folder and return queries for them.
-
-    Raises
-    ------
-    MissingPackageError
-        If a package that brings photographs is not installed.
-    """
+    """Write the photographs' crops to a folder and return queries for them."""
     scenes = load_scenes()
     for photograph in scenes.photographs:
         locate(photograph)

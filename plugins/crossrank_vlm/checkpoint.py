@@ -74,17 +74,7 @@ def source_of(params: VlmParameters) -> Checkpoint:
 def load_checkpoint(params: VlmParameters, device: str, dtype: str) -> Loaded:
     """Load everything from a folder, the cache or the hub; no code out of it is run.
 
-    Raises
-    ------
-    MissingPackageError
-        If torch, transformers, peft for an adapter, or what the tokenizer needs is not installed.
-    ParameterError
-        If the model has no vision tower that is known here, its vocabulary not the answers, the
-        template not both places, or if the device cannot be used.
-    StoreError
-        If a folder holds no complete checkpoint, or not the head that is asked for.
-    PluginError
-        If the cache does not hold the model, and the hub cannot be reached or does not have it.
+    Whatever is wrong with it is one error; see `crossrank.plugin.hub.Checkpoint.load`.
     """
     source = source_of(params)
     source.folder()  # a wrong path is told before torch takes its time

@@ -26,13 +26,7 @@ NAMES = tuple(_HOMES)
 
 
 def reader_of(name: str) -> Callable[[Path], Benchmark]:
-    """Return the reader of a benchmark.
-
-    Raises
-    ------
-    InputError
-        If there is none of that name.
-    """
+    """Return the reader of a benchmark."""
     plain = name.lower().replace("_", "-") if isinstance(name, str) else ""
     plain = _OTHER.get(plain, plain)
     if plain not in _HOMES:

@@ -26,11 +26,6 @@ def find_files(
         Of file names, the first that finds something counts.
     folders
         Relative to `data`.
-
-    Raises
-    ------
-    InputError
-        If there is nothing.
     """
     if os.path.isfile(data):  # noqa: PTH113 - it never raises, however long the name
         return [data]
@@ -48,13 +43,7 @@ def find_files(
 
 
 def content_of(name: str, path: Path) -> Any:
-    """Return what a JSON file, or a file of JSON lines, holds.
-
-    Raises
-    ------
-    FormatError
-        If it holds no JSON.
-    """
+    """Return what a JSON file, or a file of JSON lines, holds."""
     if path.suffix == ".jsonl":
         return [entry for _, entry in read_json_lines(path)]
     try:
@@ -64,13 +53,7 @@ def content_of(name: str, path: Path) -> Any:
 
 
 def entries(name: str, path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the entries of a list by their number, of an object by their key.
-
-    Raises
-    ------
-    FormatError
-        If the file holds neither.
-    """
+    """Yield the entries of a list by their number, of an object by their key."""
     data = content_of(name, path)
     if isinstance(data, Mapping):
         yield from ((str(key), value) for key, value in data.items())
@@ -81,13 +64,7 @@ def entries(name: str, path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def text_of(where: str, entry: Any, *keys: str) -> str:
-    """Return the first of some keys that an entry has, a non-empty str.
-
-    Raises
-    ------
-    FormatError
-        If it has none of them.
-    """
+    """Return the first of some keys that an entry has, a non-empty str."""
     if isinstance(entry, Mapping):
         for key in keys:
             value = entry.get(key)

@@ -102,13 +102,7 @@ class OverReranker(BankReranker):
         return cr.Scores(values.astype(np.float32), found.abstained, found.reason)
 
     def bank_scores(self, sides: RunSides) -> BankScores:
-        """Return what the bank says of the listed candidates.
-
-        Raises
-        ------
-        InputError, FeatureMismatchError
-            If it cannot be the bank of this run.
-        """
+        """Return what the bank says of the listed candidates."""
         name = self.info.name
         run = self.over.bank_run(name, sides)
         if run is None:
