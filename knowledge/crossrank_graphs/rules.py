@@ -10,15 +10,7 @@ from crossrank_graphs.relations import Reader
 
 
 def graph_of(document: Any, lemma: Lemma) -> Graph:
-    """Return the graph of a text that spaCy has tagged and parsed.
-
-    Parameters
-    ----------
-    document
-        A ``spacy.tokens.Doc``.
-    lemma
-        Gives the lemma of a word as a noun, verb or adjective.
-    """
+    """Return the graph of a text that spaCy has tagged and parsed."""
     nouns = nouns_of(document, lemma)
     reader = Reader(document, nouns, lemma)
     for token in document:

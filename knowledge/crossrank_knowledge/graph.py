@@ -21,23 +21,7 @@ def nearest_graph(
 ) -> nx.Graph[str]:
     """Return a graph in which each word is joined to the k words nearest to it.
 
-    Parameters
-    ----------
-    bank
-        Its words become nodes with their ``count``.
-    k
-        Neighbours per word, by the cosine of prototypes, which the edges carry as ``weight``.
-    words
-        Only these words; all of them by default.
-    center
-        Subtract the bank's mean before cosines are taken.
-
-    Raises
-    ------
-    UnknownIdError
-        If the bank does not know one of the words.
-    MissingPackageError
-        Without networkx.
+    See `KnowledgeBank.to_networkx`.
     """
     with needs("the graph of words", "knowledge", "networkx")():
         import networkx as nx

@@ -129,17 +129,7 @@ def describe(
 
 
 def render_page(bank: KnowledgeBank, words: Sequence[WordPage], center: bool = True) -> str:
-    """Return one self-contained HTML page, pictures and graph included.
-
-    Parameters
-    ----------
-    bank
-        Whose words they are.
-    words
-        What `describe` put together.
-    center
-        Whether the cosines were taken after subtracting the bank's mean.
-    """
+    """Return one self-contained HTML page, pictures and graph included."""
     template = page_template(
         "crossrank_knowledge", "bank.html", extra="knowledge", purpose="the page"
     )

@@ -113,15 +113,6 @@ def prepared(
 ) -> tuple[Made, cr.Ragged]:
     """Make the patches of the run's pictures, or find them in the cache folder.
 
-    Parameters
-    ----------
-    context
-        The run.
-    pictures
-        Its pictures.
-    prune
-        See `crossrank_adamatch.parameters.AdaMatchParameters`.
-
     Returns
     -------
     patches, boxes

@@ -110,19 +110,7 @@ def pipeline_scores(
     progress: cr.Progress | bool | None = None,
     cache_folder: str | Path | None = None,
 ) -> dict[str, list[Floats]]:
-    """Return the matrices of each case, by the cosine of embeddings and by the pipeline.
-
-    Parameters
-    ----------
-    benchmark, sides
-        See `encoded`.
-    stages
-        None of them may compare within lists only.
-    direction
-        Which side asks: ``"t2i"`` or ``"i2t"``.
-    progress, cache_folder
-        As for `crossrank.Pipeline.rerank`.
-    """
+    """Return the matrices of each case, by the cosine of embeddings and by the pipeline."""
     pairs = benchmark.pairs()
     base = _cosines(sides, pairs)
     systems = {"base": dict(zip(pairs, base, strict=True))}

@@ -22,15 +22,6 @@ def encode_pictures(
 ) -> dict[str, Feature]:
     """Return features of some pictures, of which one at a time is held at its full size.
 
-    Parameters
-    ----------
-    checkpoint
-        The model with its image processor.
-    pictures
-        N upright RGB images.
-    features
-        Which ones.
-
     Returns
     -------
     dict

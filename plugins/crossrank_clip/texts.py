@@ -43,15 +43,7 @@ class Tokens:
 
 
 def tokenize(checkpoint: Loaded, texts: Sequence[str]) -> Tokens:
-    """Cut texts into tokens the way the model was trained on.
-
-    Parameters
-    ----------
-    checkpoint
-        The model with its tokenizer, which no other thread may use meanwhile.
-    texts
-        N texts of any length.
-    """
+    """Cut texts into tokens as the model was trained on; no other thread may use it meanwhile."""
     unmasked = checkpoint.family in UNMASKED
     if unmasked:
         texts = [text.lower() for text in texts]
@@ -84,15 +76,6 @@ def encode_tokens(
     checkpoint: Loaded, tokens: Tokens, features: Sequence[str]
 ) -> dict[str, Feature]:
     """Return features of some texts.
-
-    Parameters
-    ----------
-    checkpoint
-        The model.
-    tokens
-        The texts, cut by `tokenize`.
-    features
-        Which ones.
 
     Returns
     -------

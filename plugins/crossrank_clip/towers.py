@@ -45,15 +45,7 @@ class Seen:
 
 @torch.inference_mode()
 def see_images(model: Any, inputs: Mapping[str, Tensor]) -> Seen:
-    """Run the image tower.
-
-    Parameters
-    ----------
-    model
-        Of one of `crossrank_clip.checkpoint.FAMILIES`.
-    inputs
-        What its image processor returns, on the model's device.
-    """
+    """Run the image tower of one of `FAMILIES` on what its image processor returns."""
     # In this order, not by name: transformers 4 and 5 call SigLIP 2's mask differently.
     names = ("pixel_values", "pixel_attention_mask", "spatial_shapes")
     output = model.vision_model(*(inputs[name] for name in names if name in inputs))
@@ -76,15 +68,7 @@ def project_patches(model: Any, states: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def see_texts(model: Any, inputs: Mapping[str, Tensor]) -> Seen:
-    """Run the text tower.
-
-    Parameters
-    ----------
-    model
-        Of one of `crossrank_clip.checkpoint.FAMILIES`.
-    inputs
-        ``input_ids``, and ``attention_mask`` where the model was trained with one.
-    """
+    """Run the text tower of one of `FAMILIES` on ids, and a mask where it was trained with one."""
     output = model.text_model(**inputs)
     if not hasattr(model, "text_projection"):
         return Seen(output.pooler_output, output.last_hidden_state)

@@ -30,17 +30,6 @@ def entity_links(
 
     Generalised pooling adds up parts of regions, so an entity's score is the sum of what the
     regions give it; the link leads to the one that gives most.
-
-    Parameters
-    ----------
-    network
-        On the processor.
-    texts, text
-        Collection and row, with text or graph.
-    pictures, picture
-        Collection and row, with regions.
-    asks
-        Whether the text is the query.
     """
     (graph,) = graphs_of(texts, [text])
     regions = np.asarray(pictures["regions"][picture], np.float32)

@@ -73,21 +73,7 @@ def tell(
     queries: cr.Collection,
     gallery: cr.Collection,
 ) -> Chapter:
-    """Put together what the page says of one query.
-
-    Parameters
-    ----------
-    query
-        The query.
-    ranking
-        Its reranked list.
-    relevant
-        The crops that are relevant to it.
-    evidence
-        What the reranker says of every candidate in `shown`: one link per word.
-    queries, gallery
-        Collections with ``tokens``, and ``token_boxes`` of the gallery.
-    """
+    """Put together what the page says of one query, with a link per word in its evidence."""
     before, after = shown(ranking)
     asked = queries.row(query.id)
     vectors = queries["tokens"][asked][own_tokens(queries, asked)]

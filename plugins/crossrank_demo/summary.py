@@ -26,17 +26,7 @@ def in_sentences(chapters: Sequence[Chapter]) -> tuple[str, ...]:
 
 
 def in_text(chapters: Sequence[Chapter], metrics: Evaluation, depth: int) -> str:
-    """Return a table of places before and after, and one of metrics.
-
-    Parameters
-    ----------
-    chapters
-        The queries.
-    metrics
-        The evaluation.
-    depth
-        The length of the lists, beyond which a place is unknown.
-    """
+    """Return a table of places before and after, and one of metrics."""
     heading = "place of the first relevant crop"
     width = max(len(heading), *(len(chapter.query.text) for chapter in chapters))
     lines = [f"{heading:<{width}}  base  reranked"]

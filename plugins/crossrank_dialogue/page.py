@@ -40,17 +40,7 @@ class Tile:
 
 
 def render(chat: Chat, token: str, message: str = "") -> str:
-    """Return the page as HTML; every text in it is escaped.
-
-    Parameters
-    ----------
-    chat
-        The conversation.
-    token
-        What its forms must bring back.
-    message
-        What went wrong with the last one.
-    """
+    """Return the page as HTML; every text in it is escaped."""
     template = page_template(
         "crossrank_dialogue", "chat.html", extra="dialogue", purpose="the page"
     )

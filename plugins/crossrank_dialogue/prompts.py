@@ -16,14 +16,7 @@ BETWEEN = "\n=====\n"
 def prompt(name: str, dialogue: Dialogue, **values: str) -> list[Message]:
     """Return the messages of a prompt.
 
-    Parameters
-    ----------
-    name
-        Of a file in ``prompts``, without its suffix.
-    dialogue
-        Fills in ``$caption`` and ``$rounds``.
-    **values
-        Fill in the others.
+    `values` fill in what the file leaves open besides ``$caption`` and ``$rounds``.
     """
     system, user = _read(name)
     rounds = "\n".join(

@@ -196,15 +196,7 @@ class Handler(BaseHTTPRequestHandler):
 def serve(
     chat: Chat, *, port: int = 0, save: Path | None = None, say: Callable[[str], object]
 ) -> None:
-    """Serve a conversation until somebody interrupts.
-
-    Parameters
-    ----------
-    chat, port, save
-        As for `ChatServer`.
-    say
-        Is told the address.
-    """
+    """Serve a conversation until somebody interrupts."""
     with ChatServer(chat, port, save) as server:
         say(f"open {server.address}\nCtrl-C ends it")
         try:

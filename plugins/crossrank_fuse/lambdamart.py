@@ -15,11 +15,6 @@ installed = needs("LambdaMART", "fuse", "lightgbm")
 def fit_lambdamart(features: Floats, mask: Booleans, relevant: Booleans) -> str:
     """Return a model as LightGBM's text; the same for the same input.
 
-    Parameters
-    ----------
-    features, mask, relevant
-        See `coordinate_search`.
-
     Notes
     -----
     Burges, From RankNet to LambdaRank to LambdaMART, MSR-TR-2010-82.

@@ -45,15 +45,6 @@ def score_pairs(network: LiteItm, state: ItmState, pictures: Integers, texts: In
 
     The side with fewer distinct items is gone through one by one, each item with all it is paired
     with, so that no pair is scored for nothing and no item is gathered twice.
-
-    Parameters
-    ----------
-    network
-        On the device of the state.
-    state
-        What `prepare` made.
-    pictures, texts
-        ``[P]`` rows of the run's collections.
     """
     scores = np.empty(len(pictures), np.float32)
     by_picture = len(np.unique(pictures)) <= len(np.unique(texts))

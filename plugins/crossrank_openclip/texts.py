@@ -16,15 +16,7 @@ from crossrank_openclip.checkpoint import Checkpoint
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str]) -> Tokens:
-    """Cut texts into tokens with the model's tokenizer, which no other thread may use meanwhile.
-
-    Parameters
-    ----------
-    tokenizer
-        Of open_clip: its own byte pairs, or one of transformers inside.
-    texts
-        N texts of any length.
-    """
+    """Cut texts into tokens with the model's tokenizer, which no other thread may use meanwhile."""
     ids = tokenizer(list(texts))
     inner = getattr(tokenizer, "tokenizer", None)
     rows = ids.tolist()

@@ -28,17 +28,7 @@ RERANK = ("/v1/rerank", "/v2/rerank", "/rerank", "/v1/score", "/score")
 def build_app(
     service: Service, tokens: tuple[bytes, ...] = (), hosts: frozenset[str] | None = None
 ) -> ASGIApp:
-    """Return the application.
-
-    Parameters
-    ----------
-    service
-        What answers.
-    tokens
-        Who may ask; none for everybody.
-    hosts
-        See `Guard`.
-    """
+    """Return the application; without tokens everybody may ask, for `hosts` see `Guard`."""
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:

@@ -107,13 +107,6 @@ class Searcher:
     def answer(self, search: Search, job: Job) -> dict[str, Any]:
         """Return what a search finds.
 
-        Parameters
-        ----------
-        search
-            The request.
-        job
-            Its query, decoded; without documents.
-
         Raises
         ------
         RequestError

@@ -20,21 +20,7 @@ def links_of(
     names: tuple[str, str],
     query_first: bool,
 ) -> list[cr.Link]:
-    """Return a link for each image token of a pair.
-
-    Parameters
-    ----------
-    passes
-        What scored the pair.
-    pictures
-        Of the run.
-    prompt
-        The pair.
-    names
-        What query and candidate are called.
-    query_first
-        Whether the query's pictures stand first in the prompt.
-    """
+    """Return a link for each image token of a pair."""
     if not prompt.pictures:
         return []
     family = passes.family

@@ -12,15 +12,7 @@ from crossrank_vlm.presets import Preset
 
 
 def as_saved(params: VlmParameters, folder: Path) -> Preset:
-    """Return how a saved encoder is asked; what the parameters give stays.
-
-    Parameters
-    ----------
-    params
-        Of the reranker.
-    folder
-        With ``modules.json``, or of a plain checkpoint, which changes nothing.
-    """
+    """Return how an encoder that was saved to a folder is asked; what the parameters give stays."""
     changed: dict[str, Any] = {}
     for path in sorted(folder.glob("*LogitScore*/config.json")):
         said = settings_in(path)
