@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,20 +63,17 @@ def result_of(
         tried=tried,
         grown=tree,
     )
-    galleries: list[Gallery] | None = None
 
+    @cache
     def tell() -> list[Gallery]:
-        nonlocal galleries
-        if galleries is None:
-            galleries = []
-            for direction in directions:
-                chosen = _featured(plan, result, direction)
-                if chosen is None:
-                    continue
-                for run, members in zip(work, outcomes, strict=True):
-                    if run.task.direction == direction and run.task.encoder == chosen.encoder:
-                        outcome = next(o for o in members if _name(o, work) == chosen.name)
-                        galleries.append(gallery_of(run, members[0], outcome, chosen.name, plan))
+        galleries = []
+        for direction in directions:
+            chosen = _featured(plan, result, direction)
+            for run, members in zip(work, outcomes, strict=True):
+                own = run.task.direction == direction
+                if own and chosen is not None and run.task.encoder == chosen.encoder:
+                    outcome = next(o for o in members if _name(o, work) == chosen.name)
+                    galleries.append(gallery_of(run, members[0], outcome, chosen.name, plan))
         return galleries
 
     object.__setattr__(result, "galleries", tell)

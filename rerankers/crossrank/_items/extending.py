@@ -58,7 +58,8 @@ def append_items(folder: Path, parts: Sequence[Collection], ids: Sequence[str]) 
             check_joinable(f"append to {folder}", name, columns[name])
         write_ids(folder, (*before.ids, *ids), f"ids.{number}")
         for name, features in columns.items():
-            _write(folder, name, features, _stored_as(manifest, name), number)
+            stored_as = str(manifest["features"][name]).partition(" ")[2] or None
+            write_parts(folder, name, features, stored_as, f"{name}.{number}")
         changed = {name: f"{name}.{number}" for name in ("ids", *columns)}
         paths, count = columns.get("path", ()), len(before) + len(ids)
         _replace(folder, manifest, number, changed, paths, count=count)
@@ -75,20 +76,13 @@ def add_features(
     with _changing(folder) as (manifest, number):
         kinds = dict(manifest["features"])
         for name, features in parts.items():
-            kinds[name] = _write(folder, name, features, dtypes.get(name), number)
+            dtype = dtypes.get(name)
+            kinds[name] = write_parts(folder, name, features, dtype, f"{name}.{number}")
         changed = {name: f"{name}.{number}" for name in parts}
         before = Collection.open(folder)
         paths = [*parts.get("path", ()), *([before["path"]] if "path" in before else ())]
         _replace(folder, manifest, number, changed, paths, features=kinds)
     return Collection.open(folder)
-
-
-def _write(folder: Path, name: str, features: Sequence[Any], dtype: str | None, number: int) -> str:
-    return write_parts(folder, name, features, dtype, f"{name}.{number}")
-
-
-def _stored_as(manifest: Mapping[str, Any], name: str) -> str | None:
-    return str(manifest["features"][name]).partition(" ")[2] or None
 
 
 def _replace(

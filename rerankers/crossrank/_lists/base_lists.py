@@ -124,7 +124,9 @@ def list_columns(
                 f"from_lists: the candidates of query {query!r} are {own!r:.60}; give a list of ids"
             )
     rows = [[str(id) for id in members.get(query, ())] for query in queries]
-    gallery = names_of(candidate_ids, 0) if candidate_ids is not None else _in_order(rows)
+    if candidate_ids is None:
+        candidate_ids = tuple(dict.fromkeys(id for row in rows for id in row))
+    gallery = names_of(candidate_ids, 0)
     position = {id: row for row, id in enumerate(gallery)}
     check_distinct("from_lists", gallery)
     index, mask = _padded(rows, position)
@@ -204,7 +206,3 @@ def names_of(ids: Sequence[Any] | None, count: int) -> tuple[str, ...]:
     if not has_members(ids):
         raise InputError(f"Candidates: the ids are {ids!r:.60}; give a list of them")
     return tuple(map(str, ids))
-
-
-def _in_order(rows: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(id for row in rows for id in row))

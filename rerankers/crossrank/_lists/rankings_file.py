@@ -140,7 +140,7 @@ def _columns(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> d
             name=each["name"],
             weight=each["weight"],
             reasons=tuple(each["reasons"]),
-            statistics=_statistics(each.get("statistics")),
+            statistics=None if (own := each.get("statistics")) is None else Statistics(**own),
             **{key: column(f"stage{number}.{key}") for key in STAGE_COLUMNS},
         )
         for number, each in enumerate(about["stages"])
@@ -154,10 +154,6 @@ def _columns(tensors: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> d
         **{name: tensors.get(name) for name in OPTIONAL},
         **{name: column(name) for name in COLUMNS if name not in OPTIONAL},
     }
-
-
-def _statistics(record: Mapping[str, float] | None) -> Statistics | None:
-    return None if record is None else Statistics(**record)
 
 
 def write_parquet(rankings: Rankings, path: Path) -> None:

@@ -148,12 +148,11 @@ def command(
 
 def summary(rankings: Rankings, transductive: bool = False) -> str:
     """Say in a line what came of a run."""
-    first = [int(rank) for rank, taken in _first_places(rankings) if taken]
-    moved = sum(rank != 1 for rank in first)
+    first = rankings.base_ranks[:, :1][rankings.mask[:, :1]]
     stages = " → ".join(stage.name for stage in rankings.stages)
     return (
         f"{len(rankings)} lists reranked by {stages} ({rankings.direction}); "
-        f"{moved} of {len(first)} have another candidate in first place"
+        f"{(first != 1).sum()} of {len(first)} have another candidate in first place"
         + "".join(
             f"; {each['stage']} abstained on {each['pairs']:,} pairs, "
             f"all of {each['lists']:,} lists"
@@ -205,8 +204,3 @@ def json_document(rankings: Rankings, transductive: bool = False) -> Iterator[st
 def _fields(record: Hit | Trace) -> dict[str, Any]:
     """Return a hit or trace as a dict; ``asdict`` would copy everything and take thrice as long."""
     return {name: getattr(record, name) for name in record.__slots__}
-
-
-def _first_places(rankings: Rankings) -> Iterator[tuple[int, bool]]:
-    if rankings.mask.shape[1]:
-        yield from zip(rankings.base_ranks[:, 0], rankings.mask[:, 0], strict=True)
