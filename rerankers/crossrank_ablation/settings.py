@@ -10,14 +10,10 @@ from typing import Any
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.fusion import RRF, Replace
 from crossrank._lists.weighted_sum import WeightedSum
-from crossrank._stage import Stage, stage_of
+from crossrank._stage import FUSIONS, Stage, stage_of
 from crossrank.plugin.contract import Reranker
 
-FUSION_KEYS = {
-    "weighted": ("weight", "normalise", "statistics"),
-    "replace": (),
-    "rrf": ("k",),
-}
+FUSION_KEYS = {name: keys for name, (_, keys) in FUSIONS.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
