@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from crossrank.errors import FormatError, UnknownIdError, nearest
 from crossrank.evaluation._significance import Significance
 from crossrank.plugin.files import read_json
+from crossrank_ablation import csv_table, latex, outputs, tables
 from crossrank_ablation.cell_result import CellResult
+from crossrank_ablation.measuring import LOWER_IS_BETTER
 from crossrank_ablation.stories import Gallery
+from crossrank_ablation.tree import as_graph
 
 FORMAT, VERSION = "crossrank ablation", 1
 
@@ -112,8 +115,6 @@ class AblationResult:
 
     def best(self, direction: str) -> CellResult | None:
         """Return the pipeline that is best by the first metric, learned fusions left out."""
-        from crossrank_ablation.measuring import LOWER_IS_BETTER
-
         sign = -1 if self.metrics[0] in LOWER_IS_BETTER else 1
         done = [
             cell
@@ -130,38 +131,26 @@ class AblationResult:
         MissingPackageError
             If networkx is not installed.
         """
-        from crossrank_ablation.tree import as_graph
-
         return None if self.grown is None else as_graph(self.grown)
 
     def __str__(self) -> str:
         """Return the tables as text."""
-        from crossrank_ablation.tables import to_text
-
-        return to_text(self)
+        return tables.to_text(self)
 
     def _repr_html_(self) -> str:
-        from crossrank_ablation.tables import to_html
-
-        return to_html(self)
+        return tables.to_html(self)
 
     def to_markdown(self) -> str:
         """Return the tables as Markdown."""
-        from crossrank_ablation.tables import to_markdown
-
-        return to_markdown(self)
+        return tables.to_markdown(self)
 
     def to_latex(self) -> str:
         """Return the tables as LaTeX, for the package booktabs."""
-        from crossrank_ablation.latex import to_latex
-
-        return to_latex(self)
+        return latex.to_latex(self)
 
     def to_csv(self) -> str:
         """Return every cell and metric as a line of comma-separated values."""
-        from crossrank_ablation.csv_table import to_csv
-
-        return to_csv(self)
+        return csv_table.to_csv(self)
 
     def to_dict(self, per_query: bool = True) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
@@ -196,9 +185,7 @@ class AblationResult:
 
     def save(self, folder: str | Path) -> None:
         """Write everything into a folder; a file appears when it is complete."""
-        from crossrank_ablation.outputs import write
-
-        write(self, Path(folder))
+        outputs.write(self, Path(folder))
 
     @classmethod
     def open(cls, path: str | Path) -> AblationResult:
