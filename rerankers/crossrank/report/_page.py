@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 from typing import TYPE_CHECKING
 
 from crossrank.errors import missing_package
@@ -61,29 +62,15 @@ def page_template(package: str, name: str, *, extra: str, purpose: str) -> Templ
         lstrip_blocks=True,
     )
     environment.globals["gradient"] = gradient()
-    environment.filters["percent"] = _percent
-    environment.filters["plain"] = _plain
-    environment.filters["short"] = _short
-    environment.filters["signed"] = _signed
+    environment.filters |= {
+        "percent": lambda part: f"{100 * part:.2f}%",
+        "plain": _figure,
+        "short": partial(_figure, digits=3, kind="g"),
+        "signed": partial(_figure, sign="+"),
+    }
     return environment.get_template(name)
 
 
-def _percent(part: float) -> str:
-    return f"{100 * part:.2f}%"
-
-
-def _plain(value: float, digits: int = 2) -> str:
-    return _with_minus(f"{value:.{digits}f}")
-
-
-def _short(value: float) -> str:
-    return _with_minus(f"{value:.3g}")
-
-
-def _signed(value: float, digits: int = 2) -> str:
-    return _with_minus(f"{value:+.{digits}f}")
-
-
-def _with_minus(number: str) -> str:
-    """Write a minus sign, which a hyphen is too short for beside figures."""
-    return number.replace("-", "−")
+def _figure(value: float, digits: int = 2, *, sign: str = "", kind: str = "f") -> str:
+    """Write a number with a minus sign, which a hyphen is too short for beside figures."""
+    return f"{value:{sign}.{digits}{kind}}".replace("-", "−")
