@@ -14,6 +14,9 @@ from crossrank_ablation.cost import Cost
 from crossrank_ablation.slices import SliceGain
 from crossrank_ablation.statistics import Comparison
 
+ABOUT = ("name", "direction", "encoder", "top_k", "note", "status", "error")
+COUNTS = ("scorer_calls", "pairs_scored", "pairs_from_cache", "pairs_shared")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellResult:
@@ -94,13 +97,7 @@ class CellResult:
     def to_dict(self, per_query: bool = True) -> dict[str, Any]:
         """Return the cell as JSON can hold it."""
         record: dict[str, Any] = {
-            "name": self.name,
-            "direction": self.direction,
-            "encoder": self.encoder,
-            "top_k": self.top_k,
-            "note": self.note,
-            "status": self.status,
-            "error": self.error,
+            **{name: getattr(self, name) for name in ABOUT},
             "stages": [dict(stage) for stage in self.stages],
             "tuned": dict(self.tuned),
             "metrics": dict(self.metrics),
@@ -112,10 +109,7 @@ class CellResult:
             "learned": self.learned,
             "looks_at_other_queries": self.transductive,
             "ceiling": self.ceiling,
-            "scorer_calls": self.scorer_calls,
-            "pairs_scored": self.pairs_scored,
-            "pairs_from_cache": self.pairs_from_cache,
-            "pairs_shared": self.pairs_shared,
+            **{name: getattr(self, name) for name in COUNTS},
             "cost": self.cost.to_dict(),
             "slices": [asdict(each) for each in self.slices],
         }
@@ -130,14 +124,7 @@ class CellResult:
         ranks = record.get("first_ranks")
         cost = record["cost"]
         return cls(
-            **{
-                name: record[name]
-                for name in (
-                    *("name", "direction", "encoder", "top_k", "note", "status", "error", "tuned"),
-                    *("metrics", "scorer_calls", "pairs_scored", "pairs_from_cache"),
-                    *("pairs_shared", "run"),
-                )
-            },
+            **{name: record[name] for name in (*ABOUT, *COUNTS, "tuned", "metrics", "run")},
             stages=tuple(record["stages"]),
             comparisons={
                 other: {metric: Comparison(**each) for metric, each in row.items()}
