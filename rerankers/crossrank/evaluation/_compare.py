@@ -45,26 +45,18 @@ def compare(
         for name, array in values.items()
     }
     names = tuple(each.name for each in measures)
+
+    def gains(name: str) -> dict[str, Gain]:
+        summed_up = np.subtract(summed[name], summed[first])
+        averaged = [each.summary == "mean" for each in measures]
+        differences = values[name] - values[first]
+        own = _gains(summed_up, differences, averaged, clusters, significance)
+        return dict(zip(names, own, strict=True))
+
     return Evaluation(
         metrics=names,
         rows={name: dict(zip(names, row, strict=True)) for name, row in summed.items()},
-        gains={
-            name: dict(
-                zip(
-                    names,
-                    _gains(
-                        np.subtract(summed[name], summed[first]),
-                        array - values[first],
-                        [each.summary == "mean" for each in measures],
-                        clusters,
-                        significance,
-                    ),
-                    strict=True,
-                )
-            )
-            for name, array in values.items()
-            if name != first
-        },
+        gains={name: gains(name) for name in values if name != first},
         baseline=first,
         query_ids=tuple(query_ids),
         per_query={name: dict(zip(names, array, strict=True)) for name, array in values.items()},

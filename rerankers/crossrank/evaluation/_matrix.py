@@ -144,7 +144,9 @@ def evaluate_matrix(
         }
         tied = {name: ties(each[way], measures, size + 1) for name, (_, each) in counted.items()}
         open_ones = {name: each for name, each in tied.items() if each is not None}
-        lonely = count - len(np.unique(pairs.members(way)[0]))
+        notes = [note_of(name, each) for name, each in open_ones.items()]
+        if lonely := count - len(np.unique(pairs.members(way)[0])):
+            notes = [f"queries without a relevant item: {lonely:,}; they count as misses", *notes]
         return compare(
             values,
             measures,
@@ -153,14 +155,7 @@ def evaluate_matrix(
             baseline,
             significance,
             way,
-            [
-                *(
-                    [f"queries without a relevant item: {lonely:,}; they count as misses"]
-                    if lonely
-                    else []
-                ),
-                *(note_of(name, each) for name, each in open_ones.items()),
-            ],
+            notes,
             open_ones,
         )
 
