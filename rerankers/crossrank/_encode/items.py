@@ -9,20 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from crossrank._files.atomic import beside
+from crossrank._files.atomic import atomic_file, beside
+from crossrank._files.json_lines import json_line
+from crossrank._items.ids import check_distinct
 from crossrank._items.images import check_image, open_image
 from crossrank._items.item import IMAGE_SUFFIXES, Item, ItemLike, as_item, listed
 from crossrank._items.pictures import Picture
 from crossrank._items.read_items import read_items
-from crossrank._items.skipping import sound_items, write_skipped
 from crossrank._lists.candidates import LETTERS
 from crossrank._text import is_blank
-from crossrank.errors import (
-    DuplicateIdError,
-    InputError,
-    MissingFeatureError,
-    nearest,
-)
+from crossrank.errors import CrossrankError, InputError, MissingFeatureError, nearest
 from crossrank.plugin.contract import Encoder
 
 logger = logging.getLogger(__name__)
@@ -45,7 +41,7 @@ def without_broken(
         Item(id, item.text, item.image, **item.features)
         for id, item in zip(ids, items, strict=True)
     ]
-    sound, skipped = sound_items(named, modality)
+    sound, skipped = _sound_items(named, modality)
     if not sound:
         raise InputError(
             f"encode: none of {len(items)} items can be encoded; the first, {skipped[0][0]!r}: "
@@ -57,8 +53,46 @@ def without_broken(
             *(len(skipped), len(items), *skipped[0]),
         )
     if folder is not None:
-        write_skipped(beside(folder, ".skipped.jsonl"), skipped)
+        _write_skipped(beside(folder, ".skipped.jsonl"), skipped)
     return sound, tuple(str(item.id) for item in sound)
+
+
+def _sound_items(items: Sequence[Item], modality: str) -> tuple[list[Item], list[tuple[str, str]]]:
+    """Return the items of one modality that can be encoded, and id and reason of every other.
+
+    Pictures are decoded to know it, one after the other.
+    """
+    sound, skipped = [], []
+    for item in items:
+        reason = _fault(item, modality)
+        if reason is None:
+            sound.append(item)
+        else:
+            skipped.append((str(item.id), reason))
+    return sound, skipped
+
+
+def _write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+    """Write a line ``{"id": …, "reason": …}`` for each; without any, the file is not made."""
+    if skipped:
+        with atomic_file(path) as file:
+            file.writelines(json_line({"id": id, "reason": reason}) for id, reason in skipped)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _fault(item: Item, modality: str) -> str | None:
+    if "text" in modality and (item.text is None or is_blank(item.text)):
+        return "no text, or an empty one"
+    if "image" not in modality:
+        return None
+    if item.image is None:
+        return "no image"
+    try:
+        open_image(item.image)
+    except CrossrankError as error:
+        return str(error)
+    return None
 
 
 def opened(items: Sequence[Item]) -> Sequence[Item]:
@@ -94,11 +128,7 @@ def modality_of(items: Sequence[Item], wish: str | None, encoder: Encoder) -> st
 
 def ids_of(items: Sequence[Item]) -> tuple[str, ...]:
     ids = tuple(str(n) if item.id is None else item.id for n, item in enumerate(items))
-    seen: set[str] = set()
-    for id in ids:
-        if id in seen:
-            raise DuplicateIdError(f"encode: the id {id!r} stands twice; ids must be unique")
-        seen.add(id)
+    check_distinct("encode", ids)
     return ids
 
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank.errors import DuplicateIdError, InputError
+
+
+def check_distinct(who: str, ids: Sequence[str], what: str = "id") -> None:
+    """Refuse an id that stands twice."""
+    if len(set(ids)) < len(ids):
+        twice = next(id for id, count in Counter(ids).items() if count > 1)
+        raise DuplicateIdError(f"{who}: the {what} {twice!r} stands twice; ids must be unique")
 
 
 def unique_rows(ids: tuple[str, ...]) -> dict[str, int]:
@@ -14,8 +24,7 @@ def unique_rows(ids: tuple[str, ...]) -> dict[str, int]:
     if "" in rows:
         raise InputError(f"Collection: the id of item {rows['']} is empty")
     if len(rows) != len(ids):
-        second = next(id for row, id in enumerate(ids) if rows[id] != row)
-        raise DuplicateIdError(f"Collection: the id {second!r} stands twice; ids must be unique")
+        check_distinct("Collection", ids)
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -11,9 +10,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from crossrank._checking import check_count
 from crossrank._items.arrays import has_members, to_numpy
+from crossrank._items.ids import check_distinct
 from crossrank._items.item import listed
 from crossrank._lists.topk import top_k
-from crossrank.errors import DuplicateIdError, InputError, OrientationError, UnknownIdError, nearest
+from crossrank.errors import InputError, OrientationError, UnknownIdError, nearest
 
 Columns: TypeAlias = tuple[
     NDArray[np.int64],
@@ -190,13 +190,6 @@ def _check_known(ids: Iterable[str], known: Iterable[str], what: str) -> None:
             raise UnknownIdError(
                 f"the {what} id {id!r} is not among the given ones{nearest(id, list(names)[:1000])}"
             )
-
-
-def check_distinct(who: str, ids: Sequence[str]) -> None:
-    """Refuse an id that stands twice."""
-    if len(set(ids)) != len(ids):
-        twice = next(id for id, count in Counter(ids).items() if count > 1)
-        raise DuplicateIdError(f"{who}: the id {twice!r} stands twice; ids must be unique")
 
 
 def names_of(ids: Sequence[Any] | None, count: int) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crossrank._files.trec import read_run
+from crossrank._items.ids import check_distinct
 from crossrank._lists.base_lists import list_columns, run_columns, similarity_columns
 from crossrank._lists.candidates_html import candidates_html
-from crossrank._lists.list_checks import check_rows, check_scores, check_shapes, check_unique
+from crossrank._lists.list_checks import check_rows, check_scores, check_shapes
 from crossrank._lists.neighbour_columns import faiss_columns, hnswlib_columns, usearch_columns
 from crossrank._lists.ordering import order_rows
 from crossrank.errors import FormatError, OrientationError
@@ -61,7 +62,7 @@ class Candidates:
 
     def __post_init__(self) -> None:
         check_shapes(self.index, self.scores, self.mask, len(self.query_ids))
-        check_unique(self.query_ids)
+        check_distinct("Candidates", self.query_ids, "query id")
         check_rows(self)
         check_scores(self)
 

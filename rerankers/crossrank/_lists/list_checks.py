@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,15 +29,6 @@ def check_shapes(
         raise InputError(f"Candidates: scores {scores.shape} do not fit index {index.shape}")
     if queries != len(index):
         raise InputError(f"Candidates: {queries} query ids for {len(index)} lists")
-
-
-def check_unique(query_ids: Sequence[str]) -> None:
-    """Refuse a query that stands twice."""
-    seen: set[str] = set()
-    for id in query_ids:
-        if id in seen:
-            raise DuplicateIdError(f"Candidates: the query id {id!r} stands twice")
-        seen.add(id)
 
 
 def check_rows(lists: Candidates) -> None:

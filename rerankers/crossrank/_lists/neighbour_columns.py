@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crossrank._lists.base_lists import Columns, check_distinct, names_of, numbers
+from crossrank._items.ids import check_distinct
+from crossrank._lists.base_lists import Columns, names_of, numbers
 from crossrank.errors import InputError, UnknownIdError
 
 MOST_NUMBERED = 10_000_000
