@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from crossrank._checking import check_count
+from crossrank._checking import check, check_count, instance_of
 from crossrank._files.parsing import read_toml
 from crossrank._items.fingerprint import fingerprint
 from crossrank._lists.auto_depth import AutoDepth
@@ -68,15 +68,9 @@ class Stage:
             )
         if self.depth is not None and not isinstance(self.depth, AutoDepth):
             check_count("Stage", "depth", self.depth)
-        if not isinstance(self.fusion, Fusion):
-            raise ParameterError(
-                f"Stage: fusion is {self.fusion!r:.80}; give Replace(), WeightedSum(...) or "
-                "RRF(...)"
-            )
-        if not isinstance(self.params, Mapping):
-            raise ParameterError(
-                f"Stage: params is {self.params!r:.80}; give the reranker's parameters by name"
-            )
+        rule = instance_of(Fusion, give="Replace(), WeightedSum(...) or RRF(...)")
+        named = instance_of(Mapping, give="the reranker's parameters by name")
+        check("Stage", self, fusion=rule, params=named)
         object.__setattr__(self, "params", MappingProxyType(dict(self.params)))
         object.__setattr__(self, "scorer", self._build())
         if not self.name:
