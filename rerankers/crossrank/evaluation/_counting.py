@@ -14,16 +14,6 @@ from crossrank.evaluation._ties import Groups
 BLOCK_ENTRIES = 1 << 22
 
 
-def first_ranks(
-    matrix: NDArray[np.generic], pairs: CaptionMap, name: str = "similarity"
-) -> dict[str, NDArray[np.float64]]:
-    """Return for both directions ``[Q]`` ranks of the first relevant item, infinite without one.
-
-    See `first_ranks_and_groups`.
-    """
-    return first_ranks_and_groups(matrix, pairs, name)[0]
-
-
 def first_ranks_and_groups(
     matrix: NDArray[np.generic], pairs: CaptionMap, name: str = "similarity"
 ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Groups]]:

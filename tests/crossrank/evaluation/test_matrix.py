@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from crossrank import Candidates
 from crossrank.errors import InputError, OrientationError
 from crossrank.evaluation import CaptionMap, evaluate, evaluate_matrix
-from crossrank.evaluation._counting import first_ranks
+from crossrank.evaluation._counting import first_ranks_and_groups
 
 ties = st.sampled_from([0.0, 1.0, 2.0])
 
@@ -53,7 +53,7 @@ def test_counting_equals_sorting_whatever_the_blocks(
     pairs = [(image, text) for image, texts in enumerate(members) for text in texts]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys.modules["crossrank.evaluation._counting"], "BLOCK_ENTRIES", block)
-        ranks = first_ranks(matrix, CaptionMap.from_images(matrix.shape, members))
+        ranks, _ = first_ranks_and_groups(matrix, CaptionMap.from_images(matrix.shape, members))
     for direction in ("t2i", "i2t"):
         assert ranks[direction].tolist() == naive_ranks(matrix, pairs, direction)
 
