@@ -6,6 +6,7 @@ fifth of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from crossrank._items.showing import escaped, table
@@ -123,17 +124,13 @@ def _losses(result: AblationResult, direction: str) -> Cells:
             continue
         for other, found in list(cell.comparisons.items())[1:]:
             each = found[metric]
-            added = Comparison(
-                -each.difference,
-                None if each.high is None else -each.high,
-                None if each.low is None else -each.low,
-                each.p_value,
-                each.p_t,
-                each.p_holm,
-                each.p_t_holm,
-                each.losses,
-                each.ties,
-                each.wins,
+            added = replace(
+                each,
+                difference=-each.difference,
+                low=None if each.high is None else -each.high,
+                high=None if each.low is None else -each.low,
+                wins=each.losses,
+                losses=each.wins,
             )
             stage = cell.note.removeprefix("without ")
             name = f"{stage} (in {other})"

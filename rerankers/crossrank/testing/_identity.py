@@ -40,6 +40,14 @@ def require_plugin_class(plugin: Any, base: type, info_type: type) -> Any:
     return info
 
 
+def require_names(names: Any, where: str) -> None:
+    """Refuse anything but a tuple of names."""
+    require(
+        isinstance(names, tuple) and all(isinstance(name, str) for name in names),
+        f"{where} is {names!r:.80}; give a tuple of str",
+    )
+
+
 class Case(Protocol):
     """What the checks of both have in common."""
 

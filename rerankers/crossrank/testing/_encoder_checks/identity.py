@@ -12,6 +12,7 @@ from crossrank.testing._differences import require_same_features
 from crossrank.testing._encoder_case import EncoderCase
 from crossrank.testing._identity import (
     parameters_are_a_frozen_dataclass,
+    require_names,
     require_plugin_class,
     require_stable_fingerprint,
     unknown_parameters_are_refused,
@@ -32,8 +33,8 @@ def info_is_complete(case: EncoderCase) -> None:
             f"info.features has the modality {modality!r}; there are 'image', 'text' and "
             "'image+text'",
         )
-        _require_names(names, f"info.features[{modality!r}]")
-    _require_names(info.default_features, "info.default_features")
+        require_names(names, f"info.features[{modality!r}]")
+    require_names(info.default_features, "info.default_features")
     known = {name for names in info.features.values() for name in names}
     for name in info.default_features:
         require(name in known, f"info.default_features names {name!r}, which it never gives")
@@ -87,13 +88,6 @@ def both_sides_fit_together(case: EncoderCase) -> None:
 
 
 _COMPARED = ("embedding", "tokens")
-
-
-def _require_names(names: Any, where: str) -> None:
-    require(
-        isinstance(names, tuple) and all(isinstance(name, str) for name in names),
-        f"{where} is {names!r:.80}; give a tuple of str",
-    )
 
 
 CHECKS = (

@@ -13,6 +13,7 @@ from crossrank.testing._check import require
 from crossrank.testing._differences import require_same_scores
 from crossrank.testing._identity import (
     parameters_are_a_frozen_dataclass,
+    require_names,
     require_plugin_class,
     require_stable_fingerprint,
     unknown_parameters_are_refused,
@@ -26,11 +27,7 @@ def info_is_complete(case: RerankerCase) -> None:
     """Expect ``info`` to be there, and every field of its type."""
     info: Any = require_plugin_class(case.kind, Reranker, RerankerInfo)
     for name in TUPLES:
-        value = getattr(info, name)
-        require(
-            isinstance(value, tuple) and all(isinstance(each, str) for each in value),
-            f"info.{name} is {value!r:.80}; give a tuple of str",
-        )
+        require_names(getattr(info, name), f"info.{name}")
     for direction in info.directions:
         require(
             re.fullmatch(r"(t|i|it)2(t|i|it)", direction) is not None,
