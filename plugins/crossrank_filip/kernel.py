@@ -48,7 +48,7 @@ class Kernel:
         return np.ascontiguousarray(tokens.flat, np.float32)
 
     def gather(self, tokens: NDArray[Any], partners: cr.Ragged, items: Integers) -> Floats:
-        """Return a float32 copy of some items; more may follow at its end, which nobody reads.
+        """Return a float32 copy of some items.
 
         Parameters
         ----------
@@ -66,10 +66,10 @@ class Kernel:
             rows = (items[:, None] * uniform + np.arange(uniform)).ravel()
         else:
             rows = partners.rows_of(items)
-        taken = self.room("taken", self.padded(len(rows)), tokens.shape[1], tokens.dtype)
+        taken = self.room("taken", len(rows), tokens.shape[1], tokens.dtype)
         # By the row: some processors copy pieces of 2 KB and more several times as slowly.  The
         # rows are right; numpy would copy once more to be able to take an error back.
-        np.take(tokens, rows, axis=0, out=taken[: len(rows)], mode="clip")
+        np.take(tokens, rows, axis=0, out=taken, mode="clip")
         return self.widen(taken)
 
     def _pieces(
@@ -78,22 +78,18 @@ class Kernel:
         """Gather float16 that mostly lies side by side, and widen it on the way."""
         spans = [slice(*partners.offsets[[each[0], each[-1] + 1]].tolist()) for each in pieces]
         ends = np.cumsum([each.stop - each.start for each in spans]).tolist()
-        room = self.room("wide", self.padded(ends[-1]), tokens.shape[1], np.float32)
+        room = self.room("wide", ends[-1], tokens.shape[1], np.float32)
         for span, end in zip(spans, ends, strict=True):
             widened(tokens[span], room[end - (span.stop - span.start) : end])
         return room
 
     def widen(self, rows: NDArray[Any]) -> Floats:
-        """Return rows in float32; more may follow at their end, as of `gather`."""
+        """Return rows in float32."""
         if rows.dtype != np.float16:
             return rows
-        wide = self.room("wide", self.padded(len(rows)), rows.shape[1], np.float32)
-        widened(rows, wide[: len(rows)])
+        wide = self.room("wide", len(rows), rows.shape[1], np.float32)
+        widened(rows, wide)
         return wide
-
-    def padded(self, count: int) -> int:
-        """Return how many rows to make room for, so that `count` of them are quick to multiply."""
-        return count
 
     def room(self, purpose: str, count: int, width: int, dtype: DTypeLike) -> NDArray[Any]:
         """Return at least `count` uninitialised rows, the same memory for the same purpose."""
@@ -118,8 +114,7 @@ class Kernel:
         np.matmul(tokens[part], anchor.T, out=table)
         rows = padded_rows(lengths)
         if rows is not None and rows.size > MOST_PADDING * len(table):
-            best: Floats = np.maximum.reduceat(table, np.cumsum(lengths) - lengths, axis=0)
-            return best
+            return best_of_runs(table, lengths)
         segments = table.reshape(len(lengths), -1, len(anchor)) if rows is None else table[rows]
         return largest(segments)
 
@@ -128,6 +123,12 @@ class Kernel:
         # This way round, the maximum runs over whole rows, which vectorises.
         best: Floats = (anchor @ tokens[part].T).max(axis=0)
         return best
+
+
+def best_of_runs(table: Floats, lengths: Integers) -> Floats:
+    """Return ``[M, L]``, the maxima over M runs of rows of ``[N, L]``, however uneven they are."""
+    best: Floats = np.maximum.reduceat(table, np.cumsum(lengths) - lengths, axis=0)
+    return best
 
 
 def largest(segments: Floats) -> Floats:
@@ -199,7 +200,7 @@ def serial_torch() -> Any:
     return torch if torch is not None and torch.get_num_threads() == 1 else None
 
 
-def padded_rows(lengths: Integers) -> Integers | None:
+def padded_rows(lengths: Integers) -> NDArray[np.int32] | None:
     """Return ``[M, max]`` rows that make M runs equally long, or None where they are already.
 
     A short run repeats its last row, which leaves its maximum as it is: no value is made up.
@@ -207,6 +208,7 @@ def padded_rows(lengths: Integers) -> Integers | None:
     width = int(lengths.max())
     if (lengths == width).all():
         return None
-    starts = np.cumsum(lengths) - lengths
-    rows: Integers = starts[:, None] + np.minimum(np.arange(width), lengths[:, None] - 1)
+    last = (lengths - 1).astype(np.int32)[:, None]
+    starts = (np.cumsum(lengths) - lengths).astype(np.int32)[:, None]
+    rows: NDArray[np.int32] = starts + np.minimum(np.arange(width, dtype=np.int32), last)
     return rows

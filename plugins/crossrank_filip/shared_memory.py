@@ -16,5 +16,7 @@ def as_tensor(array: NDArray[Any]) -> Tensor:
 
     torch cannot mark a tensor as read-only and warns of arrays that are; nothing here writes.
     """
+    if array.flags.writeable:
+        return torch.from_numpy(array)
     interface = {**array.__array_interface__, "data": (array.ctypes.data, False)}
     return torch.from_numpy(np.asarray(SimpleNamespace(__array_interface__=interface, owner=array)))
