@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,11 @@ from crossrank.errors import ParameterError, PluginError, StoreError
 from crossrank.plugin.files import atomic_folder, refuse_existing
 from crossrank.plugin.hub import first_line
 from crossrank.plugin.optional import required
+from crossrank.plugin.torch_weights import read_state_dict
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+HOLDS = "state dict of a CLIP in OpenAI's layout"
 IGNORED = {"input_resolution", "context_length", "vocab_size", "attn_mask"}
 """Settings and buffers that some files hold beside the weights."""
 
@@ -89,10 +90,9 @@ def convert(
         If the tokenizer cannot be read.
     """
     refuse_existing(folder)
-    torch, transformers = (
-        required(name, "clip", "converting a checkpoint") for name in ("torch", "transformers")
-    )
-    weights = _read(torch, file)
+    required("torch", "clip", "converting a checkpoint")
+    transformers = required("transformers", "clip", "converting a checkpoint")
+    weights = _read(file)
     renamed = rename(weights)
     config = _config(transformers, weights, quick_gelu, vision_heads, text_heads)
     model = transformers.CLIPModel(config)
@@ -154,27 +154,16 @@ def _in_block(at: str, name: str, value: Any) -> dict[str, Any]:
     return {f"{at}.{IN_BLOCK.get(stem, stem)}.{kind}": value}
 
 
-def _read(torch: Any, file: Path) -> dict[str, Any]:
-    try:
-        if file.suffix == ".safetensors":
-            held: Any = import_module("safetensors.torch").load_file(file)
-        else:
-            held = torch.load(file, map_location="cpu", weights_only=True)
-        held = held.get("state_dict", held)
-        weights = {
-            name.removeprefix("module."): value.float()
-            for name, value in held.items()
-            if name.removeprefix("module.") not in IGNORED
-        }
-        for name in ("visual.conv1.weight", "visual.proj", "text_projection", "ln_final.weight"):
-            if name not in weights:
-                raise KeyError(f"it lacks {name}")
-    except Exception as error:  # pickle, zip and safetensors bring exceptions of their own
-        raise StoreError(
-            f"clip: {file} is no state dict of a CLIP in OpenAI's layout that can be read safely: "
-            f"{first_line(error)}"
-        ) from error
-    return weights
+def _read(file: Path) -> dict[str, Any]:
+    held = read_state_dict("clip", file, HOLDS)
+    lacking = [
+        name
+        for name in ("visual.conv1.weight", "visual.proj", "text_projection", "ln_final.weight")
+        if name not in held
+    ]
+    if lacking:
+        raise StoreError(f"clip: {file} is no {HOLDS}: it lacks {', '.join(lacking)}")
+    return {name: value.float() for name, value in held.items() if name not in IGNORED}
 
 
 def _config(

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from crossrank.errors import InputError, StoreError
+from crossrank.errors import InputError
+from crossrank.plugin.torch_weights import read_state_dict
 from crossrank_cora.network import Cora, Sizes
 
 _GRU = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
@@ -139,20 +137,12 @@ def load_released(path: str | Path) -> Released:
         If tensors are missing, have other shapes, or belong to a variant without a counterpart
         here (BERT, grid features, hidden sizes that differ): all of them are named.
     """
-    source = Path(path)
-    try:
-        if source.suffix == ".safetensors":
-            return convert(load_file(source))
-        return convert(torch.load(source, map_location="cpu", weights_only=True))
-    except InputError:
-        raise
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise StoreError(f"cora: {source} cannot be read as weights: {error}") from error
+    return convert(read_state_dict("cora", path, "file of CORA's released weights"))
 
 
 def convert(state: Mapping[str, Tensor]) -> Released:
     """Give the tensors of a state dict our names; see `load_released`."""
-    theirs = {name.removeprefix("module."): each.float() for name, each in state.items()}
+    theirs = {name: each.float() for name, each in state.items()}
     names = _names()
     folded = {
         f"image_encoder.mlp.{layer}.{part}" for layer, parts in _FOLDED.items() for part in parts
@@ -161,7 +151,26 @@ def convert(state: Mapping[str, Tensor]) -> Released:
     embedding = "entity_composer.word_embeddings.weight"
     wanted = {*names, *folded, *recurrent, embedding}
     _refuse_strangers(set(theirs), wanted)
-    sizes = Sizes(
+    read = {"embedding.weight": theirs[embedding]}
+    for kind, reader in _KINDS.items():
+        read |= {f"readers.{kind}.{tensor}": theirs[f"{reader}.{tensor}"] for tensor in _GRU}
+    try:
+        network = Cora(_sizes(theirs, embedding))
+        ours = {ours: theirs[name] for name, ours in names.items()} | _without_batch_norm(theirs)
+        # their features are not standardised
+        ours |= {n: each for n, each in network.state_dict().items() if n.startswith("of_")}
+        network.load_state_dict(ours)
+        phrases = GruPhrases(*theirs[embedding].shape)
+        phrases.load_state_dict(read)
+    except (ArithmeticError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise InputError(f"cora: the released weights have other shapes: {said:.300}") from error
+    return Released(network.eval().requires_grad_(False), phrases.eval().requires_grad_(False))
+
+
+def _sizes(theirs: Mapping[str, Tensor], embedding: str) -> Sizes:
+    """Return the sizes that the shapes of tensors tell."""
+    return Sizes(
         region=theirs["image_encoder.linear.weight"].shape[1],
         phrase=theirs[embedding].shape[1],
         dim=theirs["image_encoder.linear.weight"].shape[0],
@@ -169,20 +178,6 @@ def convert(state: Mapping[str, Tensor]) -> Released:
         hidden=theirs["image_encoder.mlp.0.weight"].shape[0],
         places=True,
     )
-    network = Cora(sizes)
-    ours = {ours: theirs[name] for name, ours in names.items()} | _without_batch_norm(theirs)
-    # their features are not standardised
-    ours |= {name: each for name, each in network.state_dict().items() if name.startswith("of_")}
-    phrases = GruPhrases(*theirs[embedding].shape)
-    read = {"embedding.weight": theirs[embedding]}
-    for kind, reader in _KINDS.items():
-        read |= {f"readers.{kind}.{tensor}": theirs[f"{reader}.{tensor}"] for tensor in _GRU}
-    try:
-        network.load_state_dict(ours)
-        phrases.load_state_dict(read)
-    except RuntimeError as error:
-        raise InputError(f"cora: the released weights have other shapes: {error}") from error
-    return Released(network.eval().requires_grad_(False), phrases.eval().requires_grad_(False))
 
 
 _FOLDED = {0: ("weight", "bias"), 1: ("weight", "bias", "running_mean", "running_var")}

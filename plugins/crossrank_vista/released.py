@@ -14,6 +14,7 @@ from typing import Any
 
 from crossrank.errors import PluginError, StoreError
 from crossrank.plugin.hub import first_line
+from crossrank.plugin.torch_weights import read_state_dict
 from crossrank_openclip.importing import timm
 from crossrank_openclip.preprocessing import Preprocessing
 from crossrank_vista.parameters import VistaParameters
@@ -68,13 +69,11 @@ def read_release(params: VistaParameters, device: str, dtype: Any) -> Parts:
     """
     torch, transformers = package("torch"), package("transformers")
     path = _file(params)
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        width = int(weights["bge_embeddings.word_embeddings.weight"].shape[1])
-    except Exception as error:  # pickle and zip bring exceptions of their own
-        raise StoreError(
-            f"vista: {path} is no released checkpoint that can be read safely: {first_line(error)}"
-        ) from error
+    weights = read_state_dict("vista", path, "released checkpoint")
+    words = weights.get("bge_embeddings.word_embeddings.weight")
+    if words is None:
+        raise StoreError(f"vista: {path} is no released checkpoint: it has no word embeddings")
+    width = words.shape[-1]
     release = next((each for each in RELEASES.values() if each.width == width), None)
     if release is None:
         raise StoreError(f"vista: {path} is {width} wide, which is none of the releases")

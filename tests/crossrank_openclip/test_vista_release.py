@@ -131,5 +131,5 @@ def test_what_is_no_release(text: Path, tmp_path: Path) -> None:
     refused("not known encoder.extra", {**state, "bge_encoder.extra": torch.zeros(1)})
     other = {**state, "bge_embeddings.word_embeddings.weight": torch.zeros(60, 48)}
     refused("is 48 wide, which is none of the releases", other)
-    refused("no released checkpoint that can be read safely", {"a": torch.zeros(1)})
+    refused("no released checkpoint: it has no word embeddings", {"a": torch.zeros(1)})
     refused("no released checkpoint that can be read safely", {"a": Path("x")})  # runs no code

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crossrank._files.atomic import atomic_bytes
+from crossrank._files.parsing import check_regular
 from crossrank.errors import CrossrankError, StoreError
 
 if TYPE_CHECKING:
@@ -190,6 +191,51 @@ def read_tensors(who: str, path: str | Path, mend: str) -> tuple[dict[str, str],
     return metadata, tensors
 
 
+def read_state_dict(who: str, path: str | Path, holds: str) -> dict[str, Tensor]:
+    """Return somebody else's weights: what ``torch.save`` or safetensors wrote; nothing in it runs.
+
+    Parameters
+    ----------
+    who
+        The plugin, for the message.
+    path
+        The file; ``.safetensors`` is read as such.  A state dict may lie below ``"state_dict"``, as
+        trainers keep it, and its names may begin with ``"module."``, which is left out, as is what
+        is no tensor.
+    holds
+        What the file should be, for the message: ``"released checkpoint"``.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, damaged, or holds no tensors by name.
+    """
+    import torch
+
+    try:
+        check_regular(Path(path))
+        if Path(path).suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            held: Any = load_file(path)
+        else:
+            held = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(held, Mapping) and isinstance(held.get("state_dict"), Mapping):
+            held = held["state_dict"]
+        found = {
+            str(name).removeprefix("module."): value
+            for name, value in (held.items() if isinstance(held, Mapping) else ())
+            if isinstance(value, torch.Tensor)
+        }
+        if not found:
+            raise ValueError(f"it holds a {type(held).__name__} without tensors by name")
+    except Exception as error:  # pickle, zip and safetensors bring exceptions of their own
+        raise StoreError(
+            f"{who}: {path} is no {holds} that can be read safely: {_in_one_line(error)}"
+        ) from error
+    return found
+
+
 def _widened(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
@@ -199,4 +245,4 @@ def _in_one_line(error: Exception) -> str:
     return said if len(said) <= 200 else f"{said[:200]} …"
 
 
-__all__ = ["WeightsFile", "check_shapes", "read_tensors", "write_tensors"]
+__all__ = ["WeightsFile", "check_shapes", "read_state_dict", "read_tensors", "write_tensors"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import re
 import stat
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from safetensors.torch import save_file  # noqa: E402
 from crossrank.errors import ParameterError, StoreError  # noqa: E402
 from crossrank.plugin.torch_weights import (  # noqa: E402
     WeightsFile,
+    read_state_dict,
     read_tensors,
     write_tensors,
 )
@@ -177,3 +179,53 @@ def test_foreign_weights_are_one_error_of_every_plugin(
     message = str(caught.value)
     assert message.startswith(f"{kind.who}: {path} holds ") and "\n" not in message
     assert message.count(str(path)) == 1 and message.endswith(kind.mend)
+
+
+def test_somebody_elses_weights(tmp_path: Path) -> None:
+    weights = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2)}
+    wrapped = {f"module.{name}": value for name, value in weights.items()}
+    held = {"plain.pt": weights, "trainer.pt": {"epoch": 3, "state_dict": {**wrapped, "n": 4}}}
+    for name, content in held.items():
+        torch.save(content, tmp_path / name)
+    save_file(weights, tmp_path / "w.safetensors")
+    for name in (*held, "w.safetensors"):
+        found = read_state_dict("mine", tmp_path / name, "checkpoint")
+        assert found.keys() == weights.keys()
+        assert all(torch.equal(found[key], value) for key, value in weights.items())
+
+
+class Evil:
+    """What opens a file when somebody unpickles it."""
+
+    def __init__(self, witness: Path) -> None:
+        self.witness = witness
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (str(self.witness), "w")
+
+
+def test_what_is_nobodys_weights_is_one_error_and_runs_nothing(tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    contents: dict[str, Any] = {
+        "evil.pt": {"a": Evil(witness)},
+        "list.pt": [torch.ones(1)],
+        "none.pt": {"a": {"b": torch.ones(1)}},
+        "number.pt": 3,
+    }
+    for name, content in contents.items():
+        torch.save(content, tmp_path / name)
+    (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Evil(witness)))
+    (tmp_path / "text.pt").write_text("no weights\n")
+    (tmp_path / "text.safetensors").write_text("no weights\n")
+    (tmp_path / "empty.pt").touch()
+    (tmp_path / "folder.pt").mkdir()
+    os.mkfifo(tmp_path / "pipe.pt")
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    assert len(names) == 10
+    for path in (*names, "missing.pt", "x" * 300, "a\0b"):
+        with pytest.raises(StoreError) as caught:
+            read_state_dict("mine", tmp_path / path, "checkpoint")
+        said = str(caught.value)
+        assert said.startswith("mine: ") and "is no checkpoint that can be read safely: " in said
+        assert "\n" not in said and len(said) < 1000
+    assert not witness.exists()
