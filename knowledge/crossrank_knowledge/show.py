@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import crossrank as cr
+from crossrank.plugin.parts import parts_of
 from crossrank.report import Picture, embed, may_show, page_template
 from crossrank_knowledge.bank import KnowledgeBank
 from crossrank_knowledge.checks import same_space
@@ -99,17 +100,11 @@ def _best(
         if not np.isfinite(cosines[row]):
             break
         path = gallery["path"][row] if "path" in gallery else None
-        box = _box(gallery, int(row), int(places[row]))
+        count = len(gallery["regions"][row])
+        part = parts_of(gallery, int(row), count, names=(), boxes=("boxes", "token_boxes"))
+        box = part[int(places[row])].box
         found.append(NearPicture(gallery.ids[row], path, float(cosines[row]), box))
     return found
-
-
-def _box(gallery: cr.Collection, row: int, place: int) -> tuple[float, float, float, float] | None:
-    for feature in ("boxes", "token_boxes"):
-        if feature in gallery and len(gallery[feature][row]) == len(gallery["regions"][row]):
-            x0, y0, x1, y1 = (float(corner) for corner in gallery[feature][row][place])
-            return x0, y0, x1, y1
-    return None
 
 
 def describe(
