@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType, ModuleType
+from typing import Any
 
 from crossrank.errors import MissingFeatureError
 
@@ -50,6 +52,18 @@ class Check:
 
     def __repr__(self) -> str:
         return f"<check {self.__name__} of {self._subject}>"
+
+
+def checks_in(*modules: ModuleType) -> tuple[Callable[[Any], None], ...]:
+    """Return all public functions of some modules, as they stand there: each is a check."""
+    return tuple(
+        function
+        for module in modules
+        for name, function in vars(module).items()
+        if isinstance(function, FunctionType)
+        and function.__module__ == module.__name__
+        and not name.startswith("_")
+    )
 
 
 def require(held: bool, message: str) -> None:

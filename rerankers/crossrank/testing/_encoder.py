@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from crossrank.plugin.contract import Encoder, EncoderInfo
-from crossrank.testing._check import Check
+from crossrank.testing._check import Check, checks_in
 from crossrank.testing._encoder_case import EncoderCase
 from crossrank.testing._encoder_checks import (
     batches,
@@ -18,17 +18,13 @@ from crossrank.testing._encoder_checks import (
     oddities,
     storage,
 )
+from crossrank.testing._identity import OF_BOTH
 
 EncoderCheck: TypeAlias = Callable[[EncoderCase], None]
 
-ONCE = identity.CHECKS
-PER_MODALITY: tuple[EncoderCheck, ...] = (
-    *forms.CHECKS,
-    *batches.CHECKS,
-    *inputs.CHECKS,
-    *lasting.CHECKS,
-    *oddities.CHECKS,
-    *storage.CHECKS,
+ONCE: tuple[EncoderCheck, ...] = (*OF_BOTH, *checks_in(identity))
+PER_MODALITY: tuple[EncoderCheck, ...] = checks_in(
+    forms, batches, inputs, lasting, oddities, storage
 )
 
 
@@ -76,7 +72,8 @@ def check_encoder(encoder: type[Encoder], /, **params: Any) -> list[Check]:
     for modality in modalities:
         made += [
             Check(f"{subject} ({modality}s)", f"{each.__name__}-{modality}", bound(each, modality))
-            for each in (*PER_MODALITY, *(oddities.OF_PICTURES if modality == "image" else ()))
+            for each in PER_MODALITY
+            if modality == "image" or each not in oddities.OF_PICTURES
         ]
     return made
 

@@ -92,6 +92,9 @@ def unknown_parameters_are_refused(case: Case) -> None:
         )
 
 
+OF_BOTH = (parameters_are_a_frozen_dataclass, unknown_parameters_are_refused)
+
+
 def require_stable_fingerprint(used: Any, fresh: Any) -> None:
     """Refuse a fingerprint that changes with use or from object to object."""
     first, second, again = used.fingerprint(), fresh.fingerprint(), used.fingerprint()

@@ -10,8 +10,9 @@ from crossrank._lists.candidates import LETTERS
 from crossrank.errors import InputError
 from crossrank.plugin.contract import Reranker, RerankerInfo
 from crossrank.testing._case import RerankerCase
-from crossrank.testing._check import Check
+from crossrank.testing._check import Check, checks_in
 from crossrank.testing._data import make_collection
+from crossrank.testing._identity import OF_BOTH
 from crossrank.testing._reranker_checks import (
     determinism,
     evidence,
@@ -34,6 +35,10 @@ MOST_CANDIDATES = 12
 MODALITIES = {short: modality for modality, short in LETTERS.items()}
 
 RerankerCheck: TypeAlias = Callable[[RerankerCase], None]
+PER_DIRECTION: tuple[RerankerCheck, ...] = checks_in(
+    *(scores, lists, independence, sizes, determinism, threads),
+    *(inputs, lasting, state, storage, evidence, refusals),
+)
 Sides: TypeAlias = Mapping[str, tuple[Collection, Collection]]
 """Per direction queries and gallery."""
 
@@ -89,7 +94,8 @@ def check_reranker(
         )
 
     first = next(iter(sides))
-    made = [Check(subject, each.__name__, bound(each, first)) for each in identity.CHECKS]
+    once = (*OF_BOTH, *checks_in(identity))
+    made = [Check(subject, each.__name__, bound(each, first)) for each in once]
     for direction in sides:
         who = f"{subject} ({direction})"
         made += [
@@ -101,22 +107,12 @@ def check_reranker(
 
 def _per_direction(reranker: Any) -> tuple[RerankerCheck, ...]:
     info = getattr(reranker, "info", None)
-    transductive = getattr(info, "transductive", False)
-    return (
-        *scores.CHECKS,
-        *lists.CHECKS,
-        *independence.CHECKS,
-        *(() if transductive else (*independence.UNLESS_TRANSDUCTIVE, *sizes.UNLESS_TRANSDUCTIVE)),
-        *sizes.CHECKS,
-        *determinism.CHECKS,
-        *(threads.IF_THREAD_SAFE if getattr(info, "thread_safe", True) else ()),
-        *inputs.CHECKS,
-        *lasting.CHECKS,
-        *state.CHECKS,
-        *storage.CHECKS,
-        *evidence.CHECKS,
-        *refusals.CHECKS,
-    )
+    left_out: list[RerankerCheck] = []
+    if getattr(info, "transductive", False):
+        left_out += [*independence.UNLESS_TRANSDUCTIVE, *sizes.UNLESS_TRANSDUCTIVE]
+    if not getattr(info, "thread_safe", True):
+        left_out += checks_in(threads)
+    return tuple(each for each in PER_DIRECTION if each not in left_out)
 
 
 def _given_sides(queries: Collection | None, gallery: Collection | None) -> Sides:

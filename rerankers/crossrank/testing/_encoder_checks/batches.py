@@ -53,11 +53,3 @@ def same_items_give_the_same_bits(case: EncoderCase) -> None:
         "switch dropout off (model.eval()) and fix seeds",
         0.0,
     )
-
-
-CHECKS = (
-    batch_size_does_not_matter,
-    order_of_items_does_not_matter,
-    other_features_do_not_matter,
-    same_items_give_the_same_bits,
-)

@@ -121,13 +121,3 @@ def _require_rows(name: str, rows: NDArray[Any], form: Form) -> None:
         rows.dtype.kind in ("iu" if form.integer else "f"),
         f"{name!r} holds {rows.dtype}; it must hold {'integers' if form.integer else 'floats'}",
     )
-
-
-CHECKS = (
-    features_have_their_standard_form,
-    numbers_are_finite,
-    unit_rows_have_unit_length,
-    boxes_lie_in_the_picture,
-    parts_come_with_their_descriptions,
-    sizes_are_those_of_the_pictures,
-)

@@ -11,11 +11,9 @@ from crossrank.testing._check import require
 from crossrank.testing._differences import require_same_features
 from crossrank.testing._encoder_case import EncoderCase
 from crossrank.testing._identity import (
-    parameters_are_a_frozen_dataclass,
     require_names,
     require_plugin_class,
     require_stable_fingerprint,
-    unknown_parameters_are_refused,
 )
 from crossrank.testing._parameters import variations
 
@@ -88,13 +86,3 @@ def both_sides_fit_together(case: EncoderCase) -> None:
 
 
 _COMPARED = ("embedding", "tokens")
-
-
-CHECKS = (
-    info_is_complete,
-    parameters_are_a_frozen_dataclass,
-    unknown_parameters_are_refused,
-    fingerprints_are_stable,
-    equal_fingerprints_mean_equal_features,
-    both_sides_fit_together,
-)

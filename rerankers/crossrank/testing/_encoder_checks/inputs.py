@@ -24,6 +24,3 @@ def nothing_is_printed(case: EncoderCase) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         case.batch()
     require(not printed.getvalue(), f"it printed {printed.getvalue()[:60]!r}; use logging")
-
-
-CHECKS = (items_are_never_mutated, nothing_is_printed)

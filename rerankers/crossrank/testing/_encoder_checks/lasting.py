@@ -108,12 +108,3 @@ def _copied(feature: Any) -> Any:
     if isinstance(feature, Ragged):
         return Ragged(np.array(feature.flat), np.array(feature.lengths))
     return np.array(feature) if isinstance(feature, np.ndarray) else list(feature)
-
-
-CHECKS = (
-    features_are_the_callers_own,
-    many_calls_give_the_same,
-    names_do_not_matter,
-    large_batches_give_the_same,
-    threads_do_not_matter,
-)

@@ -79,5 +79,4 @@ def _odd_pairs() -> Sequence[Item]:
 
 
 ODD = {"image": _odd_pictures, "text": _odd_texts, "image+text": _odd_pairs}
-CHECKS = (any_number_of_items_gives_the_same_types, odd_items_are_encoded_or_refused)
 OF_PICTURES = (pictures_may_be_files_or_objects,)

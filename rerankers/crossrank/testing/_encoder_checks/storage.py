@@ -32,6 +32,3 @@ def features_can_be_stored(case: EncoderCase) -> None:
             "after it was written to disk",
             "return arrays of numbers, or lists, str and numbers for JSON",
         )
-
-
-CHECKS = (features_can_be_stored,)

@@ -1,1 +1,1 @@
-"""The promises of a reranker, a few related ones per module; each check is a function of a case."""
+"""The promises of a reranker, a few related ones a module: its public functions, each of a case."""

@@ -14,6 +14,3 @@ def same_block_gives_the_same_bits(case: RerankerCase) -> None:
     first = run.scores()
     require_same_scores(first, run.scores(), "when the same block is scored again", MEND, 0.0)
     require_same_scores(first, case.start().scores(), "when everything is run again", MEND, 0.0)
-
-
-CHECKS = (same_block_gives_the_same_bits,)

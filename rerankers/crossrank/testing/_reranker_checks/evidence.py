@@ -73,6 +73,3 @@ def _require_evidence(pair: tuple[str, str], piece: Any) -> None:
                 box is None or (len(box) == 4 and all(0.0 <= edge <= 1.0 for edge in box)),
                 f"{where} has the box {box}; boxes are x0, y0, x1, y1 in [0, 1]",
             )
-
-
-CHECKS = (evidence_is_one_json_object_per_pair, evidence_needs_no_extra_features)

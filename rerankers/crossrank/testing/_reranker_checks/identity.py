@@ -12,11 +12,9 @@ from crossrank.testing._case import RerankerCase
 from crossrank.testing._check import require
 from crossrank.testing._differences import require_same_scores
 from crossrank.testing._identity import (
-    parameters_are_a_frozen_dataclass,
     require_names,
     require_plugin_class,
     require_stable_fingerprint,
-    unknown_parameters_are_refused,
 )
 from crossrank.testing._parameters import variations
 
@@ -65,12 +63,3 @@ def equal_fingerprints_mean_equal_scores(case: RerankerCase) -> None:
             f"with {name}={changed[name]!r} under the same fingerprint",
             "let fingerprint() depend on every parameter that matters",
         )
-
-
-CHECKS = (
-    info_is_complete,
-    parameters_are_a_frozen_dataclass,
-    unknown_parameters_are_refused,
-    fingerprints_are_stable,
-    equal_fingerprints_mean_equal_scores,
-)

@@ -154,10 +154,4 @@ def _paddings(block: Block) -> Iterator[Block]:
         yield replace(block, index=index, mask=mask, **padded)
 
 
-CHECKS = (
-    block_size_does_not_matter,
-    order_of_candidates_does_not_matter,
-    masked_places_do_not_matter,
-    screening_keeps_the_best,
-)
 UNLESS_TRANSDUCTIVE = (other_candidates_do_not_matter, other_queries_do_not_matter)

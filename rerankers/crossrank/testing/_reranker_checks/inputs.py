@@ -33,6 +33,3 @@ def nothing_is_printed(case: RerankerCase) -> None:
         not printed.getvalue(),
         f"it printed {printed.getvalue()[:60]!r}; use logging or context.progress",
     )
-
-
-CHECKS = (inputs_are_never_mutated, nothing_is_printed)

@@ -120,12 +120,3 @@ def _fitted(case: RerankerCase, gallery: Collection) -> Candidates:
     lists = case.lists()
     rows = np.asarray(gallery.rows(lists.candidate_ids), np.int64)
     return replace(lists, index=rows[lists.index], candidate_ids=gallery.ids)
-
-
-CHECKS = (
-    scores_are_the_callers_own,
-    many_calls_score_the_same,
-    explaining_changes_no_scores,
-    nothing_is_kept_across_collections,
-    names_do_not_matter,
-)

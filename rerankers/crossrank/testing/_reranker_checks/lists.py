@@ -99,11 +99,3 @@ def _first_emptied(collection: Collection) -> Collection:
         elif not isinstance(feature, np.ndarray) and name != "path":
             changed[name] = (type(feature[0])(), *feature[1:])
     return collection.with_features(**changed)
-
-
-CHECKS = (
-    result_is_a_permutation_of_the_candidates,
-    lists_of_any_length_give_the_same_types,
-    absent_base_scores_are_scored_or_refused,
-    items_without_content_are_scored_or_refused,
-)

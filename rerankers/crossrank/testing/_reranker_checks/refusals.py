@@ -88,10 +88,3 @@ def _without(collection: Collection, name: str) -> Collection:
 
 def _wider(array: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([array, array[:, :1]], axis=1)
-
-
-CHECKS = (
-    missing_features_are_refused_before_any_work,
-    only_declared_features_are_read,
-    features_of_different_size_are_refused,
-)

@@ -81,10 +81,3 @@ def _cast(collection: Collection, dtype: type[np.floating[Any]]) -> Collection:
     return with_arrays(
         collection, lambda array: array.astype(dtype) if array.dtype.kind == "f" else array
     )
-
-
-CHECKS = (
-    scores_are_float32_of_the_blocks_shape,
-    scores_are_finite_or_abstained,
-    features_of_any_float_type_are_scored,
-)

@@ -125,5 +125,4 @@ def _bytes(side: Collection) -> int:
     return sum(int(getattr(each, "nbytes", 0)) for each in flat)
 
 
-CHECKS = (memory_and_threads_do_not_matter,)
 UNLESS_TRANSDUCTIVE = (large_blocks_score_the_same, large_galleries_score_the_same)

@@ -55,6 +55,3 @@ def _writes_to_cache(case: RerankerCase) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         Run.of(case.build(), case.context(cache_folder=Path(folder)))
         return any(Path(folder).iterdir())
-
-
-CHECKS = (state_survives_pickle, cached_state_scores_the_same)

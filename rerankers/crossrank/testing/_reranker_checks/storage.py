@@ -40,6 +40,3 @@ def layout_of_arrays_does_not_matter(case: RerankerCase) -> None:
         "with features stored column by column",
         "call numpy.ascontiguousarray before handing an array to a kernel",
     )
-
-
-CHECKS = (collections_on_disk_score_the_same, layout_of_arrays_does_not_matter)

@@ -44,6 +44,3 @@ def _hasty_threads() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(usual)
-
-
-IF_THREAD_SAFE = (workers_do_not_matter,)
