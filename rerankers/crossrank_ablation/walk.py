@@ -42,7 +42,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run has no result; a direction that a reranker does not do is nobody's fault."""
+    """Why a run has no result; `applies` is False where a reranker does not do the direction."""
 
     reason: str
     applies: bool = True

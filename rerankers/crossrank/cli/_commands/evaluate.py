@@ -93,7 +93,7 @@ def command(
 
 
 def measure_names(text: str, *, both: bool) -> list[str]:
-    """Split names of measures at commas outside parentheses; RSUM comes by itself, of both ways."""
+    """Split the names of measures at commas outside parentheses; RSUM needs both directions."""
     names = [name.strip() for name in re.split(r",(?![^(]*\))", text) if name.strip()]
     if "RSUM" in names and not both:
         raise InputError("RSUM sums over both directions; give --qrels and --direction twice")
