@@ -26,6 +26,10 @@ Model = TypeVar("Model", bound="nn.Module")
 
 _COPIES: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
+_LOCK = Lock()
+_FOUND: list[str] = []
+"""The precision that was found, once for each who needs exact products now."""
+
 SHARE_OF_FREE = 4
 """At most this part of the device's free memory holds what one chunk works on."""
 CHUNK_BYTES = 256 << 20
@@ -166,41 +170,24 @@ def fits(work: Callable[[], Any]) -> bool:
     return False
 
 
-class _ExactProducts:
-    """Counts who needs exact products: workers overlap, the last one restores."""
-
-    def __init__(self) -> None:
-        self.lock, self.running, self.before = Lock(), 0, ""
-
-    def enter(self, products: Any) -> None:
-        with self.lock:
-            if self.running == 0:
-                self.before = _precision(products)
-                if self.before == "tf32":
-                    _set_precision(products, "ieee")
-            self.running += 1
-
-    def leave(self, products: Any) -> None:
-        with self.lock:
-            self.running -= 1
-            if self.running == 0 and self.before == "tf32":
-                _set_precision(products, "tf32")
-
-
-_EXACT = _ExactProducts()
-
-
 @contextmanager
 def exact_products() -> Iterator[None]:
     """Keep TF32, which rounds the factors of float32 products to 10 bits, off for a while."""
     import torch
 
     products = torch.backends.cuda.matmul
-    _EXACT.enter(products)
+    with _LOCK:
+        before = _FOUND[0] if _FOUND else _precision(products)
+        if not _FOUND and before == "tf32":
+            _set_precision(products, "ieee")
+        _FOUND.append(before)
     try:
         yield
     finally:
-        _EXACT.leave(products)
+        with _LOCK:
+            _FOUND.pop()
+            if not _FOUND and before == "tf32":  # workers overlap, the last one restores
+                _set_precision(products, "tf32")
 
 
 def _precision(products: Any) -> str:
