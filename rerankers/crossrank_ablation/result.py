@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from crossrank.errors import FormatError, UnknownIdError, nearest
 from crossrank.evaluation._significance import Significance
 from crossrank.plugin.files import read_json
-from crossrank_ablation import csv_table, latex, outputs, tables
+from crossrank_ablation import csv_table, latex, tables
 from crossrank_ablation.cell_result import CellResult
 from crossrank_ablation.measuring import LOWER_IS_BETTER
 from crossrank_ablation.stories import Gallery
@@ -185,7 +185,9 @@ class AblationResult:
 
     def save(self, folder: str | Path) -> None:
         """Write everything into a folder; a file appears when it is complete."""
-        outputs.write(self, Path(folder))
+        from crossrank_ablation.outputs import write  # and with it what reads pictures
+
+        write(self, Path(folder))
 
     @classmethod
     def open(cls, path: str | Path) -> AblationResult:
