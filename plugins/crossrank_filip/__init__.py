@@ -6,17 +6,6 @@ Importing this package does not import torch; the training modules `crossrank_fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from crossrank.plugin.hookspecs import gives
 
-import crossrank as cr
-
-if TYPE_CHECKING:
-    from crossrank_filip.reranker import FilipReranker
-
-
-@cr.hookimpl
-def crossrank_reranker() -> type[FilipReranker]:
-    """Return the reranker ``filip``."""
-    from crossrank_filip.reranker import FilipReranker
-
-    return FilipReranker
+crossrank_reranker = gives("crossrank_filip.reranker:FilipReranker")

@@ -7,14 +7,8 @@ torch; it is loaded with the models, when the first batch is encoded.
 
 from __future__ import annotations
 
-import crossrank as cr
+from crossrank.plugin.hookspecs import gives
+
+crossrank_encoder = gives("crossrank_lite.encoder:LiteEncoder")
 
 __all__ = ["crossrank_encoder"]
-
-
-@cr.hookimpl
-def crossrank_encoder() -> type[cr.Encoder]:
-    """Return the encoder class of the entry point ``lite``."""
-    from crossrank_lite.encoder import LiteEncoder
-
-    return LiteEncoder
