@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crossrank.errors import ParameterError, PluginError, StoreError
+from crossrank.errors import CrossrankError, ParameterError, PluginError, StoreError
 from crossrank.plugin.files import atomic_folder, refuse_existing
 from crossrank.plugin.hub import first_line
 from crossrank.plugin.optional import required
@@ -21,6 +21,13 @@ from crossrank.plugin.torch_weights import read_state_dict
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 HOLDS = "state dict of a CLIP in OpenAI's layout"
+NEEDED = (
+    *("visual.conv1.weight", "visual.positional_embedding", "visual.proj"),
+    *("token_embedding.weight", "positional_embedding", "text_projection", "ln_final.weight"),
+    *(f"{tower}transformer.resblocks.0.mlp.c_fc.bias" for tower in ("visual.", "")),
+)
+"""What tells this layout from others, and the sizes of the model."""
+
 IGNORED = {"input_resolution", "context_length", "vocab_size", "attn_mask"}
 """Settings and buffers that some files hold beside the weights."""
 
@@ -93,12 +100,13 @@ def convert(
     required("torch", "clip", "converting a checkpoint")
     transformers = required("transformers", "clip", "converting a checkpoint")
     weights = _read(file)
-    renamed = rename(weights)
-    config = _config(transformers, weights, quick_gelu, vision_heads, text_heads)
-    model = transformers.CLIPModel(config)
     try:
-        report = model.load_state_dict(renamed, strict=False)
-    except RuntimeError as error:
+        config = _config(transformers, weights, quick_gelu, vision_heads, text_heads)
+        model = transformers.CLIPModel(config)
+        report = model.load_state_dict(rename(weights), strict=False)
+    except CrossrankError:
+        raise
+    except Exception as error:  # shapes are unpacked and split before anything is compared
         raise StoreError(f"clip: {file} is of another architecture: {first_line(error)}") from error
     missing = [name for name in report.missing_keys if not name.endswith("position_ids")]
     if missing or report.unexpected_keys:
@@ -156,11 +164,7 @@ def _in_block(at: str, name: str, value: Any) -> dict[str, Any]:
 
 def _read(file: Path) -> dict[str, Any]:
     held = read_state_dict("clip", file, HOLDS)
-    lacking = [
-        name
-        for name in ("visual.conv1.weight", "visual.proj", "text_projection", "ln_final.weight")
-        if name not in held
-    ]
+    lacking = [name for name in NEEDED if name not in held]
     if lacking:
         raise StoreError(f"clip: {file} is no {HOLDS}: it lacks {', '.join(lacking)}")
     return {name: value.float() for name, value in held.items() if name not in IGNORED}

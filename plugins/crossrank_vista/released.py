@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from crossrank.errors import PluginError, StoreError
+from crossrank.errors import CrossrankError, PluginError, StoreError
 from crossrank.plugin.hub import first_line
 from crossrank.plugin.torch_weights import read_state_dict
 from crossrank_openclip.importing import timm
@@ -71,9 +71,9 @@ def read_release(params: VistaParameters, device: str, dtype: Any) -> Parts:
     path = _file(params)
     weights = read_state_dict("vista", path, "released checkpoint")
     words = weights.get("bge_embeddings.word_embeddings.weight")
-    if words is None:
+    if words is None or words.ndim != 2:
         raise StoreError(f"vista: {path} is no released checkpoint: it has no word embeddings")
-    width = words.shape[-1]
+    width = words.shape[1]
     release = next((each for each in RELEASES.values() if each.width == width), None)
     if release is None:
         raise StoreError(f"vista: {path} is {width} wide, which is none of the releases")
@@ -88,10 +88,17 @@ def read_release(params: VistaParameters, device: str, dtype: Any) -> Parts:
             "their files here and give text='/path/to/folder'"
         ) from error
     text = transformers.AutoModel.from_config(config, trust_remote_code=False)
-    _load(text, "text encoder", _text_weights(weights))
     tower = timm().create_model(release.tower, num_classes=0)
-    _load(tower, "image tower", _tower_weights(tower, weights))
-    projection = linear(torch, _below("visual_proj.", weights))
+    try:
+        _load(text, "text encoder", _text_weights(weights))
+        _load(tower, "image tower", _tower_weights(tower, weights))
+        projection = linear(torch, _below("visual_proj.", weights))
+    except CrossrankError:
+        raise
+    except Exception as error:  # timm unpacks shapes and asserts before anything is compared
+        raise StoreError(
+            f"vista: {path} has weights of other shapes: {first_line(error)}"
+        ) from error
     tower = tower.to(device, dtype).eval()
     preparing = Preprocessing.of(release.size, OPENAI)
     return Parts(

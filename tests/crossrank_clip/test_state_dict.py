@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import crossrank as cr
 from crossrank.cli import main
 from crossrank.errors import ParameterError, StoreError
 from crossrank_clip.encoder import ClipEncoder
-from crossrank_clip.state_dict import convert
+from crossrank_clip.state_dict import NEEDED, convert
 from toys.tiny_openai_clip import GRID, HEADS, PATCH, WIDTH, save_tokenizer, written
 
 
@@ -140,6 +141,14 @@ def test_what_is_no_such_file(tokenizer: Path, tmp_path: Path) -> None:
     refused("can be read safely")
     weights = written(tokenizer, path)
     refused("32 wide has is not known; give vision_heads", ParameterError, vision_heads=None)
+    for name in NEEDED:
+        torch.save({key: each for key, each in weights.items() if key != name}, path)
+        refused(f"no state dict of a CLIP in OpenAI's layout: it lacks {re.escape(name)}$")
+    for name in (name for name in weights if ".1." not in name):
+        for shape in ((), (3,), (0, 6), (2, 2, 2, 2, 2)):
+            if shape != weights[name].shape:
+                torch.save({**weights, name: torch.ones(shape)}, path)
+                refused(r"another architecture: .|does not fit|left over")
     torch.save({**weights, "visual.ln_extra.weight": torch.ones(3)}, path)
     refused(r"left over visual\.ln_extra\.weight")
     del weights["ln_final.bias"]

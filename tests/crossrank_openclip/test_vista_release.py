@@ -131,5 +131,13 @@ def test_what_is_no_release(text: Path, tmp_path: Path) -> None:
     refused("not known encoder.extra", {**state, "bge_encoder.extra": torch.zeros(1)})
     other = {**state, "bge_embeddings.word_embeddings.weight": torch.zeros(60, 48)}
     refused("is 48 wide, which is none of the releases", other)
-    refused("no released checkpoint: it has no word embeddings", {"a": torch.zeros(1)})
+    words = "bge_embeddings.word_embeddings.weight"
+    for content in ({"a": torch.zeros(1)}, {words: torch.tensor(1.0)}, {words: torch.zeros(3)}):
+        refused("no released checkpoint: it has no word embeddings", content)
+    for name in (
+        *("model_visual.visual.pos_embed", "model_visual.visual.patch_embed.proj.weight"),
+        *("visual_proj.weight", "visual_proj.bias"),
+    ):
+        for shape in ((), (3,), (0, 6), (5, 3)):
+            refused("has weights of other shapes: .", {**state, name: torch.ones(shape)})
     refused("no released checkpoint that can be read safely", {"a": Path("x")})  # runs no code
