@@ -16,7 +16,7 @@ def cycle_loss(
     words: torch.Tensor,
     regions: torch.Tensor,
     weight: torch.Tensor,
-    temperature: float = 1.0,
+    temperature: float | torch.Tensor = 1.0,
     reduction: str = "sum",
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the two terms of the loss; it is their sum.
@@ -36,7 +36,7 @@ def cycle_loss(
     weight
         ``[D, D]``, W.
     temperature
-        τ, positive.
+        τ, positive; a tensor may be learned.
     reduction
         ``"sum"`` over rows, or ``"mean"``.
 
@@ -59,10 +59,11 @@ def cycle_loss(
 
 
 def cycle_logits(
-    u: torch.Tensor, r: torch.Tensor, temperature: float
+    u: torch.Tensor, r: torch.Tensor, temperature: float | torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ``u ũᵀ / τ`` ``[J, J]`` and ``r r̃ᵀ / τ`` ``[I, I]`` of mapped words and regions."""
-    checked("cycle_loss", "temperature", temperature, positive)
+    number = temperature.item() if isinstance(temperature, type(u)) else temperature
+    checked("cycle_loss", "temperature", number, positive)
     similarity = u @ r.T / temperature
     u_back = similarity.softmax(dim=1) @ r
     r_back = similarity.T.softmax(dim=1) @ u

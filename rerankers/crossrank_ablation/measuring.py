@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 class Measured:
     """A run on the N queries of a task.
 
-    The rank of the first relevant item is ``[N]``, infinite for a miss, and so are the measures of
-    ir-measures; `depth` is the length of the longest list.
+    The rank of the first relevant item is ``[N]``, infinite for a miss; measures of ir-measures are
+    ``[N]`` each.  `depth` is the length of the longest list.
     """
 
     first_ranks: Floats

@@ -61,6 +61,17 @@ def test_cycle_loss_equals_the_loops(temperature: float) -> None:
     assert [term.item() for term in found] == pytest.approx(naive(u, r, w, temperature))
 
 
+def test_a_temperature_may_be_learned() -> None:
+    rng = np.random.default_rng(2)
+    u, r, w = (torch.tensor(rng.normal(size=shape)) for shape in ((5, 4), (7, 4), (4, 4)))
+    learned = torch.nn.Parameter(torch.tensor(0.5, dtype=torch.float64))
+    assert torch.autograd.gradcheck(lambda given: cycle_loss(u, r, w, given), learned)
+    for value, number in zip(cycle_loss(u, r, w, learned), cycle_loss(u, r, w, 0.5), strict=True):
+        assert value.item() == number.item()
+    with pytest.raises(ParameterError, match=r"temperature is -1\.0; give a positive number"):
+        cycle_loss(u, r, w, torch.tensor(-1.0))
+
+
 def test_cycle_loss_refuses_what_does_not_fit() -> None:
     eye = torch.eye(2)
     with pytest.raises(InputError, match="do not fit"):
