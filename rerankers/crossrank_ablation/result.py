@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ class AblationResult:
     tried
         Every setting that was measured on ``[data.tune]``.
     galleries
-        Makes the galleries of the report, when it is written.
+        Makes the galleries of the report, when it is written; a pickled result has none.
     grown
         The tree itself, see `crossrank_ablation.tree.grow`; None for a result read from a file.
     """
@@ -77,6 +77,11 @@ class AblationResult:
     tried: Sequence[Mapping[str, Any]] = field(default_factory=tuple, repr=False)
     galleries: Callable[[], Sequence[Gallery]] | None = field(default=None, repr=False)
     grown: Any = field(default=None, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the galleries hold all that was run, and the report is written
+        told = {each.name: getattr(self, each.name) for each in fields(self)} | {"galleries": None}
+        return type(self), tuple(told.values())
 
     @property
     def directions(self) -> tuple[str, ...]:

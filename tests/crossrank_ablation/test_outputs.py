@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import io
 import json
+import pickle
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,6 +68,14 @@ def test_every_file_is_there(study: tuple[AblationResult, Path]) -> None:
         *("weight", "depth", "ceiling", "cost", "slices")
     }
     assert (folder / "table.txt").read_text() == str(result)
+
+
+def test_a_result_survives_pickle(study: tuple[AblationResult, Path]) -> None:
+    result = study[0]
+    found = pickle.loads(pickle.dumps(result))
+    assert found.to_dict() == result.to_dict() and str(found) == str(result)
+    assert set(found.tree().edges) == set(result.tree().edges)
+    assert result.galleries is not None and found.galleries is None
 
 
 def test_the_text_table(study: tuple[AblationResult, Path]) -> None:
