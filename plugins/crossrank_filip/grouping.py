@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -45,7 +46,7 @@ def runs(
     Parameters
     ----------
     anchors, partners
-        ``[P]`` sorted pairs.
+        ``[P]`` sorted pairs, at least one.
     lengths
         ``[P]`` how many tokens each partner has.
     most_rows, most_gathered
@@ -58,12 +59,14 @@ def runs(
         Large groups of contiguous partners come alone, so that they need not be gathered.
     """
     ends = np.cumsum(lengths)
-    starts = np.append(np.flatnonzero(np.diff(anchors, prepend=-1)), len(anchors))
+    changes = np.flatnonzero(anchors[1:] != anchors[:-1]) + 1
+    starts = np.concatenate([[0], changes, [len(anchors)]])
+    sizes = starts[1:] - starts[:-1]
     first, last = partners[starts[:-1]], partners[starts[1:] - 1]
-    alone = (last - first == np.diff(starts) - 1) & (np.diff(starts) > 1)
-    barriers = np.unique(np.concatenate([[0, len(anchors)], starts[:-1][alone], starts[1:][alone]]))
+    alone = (last - first == sizes - 1) & (sizes > 1)
     contiguous = set(starts[:-1][alone].tolist())
-    for begin, end in zip(barriers[:-1].tolist(), barriers[1:].tolist(), strict=True):
+    barriers = sorted({0, len(anchors), *contiguous, *starts[1:][alone].tolist()})
+    for begin, end in pairwise(barriers):
         most = most_rows if begin in contiguous else most_gathered
         at = begin
         while at < end:

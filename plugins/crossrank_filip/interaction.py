@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError
-from crossrank.plugin.optional import required
+from crossrank.plugin.optional import loaded, required
 from crossrank_filip.grouping import runs, sorted_pairs
 from crossrank_filip.kernel import Floats, Integers, Kernel, widened
 
@@ -46,8 +46,9 @@ def kernel(name: str = "auto", multiplications: int = LARGE) -> Kernel:
     MissingPackageError
         If torch was asked for and is not there, or is and cannot be imported.
     """
-    large = name == "auto" and multiplications >= LARGE and find_spec("torch") is not None
-    if name == "torch" or large:
+    large = name == "auto" and multiplications >= LARGE
+    # to look for a package takes longer than to see that it is loaded
+    if name == "torch" or (large and (loaded("torch") is not None or find_spec("torch"))):
         required("torch", "filip", f"filip with backend={name!r}")
         from crossrank_filip.torch_kernel import TorchKernel
 
