@@ -62,7 +62,7 @@ def cycle_logits(
     u: torch.Tensor, r: torch.Tensor, temperature: float | torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ``u ũᵀ / τ`` ``[J, J]`` and ``r r̃ᵀ / τ`` ``[I, I]`` of mapped words and regions."""
-    number = temperature.item() if isinstance(temperature, type(u)) else temperature
+    number = temperature.item() if hasattr(temperature, "item") else temperature
     checked("cycle_loss", "temperature", number, positive)
     similarity = u @ r.T / temperature
     u_back = similarity.softmax(dim=1) @ r

@@ -17,6 +17,7 @@ import pytest
 import crossrank as cr
 from crossrank.errors import FeatureMismatchError, InputError, ParameterError, StoreError
 from crossrank_knowledge import KnowledgeBank, cycle_loss, refine
+from crossrank_knowledge.cycle import cycle_logits
 
 torch = pytest.importorskip("torch")
 
@@ -68,6 +69,7 @@ def test_a_temperature_may_be_learned() -> None:
     assert torch.autograd.gradcheck(lambda given: cycle_loss(u, r, w, given), learned)
     for value, number in zip(cycle_loss(u, r, w, learned), cycle_loss(u, r, w, 0.5), strict=True):
         assert value.item() == number.item()
+    cycle_logits(torch.nn.Parameter(u), r, torch.tensor(0.5))  # whatever kind of tensor the words
     with pytest.raises(ParameterError, match=r"temperature is -1\.0; give a positive number"):
         cycle_loss(u, r, w, torch.tensor(-1.0))
 
