@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 SCRIPT = "research/train_cora.py"
 REASON = "the text names no object or the picture has no regions"
-
-
 SHIPPED = Path(__file__).with_name("cora.safetensors")
 
 

@@ -16,8 +16,6 @@ from crossrank.plugin.torch_device import device_of
 from crossrank_cprd.saving import Card, load_card, load_student
 
 READS = ("embedding", "tokens")
-
-
 SHIPPED = Path(__file__).with_name("lite_student.safetensors")
 """A student for features of ``lite``, taught on Flickr8k's train split."""
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 SCRIPT = "research/train_lite_itm.py"
 REASON = "the picture has no regions or the text has no words"
-
-
 SHIPPED = Path(__file__).with_name("lite_itm.safetensors")
 
 
